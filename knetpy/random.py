@@ -1,0 +1,193 @@
+"""Random numbers as a pure function of where they are drawn: seed, stream, call number, index.
+
+The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC
+2011). It has no state: block b of a draw is a function of the key (the seed) and the counter
+
+    (low word of b, high word of b, low word of the call number, stream + 256 * (its high bits))
+
+and four 32-bit words. Element i of a draw takes word i % 4 of block i // 4, in logical row-major order; a
+float64 takes words 2i and 2i + 1. Any kernel on any device can therefore compute any element by itself and
+get the same bits.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .settings import recall
+
+INIT, DROPOUT, SHUFFLE, USER = range(4)
+STREAMS = 4
+
+Position = tuple[int, int, int]  # seed, stream, call number
+
+# ------------------------------------------------------------------------------------------------ positions
+
+# One tuple, replaced as a whole: a thread sees the old seed with its counters or the new seed with its own.
+_state = (int.from_bytes(os.urandom(8), "little"), tuple(count() for _ in range(STREAMS)))
+
+
+def seed(n: int) -> None:
+    """Start all random numbers of knetpy over, as a function of `n`; without it they differ from run to run.
+
+    `n` is an integer from 0 to 2**64 - 1. It holds for every thread. NumPy's own generators are left alone.
+
+    Raises `TypeError` if `n` is not an integer, `ValueError` if it is out of range.
+
+    >>> import knetpy.random as random
+    >>> random.seed(1)
+    >>> first = random.rand(3)
+    >>> random.seed(1)
+    >>> (random.rand(3) == first).all().item()
+    True
+    """
+    global _state
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"seed: n must be an integer, got {n!r} of type {type(n).__name__}")
+    if not 0 <= n.__index__() < 2**64:
+        raise ValueError(f"seed: n must be from 0 to 2**64 - 1, got {n}")
+    _state = (n.__index__(), tuple(count() for _ in range(STREAMS)))
+
+
+def take(stream: int) -> Position:
+    """The next position of `stream` (INIT, DROPOUT, SHUFFLE or USER): (seed, stream, call number).
+
+    Each is handed out once, to whichever thread asks; a replayed computation gets those of its first run
+    again.
+    """
+    return recall(lambda: _next(stream))
+
+
+def _next(stream: int) -> Position:
+    key, calls = _state
+    return key, stream, next(calls[stream])  # next() of an itertools.count is atomic
+
+
+# ----------------------------------------------------------------------------------- functions of a position
+
+
+def bits(position: Position, n: int) -> np.ndarray:
+    """The first `n` 32-bit words of the draw at `position`: uint32, shape (n,)."""
+    key, stream, call = position
+    words = np.empty(((n + 3) // 4, 4), np.uint32)
+    for start in range(0, len(words), 4096):  # in pieces that stay in the cache
+        piece = words[start : start + 4096]
+        blocks = np.arange(start, start + len(piece), dtype=np.uint64)
+        counter = (blocks & _LOW, blocks >> _32, call & 0xFFFFFFFF, stream | call >> 32 << 8)
+        for column, word in enumerate(philox(counter, (key & 0xFFFFFFFF, key >> 32))):
+            piece[:, column] = word
+    return words.reshape(-1)[:n]
+
+
+def uniform(position: Position, shape: Any, dtype: Any = np.float32) -> np.ndarray:
+    """Uniform numbers k / 2**d in [0, 1), with as many binary digits d as `dtype` holds (11, 24 or 53).
+
+    `shape` is an int or a tuple, `dtype` float16, float32 or float64. float64 takes the upper 27 bits of word
+    2i and the upper 26 of word 2i + 1, the others the upper bits of word i.
+    """
+    dtype, n = _floating(dtype), _size(shape)
+    if dtype == np.float64:
+        words = bits(position, 2 * n)
+        return (((words[0::2] >> 5) * 2.0**26 + (words[1::2] >> 6)) * 2.0**-53).reshape(shape)
+    digits = np.finfo(dtype).nmant + 1
+    return ((bits(position, n) >> (32 - digits)) * 2.0**-digits).astype(dtype).reshape(shape)
+
+
+def normal(position: Position, shape: Any, dtype: Any = np.float32) -> np.ndarray:
+    """Standard normal numbers by Box and Muller's formula in float64; `shape`, `dtype` as in `uniform`.
+
+    Elements 2j and 2j + 1 are r cos(t) and r sin(t), r = sqrt(-2 log u), t = 2 pi v. u and v, never 0, come
+    from elements 2j and 2j + 1: (word + 1/2) / 2**32, or, for float64, `uniform` + 2**-54.
+    """
+    dtype, n = _floating(dtype), _size(shape)
+    even = n + n % 2
+    if dtype == np.float64:
+        u = uniform(position, even, np.float64) + 2.0**-54
+    else:
+        u = (bits(position, even) + 0.5) * 2.0**-32
+    radius, angle = np.sqrt(-2 * np.log(u[0::2])), 2 * np.pi * u[1::2]
+    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+    return pairs.reshape(-1)[:n].astype(dtype).reshape(shape)
+
+
+def permutation(position: Position, n: int) -> np.ndarray:
+    """The numbers 0 to n - 1 in random order: int64, shape (n,)."""
+    words = bits(position, 2 * n).astype(np.uint64)
+    keys = words[0::2] | words[1::2] << _32  # 64 bits: two of a million are equal once in 40 million draws
+    return np.argsort(keys, kind="stable").astype(np.int64, copy=False)
+
+
+def _floating(dtype: Any) -> np.dtype:
+    dtype = np.dtype(dtype)
+    if dtype.kind != "f" or dtype.itemsize > 8:
+        raise TypeError(f"random numbers come as float16, float32 or float64, not as {dtype}")
+    return dtype
+
+
+def _size(shape: Any) -> int:
+    return prod(shape) if isinstance(shape, tuple) else int(shape)
+
+
+# --------------------------------------------------------------------------------------------------- Philox
+
+_LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
+_MULTIPLY = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_WEYL = 0x9E3779B9, 0xBB67AE85
+
+
+def philox(counter: tuple, key: tuple[int, int]) -> tuple[np.ndarray, ...]:
+    """Philox4x32-10: four counter words (arrays or numbers) and two key words to four words, in uint64."""
+    c0, c1, c2, c3 = (np.asarray(word, np.uint64) for word in counter)
+    for r in range(10):
+        k0, k1 = (np.uint64((word + r * step) & 0xFFFFFFFF) for word, step in zip(key, _WEYL, strict=True))
+        left, right = c0 * _MULTIPLY[0], c2 * _MULTIPLY[1]  # 32 x 32 bits: the product fits 64
+        c0, c1, c2, c3 = (right >> _32) ^ c1 ^ k0, right & _LOW, (left >> _32) ^ c3 ^ k1, left & _LOW
+    return c0, c1, c2, c3
+
+
+# ------------------------------------------------------------------------------------------ for the user
+
+
+def rand(*shape: Any, dtype: Any = np.float32) -> np.ndarray:
+    """Random numbers uniform in [0, 1), from the stream that `seed` resets.
+
+    `shape` is given as numbers or as one tuple; none gives a zero-dimensional array. `dtype` is float16,
+    float32 (default) or float64. Returns an array of that shape and dtype.
+
+    Raises `TypeError` for another dtype and for a shape that is not made of integers, `ValueError` for a
+    negative one.
+
+    >>> import knetpy.random as random
+    >>> x = random.rand(2, 3)
+    >>> x.shape, x.dtype.name, bool((x >= 0).all() and (x < 1).all())
+    ((2, 3), 'float32', True)
+    """
+    shape = as_shape("rand", shape)
+    return uniform(take(USER), shape, dtype)
+
+
+def randn(*shape: Any, dtype: Any = np.float32) -> np.ndarray:
+    """Random numbers with the standard normal distribution; otherwise like `rand`.
+
+    >>> import knetpy.random as random
+    >>> random.randn((2, 3), dtype="float64").dtype.name
+    'float64'
+    """
+    shape = as_shape("randn", shape)
+    return normal(take(USER), shape, dtype)
+
+
+def as_shape(name: str, shape: tuple) -> tuple[int, ...]:
+    """The shape that the caller of `name(*shape)` or `name(shape)` means, as a tuple of Python ints."""
+    if len(shape) == 1 and isinstance(shape[0], tuple | list):
+        shape = tuple(shape[0])
+    if not all(hasattr(n, "__index__") and not isinstance(n, bool) for n in shape):
+        raise TypeError(f"{name}: a shape is made of integers, got {shape}; write {name}(2, 3) or {name}((2, 3))")
+    if any(n < 0 for n in shape):
+        raise ValueError(f"{name}: a shape cannot be negative, got {shape}")
+    return tuple(n.__index__() for n in shape)
