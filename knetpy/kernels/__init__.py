@@ -1,0 +1,8 @@
+"""Kernels: bare arrays in, bare arrays out. They know no derivatives, and trust their callers to check.
+
+Every backend has the same functions under the same names: `reference`, in NumPy, specifies; `cpu` is Numba's.
+"""
+
+from knetpy.kernels.dispatch import kernel, status, warmup
+
+__all__ = ["kernel", "status", "warmup"]

@@ -1,0 +1,124 @@
+"""From the class of an array to the function that serves it, decided at the first call and remembered."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+_kernels: dict[str, _Table] = {}  # by "family.name"
+
+
+@cache
+def kernel(family: str, name: str) -> Callable:
+    """Return the function that serves `name` of `family` on whatever backend its first argument belongs to.
+
+    >>> from knetpy.kernels import kernel
+    >>> kernel("pool", "take").__name__
+    'take'
+    """
+    table = _kernels[f"{family}.{name}"] = _Table(family, name)
+
+    def call(*args: Any, **options: Any) -> Any:  # a parameter of its own for args[0] would cost a third more
+        return table[args[0].__class__](*args, **options)
+
+    call.__name__ = call.__qualname__ = name
+    return call
+
+
+class _Table(dict):
+    """From classes to functions; a class that is not there is looked up once."""
+
+    def __init__(self, family: str, name: str):
+        self.family, self.name = family, name
+        self.served: dict[str, tuple[Callable, str]] = {}  # by backend: the function, and why this backend
+
+    def __missing__(self, cls: type) -> Callable:
+        backend, reason = backend_of(cls)(self.family, self.name)
+        function = getattr(import_module(f"knetpy.kernels.{backend}.{self.family}"), self.name)
+        self.served[backend] = (function, reason)
+        self[cls] = function
+        return function
+
+
+def backend_of(cls: type) -> Callable[[str, str], tuple[str, str]]:
+    """Return what chooses a backend for arrays of class `cls`: (family, name) -> (backend, reason)."""
+    if issubclass(cls, (np.ndarray, np.generic)):
+        return _choose_cpu
+    raise TypeError(f"expected a NumPy array, got {cls.__module__}.{cls.__qualname__}")
+
+
+def _choose_cpu(family: str, name: str) -> tuple[str, str]:
+    reason = _no_numba() or _no_cpu_kernel(family, name)
+    return ("reference", reason) if reason else ("cpu", "")
+
+
+def _no_numba() -> str:
+    if os.environ.get("NUMBA_DISABLE_JIT", "") not in ("", "0"):
+        return "NUMBA_DISABLE_JIT is set"
+    try:
+        import_module("numba")
+    except ImportError as error:  # not installed, or too old for this NumPy: the message tells
+        return f"numba: {error}"
+    return ""
+
+
+def _no_cpu_kernel(family: str, name: str) -> str:
+    module = f"knetpy.kernels.cpu.{family}"
+    found = find_spec(module) and hasattr(import_module(module), name)
+    return "" if found else "no Numba kernel"
+
+
+class Status:
+    """What serves each kernel: rows of (kernel, backend, state, compile seconds), printed as a table."""
+
+    header = ("kernel", "backend", "state", "compile s")
+
+    def __init__(self, rows: list[tuple[str, str, str, float]], conversions: int):
+        self.rows = rows
+        self.conversions = conversions  # inputs that were copied because their channels were not last in memory
+
+    def __repr__(self) -> str:
+        lines = [self.header, *((*row[:3], f"{row[3]:.2f}") for row in self.rows)]
+        a, b, c, d = (max(map(len, column)) for column in zip(*lines))
+        table = [f"{k:{a}}  {backend:{b}}  {state:{c}}  {time:>{d}}" for k, backend, state, time in lines]
+        return "\n".join([*table, f"inputs copied to put their channels last: {self.conversions}"])
+
+
+def status() -> Status:
+    """Return what has served each kernel so far; print it."""
+    rows = [row for name in sorted(_kernels) for row in _rows(name, _kernels[name])]
+    cpu = sys.modules.get("knetpy.kernels.cpu")
+    return Status(rows, cpu.conversions if cpu else 0)
+
+
+def _rows(name: str, table: _Table) -> list[tuple[str, str, str, float]]:
+    if not table.served:
+        return [(name, "-", "not called", 0.0)]
+    return [(name, backend, *_state(*served)) for backend, served in list(table.served.items())]
+
+
+def _state(function: Callable, reason: str) -> tuple[str, float]:
+    if reason:
+        return reason, 0.0
+    from knetpy.kernels.cpu import jit  # loaded already: a Numba kernel has been called
+
+    return jit.state(function)
+
+
+def warmup(f: Callable, *args: Any) -> float:
+    """Call `f(*args)` once and return the seconds that it spent compiling kernels."""
+    before = _seconds()
+    f(*args)
+    return _seconds() - before
+
+
+def _seconds() -> float:
+    jit = sys.modules.get("knetpy.kernels.cpu.jit")
+    return jit.clock.total if jit else 0.0

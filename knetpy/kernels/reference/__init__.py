@@ -1,0 +1,41 @@
+"""NumPy kernels, written to be read: the specification of all others, and what serves when those cannot.
+
+A window slides over the spatial axes of x (N, C, *S). What conv and pool share is which elements of the
+padded x each tap of the window (each of its positions) meets while the window takes its places: a strided
+slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+Ints = Sequence[int]
+Pairs = Sequence[tuple[int, int]]
+
+
+def pad(x: np.ndarray, padding: Pairs, value: float = 0) -> np.ndarray:
+    """Return `x` with (before, after) elements of `value` added to each of its last axes."""
+    leading = [(0, 0)] * (x.ndim - len(padding))
+    return np.pad(x, leading + list(padding), constant_values=value)
+
+
+def unpad(x: np.ndarray, padding: Pairs) -> np.ndarray:
+    """Return `x` without what `pad` adds."""
+    sizes = x.shape[x.ndim - len(padding) :]
+    inner: tuple = (..., *(slice(before, size - after) for size, (before, after) in zip(sizes, padding)))
+    return x[inner]
+
+
+def places(size: Ints, window: Ints, stride: Ints, dilation: Ints) -> tuple[int, ...]:
+    """Return how many places the window takes along each axis: the spatial size So of the result."""
+    return tuple((s - d * (k - 1) - 1) // t + 1 for s, k, t, d in zip(size, window, stride, dilation))
+
+
+def taps(size: Ints, window: Ints, stride: Ints, dilation: Ints) -> Iterator[tuple[tuple, tuple]]:
+    """Yield each tap and the index of what it meets in an array (..., *size): an array (..., *So)."""
+    steps = list(zip(dilation, stride, places(size, window, stride, dilation)))
+    for tap in np.ndindex(*window):
+        starts = [(i * d, t, o) for i, (d, t, o) in zip(tap, steps)]
+        yield tap, (..., *(slice(first, first + t * (o - 1) + 1, t) for first, t, o in starts))

@@ -1,0 +1,11 @@
+"""Dropout: keep where the uniform number at the element's position is at least p."""
+
+import numpy as np
+
+from ...random import uniform
+
+
+def dropout(x, p, seed, stream, call):
+    """`x` with elements zeroed with probability p and the others divided by 1 - p."""
+    kept = uniform((seed, stream, call), x.shape, np.float32) >= p
+    return np.where(kept, x / x.dtype.type(1 - p if p < 1 else 1), x.dtype.type(0))

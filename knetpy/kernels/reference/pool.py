@@ -1,0 +1,74 @@
+"""Pooling: the largest or the mean element under each place of a window, and the transposes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from knetpy.kernels.reference import Ints, Pairs, pad, places, taps, unpad
+
+
+def maxpool(x: np.ndarray, *, window: Ints, stride: Ints, padding: Pairs) -> tuple[np.ndarray, np.ndarray]:
+    """Return the maxima y (N, C, *So) of x (N, C, *S) and their positions, int64, in its flattened S.
+
+    Of equal elements the first in row-major order is taken; NaN beats every number; padding is never taken.
+    """
+    size = x.shape[2:]
+    positions = pad(np.arange(math.prod(size), dtype=np.int64).reshape(size), padding, -1)
+    x = pad(x, padding)
+    out = places(positions.shape, window, stride, (1,) * len(window))
+    y, index = np.zeros((*x.shape[:2], *out), x.dtype), np.full((*x.shape[:2], *out), -1, np.int64)
+    for _, met in taps(positions.shape, window, stride, (1,) * len(window)):
+        seen, position = x[met], positions[met]
+        better = (position >= 0) & ((index < 0) | (seen > y) | (np.isnan(seen) & ~np.isnan(y)))
+        y, index = np.where(better, seen, y), np.where(better, position, index)
+    return y, index
+
+
+def take(x: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Return y (N, C, *So): the elements of x (N, C, *S) at the positions `index` in its flattened S."""
+    x, places = _flat(x), _flat(index)
+    return np.take_along_axis(x, places, axis=2).reshape(index.shape)
+
+
+def put(dy: np.ndarray, index: np.ndarray, *, size: Ints) -> np.ndarray:
+    """Return dx (N, C, *size): the transpose of `take`. What meets at one position is added."""
+    dx = np.zeros((*dy.shape[:2], math.prod(size)), dy.dtype)
+    n, c = np.ogrid[: dx.shape[0], : dx.shape[1]]
+    np.add.at(dx, (n[..., None], c[..., None], _flat(index)), _flat(dy))
+    return dx.reshape(*dy.shape[:2], *size)
+
+
+def meanpool(x: np.ndarray, *, window: Ints, stride: Ints, padding: Pairs, count_padding: bool) -> np.ndarray:
+    """Return y (N, C, *So): sums under the window, over its size or the number of real elements in it."""
+    counts = _counts(x.dtype, x.shape[2:], window, stride, padding, count_padding)
+    return _sums(x, window, stride, padding) / counts
+
+
+def meanpool_dx(
+    dy: np.ndarray, *, size: Ints, window: Ints, stride: Ints, padding: Pairs, count_padding: bool
+) -> np.ndarray:
+    """Return dx (N, C, *size): the transpose of `meanpool`."""
+    share = dy / _counts(dy.dtype, size, window, stride, padding, count_padding)
+    dx = pad(np.zeros((*dy.shape[:2], *size), dy.dtype), padding)
+    for _, met in taps(dx.shape[2:], window, stride, (1,) * len(window)):
+        dx[met] += share
+    return unpad(dx, padding)
+
+
+def _sums(x: np.ndarray, window: Ints, stride: Ints, padding: Pairs) -> np.ndarray:
+    x = pad(x, padding)
+    axes = len(window)
+    met = [x[slices] for _, slices in taps(x.shape[x.ndim - axes :], window, stride, (1,) * axes)]
+    return sum(met[1:], start=met[0])
+
+
+def _counts(dtype, size: Ints, window: Ints, stride: Ints, padding: Pairs, count_padding: bool) -> np.ndarray:
+    """The divisors, (*So)."""
+    ones = _sums(np.ones(size, dtype), window, stride, padding)
+    return np.full_like(ones, math.prod(window)) if count_padding else ones
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
