@@ -1,0 +1,1 @@
+"""Recording and derivatives: params, tapes, duals, transforms."""

@@ -1,0 +1,135 @@
+"""The boundary of a transform: arguments are renamed on the way in; what comes out belongs to the caller."""
+
+import numbers
+
+import numpy as np
+
+from .errors import DerivativeError, DtypeError
+from .primitive import primitive
+from .tree import children, leaves, tree_map
+from .value import Param, Result, Value, active
+
+# The same array under a new name: other uses of it are then constants for the transform that renamed it.
+_alias = primitive(lambda x: x, name="alias", x=lambda dy: dy)
+
+
+def is_number(x):
+    """A Python or NumPy number; booleans are not."""
+    return isinstance(x, numbers.Number) and not isinstance(x, (bool, np.bool_))
+
+
+def enter(tree, trace, what):
+    """`tree` with a fresh Result, which `trace` follows, for each array and number in it.
+
+    Strings, booleans, None and other objects inside a container stay as they are; `what` names the tree in errors.
+    """
+
+    def leaf(path, x):
+        if isinstance(x, Value):
+            new = _alias(x)
+            new = new if isinstance(new, Result) else Result(new)
+        elif hasattr(x, "dtype") and hasattr(x, "shape"):
+            new = Result(trace.hold(_differentiable(x, what + path)))
+        elif is_number(x):
+            new = Result(np.float64(_real(x, what + path)))
+        elif path:
+            return x
+        else:
+            raise DerivativeError(f"{what} is a {type(x).__name__}, which has no derivative: pass a floating array")
+        trace.leaf(new)
+        return new
+
+    pairs = iter(leaves(tree))
+    return tree_map(lambda x: leaf(next(pairs)[0], x), tree)
+
+
+def _differentiable(x, what):
+    if x.dtype.kind != "f":
+        fix = "differentiate by its real and imaginary parts" if x.dtype.kind == "c" else "write .astype(np.float32)"
+        raise DtypeError(f"{what} has dtype {x.dtype}, which has no derivative here: {fix}")
+    return x
+
+
+def _real(x, what):
+    if isinstance(x, numbers.Complex) and not isinstance(x, numbers.Real):
+        raise DtypeError(f"{what} is complex: differentiate by its real and imaginary parts")
+    return x
+
+
+class Exit:
+    """Lets values out of one transform: stripped, writable, owning their memory, sharing it with nothing."""
+
+    def __init__(self):
+        self.taken = {}  # arrays handed out, by id; they are kept, else an id could come again
+
+    def strip(self, x):
+        """A leaf as it leaves: a Result that no remaining trace follows becomes its array."""
+        if x.__class__ is not Result or any(trace.follows(x) for trace in active()):
+            return x
+        return self.own(x.value)
+
+    def own(self, array):
+        """The array itself if it is nobody else's, else a copy."""
+        if not isinstance(array, np.ndarray):
+            return array if isinstance(array, np.generic) else array.copy()
+        if not (array.flags.owndata and array.flags.writeable) or id(array) in self.taken:
+            array = array.copy(order="K")
+        self.taken[id(array)] = array
+        return array
+
+    def gradient(self, dx, primal):
+        """A gradient as it leaves: zeros where there is none, an array for an array, a scalar for a number."""
+        array = primal.value if isinstance(primal, Value) else primal
+        if dx is None:
+            dx = np.zeros_like(array)
+        if isinstance(dx, Value):
+            dx = self.strip(dx)
+            if isinstance(dx, Value):
+                return dx
+        elif isinstance(dx, np.ndarray):
+            dx = self.own(dx)
+        if isinstance(array, np.ndarray):
+            return dx if isinstance(dx, np.ndarray) else np.array(dx)
+        return dx[()]
+
+    def tree(self, tree):
+        """Every leaf of a tree stripped; the very same tree if nothing in it was a Result."""
+        found = leaves(tree) if children(tree) is not None else [("", tree)]
+        if not any(x.__class__ is Result for _, x in found):
+            return tree
+        return tree_map(self.strip, tree)
+
+
+def loss_of(y, f):
+    """The value of a loss function, checked: a real scalar."""
+    name = getattr(f, "__name__", type(f).__name__)
+    if not isinstance(y, Value) and not hasattr(y, "dtype"):
+        if not is_number(y) or isinstance(y, numbers.Integral):
+            raise DerivativeError(f"{name} must return a scalar to be differentiated, it returned {_described(y)}")
+        y = np.asarray(y, np.float64)[()]
+    if y.dtype.kind != "f":
+        raise DtypeError(
+            f"{name} returned {y.dtype}, which has no gradient: "
+            + ("take a real part, as np.abs(y) ** 2" if y.dtype.kind == "c" else "return a floating loss")
+        )
+    if y.shape != ():
+        raise DerivativeError(
+            f"{name} returned shape {y.shape}, a gradient needs a scalar: write np.mean(...) or np.sum(...) around it, "
+            "or use kn.jacobian or kn.vjp"
+        )
+    return y
+
+
+def _described(y):
+    if isinstance(y, tuple):
+        return f"a tuple of {len(y)}; for (loss, other results) write has_aux=True"
+    return "None; is a return missing?" if y is None else f"a {type(y).__name__}"
+
+
+def scalar(y):
+    """A loss as its caller gets it: a NumPy scalar of its dtype, or the Value that an outer trace follows."""
+    if isinstance(y, Value):
+        if any(trace.follows(y) for trace in active()):
+            return y
+        y = y.value
+    return y[()] if not isinstance(y, Param) else y.value[()]

@@ -1,0 +1,147 @@
+"""`checkpoint`: keep only what goes into a function, and run it again when its derivative is wanted."""
+
+import functools
+
+from ..settings import Journal, training
+from .dual import Dual
+from .primitive import Trace, tell
+from .rules import Rule
+from .tape import Tape, sweep
+from .transforms import check_callable, defer, label_of, watch
+from .tree import leaves, tree_map
+from .value import Result, active, traces
+
+
+def checkpoint(f):
+    """A function like f that saves memory: its steps are not recorded, f runs again when a derivative needs them.
+
+    Every Param and every value under differentiation that f touches counts as its input, argument or not. The second run
+    sees the training mode and the random numbers of the first, and makes no side effects of its own.
+
+    Parameters: f, any function of arrays and containers. Returns: a function of the same arguments.
+
+    >>> import knetpy as kn
+    >>> kn.grad(kn.checkpoint(lambda x: np.sin(x) * x))(np.float64(0.0))
+    np.float64(0.0)
+    """
+    check_callable(f, "checkpoint")
+
+    @functools.wraps(f)
+    def checkpointed(*args, **kwargs):
+        if not any(trace.derives for trace in active()):
+            return f(*args, **kwargs)
+        first, replay = _First(active()), _Replay(f, args, kwargs)
+        y = replay.first_run(first)
+        for write in first.writes:
+            defer(write)
+        return replay.record(y, first)
+
+    return checkpointed
+
+
+class _First(Trace):
+    """Finds out, in the first run, which values of the traces outside a function touches."""
+
+    derives, raw = True, True
+
+    def __init__(self, outer):
+        super().__init__()
+        self.outer, self.inputs, self.inner = outer, {}, set()
+
+    def follows(self, x):
+        if x.uid in self.inner:
+            return True
+        if any([trace.follows(x) for trace in self.outer]):
+            self.inputs[x.uid] = x
+            return True
+        return False
+
+    def observe(self, call, depth):
+        if all(u is None for u in call.uids):
+            return False
+        self.inner.update(out.uid for out in call.outs)
+        return True
+
+
+class _Replay:
+    """One checkpointed call; to the traces it is a primitive with its inputs as operands."""
+
+    elementwise, composed = False, None
+
+    def __init__(self, f, args, kwargs):
+        self.f, self.args, self.kwargs, self.name = f, args, kwargs, label_of(f)
+        self.training, self.journal = training(), Journal()
+        self.vjp = Rule(self._pull, False, ())
+        self.jvp = Rule(self._push, False, ())
+
+    def first_run(self, first):
+        token = traces.set((first,))
+        try:
+            with self.journal.recording():
+                return self.f(*self.args, **self.kwargs)
+        finally:
+            traces.reset(token)
+
+    def record(self, y, first):
+        """`y` with its Results followed by the traces outside, by one step of theirs."""
+        self.inputs = list(first.inputs.values())
+        made = [x for _, x in leaves(y) if x.__class__ is Result and x.uid in first.inner]
+        self.outputs = len(made)
+        if not made:
+            return y
+        outs = tell(self, self.inputs, {}, tuple([r.value for r in made]) if len(made) > 1 else made[0].value)
+        new = iter(outs if len(made) > 1 else [outs])
+        return tree_map(lambda x: next(new) if x.__class__ is Result and x.uid in first.inner else x, y)
+
+    # What the traces ask of a primitive.
+
+    def follows(self, uids):
+        return uids
+
+    def keep(self, call):
+        return None, [None] * len(call.seen)  # the inputs are kept by `self.inputs`
+
+    @property
+    def signature(self):
+        return self
+
+    variadic = True
+
+    def _run(self, trace):
+        """The outputs of the second run, with `trace` innermost."""
+        token = traces.set((*active(), trace))
+        try:
+            with training(self.training), self.journal.replaying():
+                y = self.f(*self.args, **self.kwargs)
+        finally:
+            traces.reset(token)
+        found = [x for _, x in leaves(y) if x.__class__ is Result and trace.follows(x) and x.uid not in self._names()]
+        if len(found) != self.outputs:
+            raise RuntimeError(
+                f"checkpoint: {self.name} gave {len(found)} differentiable outputs when it ran again, {self.outputs} "
+                "before: it must do the same for the same inputs"
+            )
+        return found
+
+    def _names(self):
+        return {x.uid for x in self.inputs}
+
+    def _pull(self, dy, _y, *_kept):
+        tape = Tape(params=False)
+        for x in self.inputs:
+            tape.leaf(x)
+        try:
+            outs, seeds = self._run(tape), {}
+            for out, d in zip(outs, dy if self.outputs > 1 else (dy,)):
+                seeds[out.uid] = d if out.uid not in seeds else seeds[out.uid] + d
+            found = sweep(tape.steps, seeds, watch())
+        finally:
+            tape.hold.release()
+        return [found.get(x.uid) for x in self.inputs]
+
+    def _push(self, tangents, _y, *_seen):
+        dual = Dual()
+        dual.tangents.update(zip([x.uid for x in self.inputs], tangents))
+        outs = self._run(dual)
+        pushed = [dual.tangents[out.uid] for out in outs]
+        return pushed if self.outputs > 1 else pushed[0]

@@ -1,0 +1,75 @@
+"""Forward mode: a dual keeps a tangent beside every value that depends on what is differentiated by."""
+
+import numpy as np
+
+from .primitive import Trace, spec
+from .tape import Tape, pull, sweep
+from .value import Result, active, traces
+
+
+class Dual(Trace):
+    """Forward mode. `tangents` maps serial numbers to tangents, which are computed as the calls are made."""
+
+    derives = True
+
+    def __init__(self):
+        super().__init__()
+        self.tangents = {}
+
+    def follows(self, x):
+        return x.uid in self.tangents
+
+    def leaf(self, x, tangent=None):
+        """Follow the Value `x` with this tangent, by default zeros."""
+        self.tangents[x.uid] = np.zeros_like(x.value) if tangent is None else tangent
+
+    def observe(self, call, depth):
+        if all([u is None for u in call.uids]):
+            return False
+        given = [None if u is None else self.tangents[u] for u in call.uids]
+        token = traces.set(active()[:depth])
+        try:
+            with np.errstate(all="ignore"):
+                found = _declared(call, given) if call.op.jvp else transpose(call, given)
+        finally:
+            traces.reset(token)
+        for out, tangent in zip(call.outs, found):
+            self.tangents[out.uid] = np.zeros_like(out.value) if tangent is None else tangent
+        return True
+
+
+def _declared(call, given):
+    """The tangents of the outputs by the primitive's own jvp rule."""
+    dxs = [np.zeros(*spec(a)) if t is None else t for a, t in zip(call.args, given)]
+    if call.op.signature.variadic:
+        dxs = [tuple(dxs)]
+    found = call.op.jvp.call(*dxs, call.y, *call.seen, **call.attrs)
+    return found if call.op.outputs > 1 else [found]
+
+
+def transpose(call, given):
+    """The tangents of the outputs from the reverse rules, which are linear in the cotangent.
+
+    They are recorded on a probe in the cotangent's place; sweeping that record back with the tangents gives
+    what the probe has to be multiplied by, and that is the tangent of the output.
+    """
+    probes = [Result(np.ones_like(out.value)) for out in call.outs]
+    tape = Tape(params=False, raw=False)
+    for probe in probes:
+        tape.leaf(probe)
+    dy = tuple(probes) if call.op.outputs > 1 else probes[0]
+    specs = [None if t is None else spec(a) for a, t in zip(call.args, given)]
+    token = traces.set((*active(), tape))
+    try:
+        dxs = pull(call.op, dy, call.y, call.seen, specs, call.attrs)
+    finally:
+        traces.reset(token)
+    seeds: dict = {}
+    for dx, t in zip(dxs, given):
+        if isinstance(dx, Result) and dx.uid in tape.steps:
+            seeds[dx.uid] = t if dx.uid not in seeds else seeds[dx.uid] + t
+    try:
+        found = sweep(tape.steps, seeds)
+    finally:
+        tape.hold.release()
+    return [found.get(probe.uid) for probe in probes]

@@ -1,0 +1,89 @@
+"""The exceptions, and how a message finds the user's own line."""
+
+import linecache
+import os
+import sys
+import warnings
+
+__all__ = [
+    "DerivativeError",
+    "DtypeError",
+    "EscapeError",
+    "KnetpyError",
+    "MutationError",
+    "NonFiniteError",
+    "ShapeError",
+]
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+class KnetpyError(Exception):
+    """The root of every error that knetpy itself raises."""
+
+
+class ShapeError(KnetpyError, ValueError):
+    """Shapes, axes or sizes that do not fit together."""
+
+
+class DtypeError(KnetpyError, TypeError):
+    """A dtype that has no derivative, or dtypes that may not be mixed."""
+
+
+class DerivativeError(KnetpyError, TypeError):
+    """A derivative was asked for where there is none: no rule, not a scalar, not a number."""
+
+
+class EscapeError(KnetpyError, RuntimeError):
+    """A value was used after its transform ended, or by another thread than the one that runs it."""
+
+
+class MutationError(KnetpyError, RuntimeError):
+    """Something that a derivative needs was changed in place."""
+
+
+class NonFiniteError(KnetpyError, FloatingPointError):
+    """A NaN or an Inf, found by `check_nonfinite`."""
+
+
+class _Internal(dict):
+    """Whether a source file belongs to knetpy, by file name; asked at every recorded call."""
+
+    def __missing__(self, filename):
+        self[filename] = inside = filename.startswith(_PACKAGE) and not filename.endswith("__main__.py")
+        return inside
+
+
+internal = _Internal()
+
+
+def outside(frame):
+    """The innermost frame, from `frame` outwards, that is not knetpy's own."""
+    while frame.f_back is not None and internal[frame.f_code.co_filename]:
+        frame = frame.f_back
+    return frame
+
+
+def line_of(code, lasti):
+    """The line number that the instruction at `lasti` came from."""
+    return next((n for start, end, n in code.co_lines() if start <= lasti < end), None) or code.co_firstlineno
+
+
+def place(code, lasti):
+    """The user's line as a message shows it: `model.py:12, in loss: y = x @ w`."""
+    line = line_of(code, lasti)
+    text = linecache.getline(code.co_filename, line).strip()
+    return f"{os.path.basename(code.co_filename)}:{line}, in {code.co_name}" + (f": {text}" if text else "")
+
+
+def warn(message, category=UserWarning):
+    """Warn at the user's own line; Python shows it once for each line."""
+    frame = outside(sys._getframe(1))
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=frame.f_globals.get("__name__"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )

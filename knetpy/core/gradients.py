@@ -1,0 +1,114 @@
+"""What `grad` and `tape` return for params: a mapping that knows their names and shows itself as a table."""
+
+from collections.abc import Mapping
+
+from .errors import DerivativeError
+from .params import named_params
+from .tree import leaves, tree_map
+from .value import Param, Swept, bare, norm
+
+
+class Gradients(Mapping, Swept):
+    """The gradients of the params that a call touched: `g[p]`, or `g[w]` for a list, dict or model `w` of params.
+
+    A param that was touched but had no influence has zeros, and `unused` lists it. One that was never touched raises
+    KeyError. Prints, and displays in a notebook, as a table.
+
+    >>> import knetpy as kn
+    >>> w = kn.param([1.0, 2.0])
+    >>> g = kn.grad(lambda x: (w * x).sum())(np.array([3.0, 4.0], "f4"))
+    >>> g[w]
+    array([3., 4.], dtype=float32)
+    >>> print(g)
+    param  shape  dtype    norm
+    w      (2,)   float32  5
+    """
+
+    __slots__ = ("_arrays", "_params", "_users", "unused")
+    __array_ufunc__ = None  # arithmetic with arrays comes to our own message
+
+    def __init__(self, params, arrays, unused, users):
+        self._params, self._arrays, self.unused, self._users = params, arrays, unused, users
+
+    def __getitem__(self, tree):
+        if isinstance(tree, Param):
+            return self._one(tree)
+        if all(isinstance(leaf, Param) or leaf is None for _, leaf in leaves(tree)) and leaves(tree):
+            return tree_map(lambda p: None if p is None else self._one(p), tree)
+        raise KeyError(f"gradients are looked up by a Param or a container of Params, not by {tree!r:.60}")
+
+    def _one(self, p):
+        if p.uid not in self._arrays:
+            touched = ", ".join(f"{name} {q.shape}" for name, q in self.named().items())
+            raise KeyError(f"the param of shape {p.shape} was never touched; touched were: {touched}")
+        return self._arrays[p.uid]
+
+    def __iter__(self):
+        return iter(self._params.values())
+
+    def __len__(self):
+        return len(self._params)
+
+    def __contains__(self, p):
+        return isinstance(p, Param) and p.uid in self._arrays
+
+    def __eq__(self, other):
+        return self is other
+
+    __hash__ = object.__hash__
+
+    def named(self):
+        """{path of the param in the user's code: param}."""
+        names = {p.uid: name for name, p in named_params(*self._users).items()}
+        return {names.get(uid, f"param[{n}]"): p for n, (uid, p) in enumerate(self._params.items())}
+
+    def rows(self):
+        """(path, shape, dtype, norm, remark) of each gradient."""
+        unused = {p.uid for p in self.unused}
+        for name, p in self.named().items():
+            dp = bare(self._arrays[p.uid])
+            yield name, str(p.shape), str(dp.dtype), f"{norm(dp):.4g}", "unused" if p.uid in unused else ""
+
+    columns = ("param", "shape", "dtype", "norm", "")
+
+    def __repr__(self):
+        return table(self.columns, self.rows()) if self._params else "no gradients"
+
+    def _refuse(self, *_, **__):
+        raise DerivativeError(
+            f"this is what a gradient function returned, the gradients of the {len(self)} params that it touched: "
+            "look one up as g[p]. If the name `grad` was overwritten (grad = grad(loss)(x, y)), use another name. "
+            "For the derivative by the first argument write grad(f, 0)"
+        )
+
+    __call__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __neg__ = __pow__ = __matmul__ = __rmatmul__ = __array__ = __float__ = __lt__ = __gt__ = _refuse
+
+
+class Record(Gradients):
+    """What `tape` returns: `value(J)` is the loss, `J[p]` a gradient, `params(J)` the params, `J.steps` the calls.
+
+    Each step has op, line (of the user's code), shape, bytes and norm of the cotangent (None where none arrived).
+    """
+
+    __slots__ = ("steps", "value")
+    step_columns = ("op", "shape", "bytes", "gradient", "line")
+
+    def __init__(self, value, gradients, steps):
+        super().__init__(gradients._params, gradients._arrays, gradients.unused, gradients._users)
+        self.value, self.steps = value, steps
+
+    def step_rows(self):
+        """(op, shape, bytes, norm of the cotangent, line) of each step."""
+        for s in self.steps:
+            yield s.op, str(s.shape), str(s.bytes), "" if s.norm is None else f"{s.norm:.4g}", s.line
+
+    def __repr__(self):
+        return f"value {self.value}\n{table(self.step_columns, self.step_rows())}\n\n{super().__repr__()}"
+
+
+def table(columns, rows):
+    """Text in aligned columns."""
+    lines = [columns, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths)).rstrip() for line in lines)

@@ -1,0 +1,266 @@
+"""Derivatives of functions with any number of outputs: `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .boundary import Exit, enter
+from .dual import Dual
+from .errors import DtypeError, ShapeError
+from .gradients import Gradients
+from .params import label
+from .tape import Tape, sweep
+from .transforms import check_callable, commit, grad, gradient_of, label_of, positions, run, watch
+from .tree import leaves, tree_map
+from .value import Param, Result, Value, bare
+
+
+def vjp(f, *args, **kwargs):
+    """(f(*args), pullback), the reverse-mode derivative by the positional arguments.
+
+    Parameters: f, any function; args, arrays, numbers or nested containers of them. Params are constants.
+    Returns: the value of f, of any structure, and a function that takes a cotangent of that structure and returns a tuple with
+      the gradient of each argument. The pullback may be called often; arrays it needs stay locked as long as it lives.
+
+    >>> import knetpy as kn
+    >>> y, pullback = kn.vjp(np.sin, np.array([0.0, 1.0]))
+    >>> pullback(np.ones(2))
+    (array([1.        , 0.54030231]),)
+    """
+    check_callable(f, "vjp")
+    tape = Tape(params=False, raw=False)  # the pullback may itself be differentiated: rules must be recordable
+    new = [enter(a, tape, f"argument {n} of {label_of(f)}") for n, a in enumerate(args)]
+    y = run(f, new, kwargs, tape, training=False)
+    likes = [(path, bare(x), x.uid if isinstance(x, Value) else None) for path, x in leaves(y)]
+
+    def pullback(cotangent):
+        given: list = []
+        tree_map(lambda _, c: given.append(c), y_like, cotangent)
+        tape.check_unchanged(lambda p: label(p, f))
+        seeds: dict = {}
+        for (path, like, uid), c in zip(likes, given):
+            c = matching(c, like, f"cotangent{path}")
+            if uid in tape.steps and c is not None:
+                seeds[uid] = c if uid not in seeds else seeds[uid] + c
+        found, out = sweep(dict(tape.steps), seeds, watch()), Exit()
+        return tuple(tree_map(lambda x, r: gradient_of(out, found, x, r), a, r) for a, r in zip(args, new))
+
+    y_like = tree_map(lambda x: None, y)
+    y = Exit().tree(y)
+    commit(tape)
+    return y, pullback
+
+
+def matching(x, like, what):
+    """A tangent or cotangent as an array of the dtype of `like`; its shape must agree."""
+    if x is None or not hasattr(like, "dtype"):
+        return None
+    if not hasattr(x, "dtype"):
+        x = np.asarray(x, like.dtype)
+    if x.shape != like.shape:
+        raise ShapeError(f"{what} has shape {x.shape}, what it belongs to has {like.shape}")
+    if x.dtype.kind == "c":
+        raise DtypeError(f"{what} is complex, what it belongs to is {like.dtype}")
+    return x if x.dtype == like.dtype else x.astype(like.dtype)
+
+
+def jvp(f, args, tangents):
+    """(f(*args), tangent of it in the direction `tangents`), in forward mode.
+
+    Parameters: args, a tuple; tangents, a tuple of the same structure, each leaf with the shape of its argument, or None
+      for a constant. Params are constants.
+
+    >>> import knetpy as kn
+    >>> kn.jvp(lambda x: x ** 3, (2.0,), (1.0,))
+    (np.float64(8.0), np.float64(12.0))
+    """
+    check_callable(f, "jvp")
+    if not isinstance(args, (tuple, list)) or not isinstance(tangents, (tuple, list)) or len(args) != len(tangents):
+        raise TypeError("jvp(f, args, tangents) takes two tuples of one length, for one argument jvp(f, (x,), (dx,))")
+    dual = Dual()
+    new = [_enter_with(dual, a, t, f"argument {n} of {label_of(f)}") for n, (a, t) in enumerate(zip(args, tangents))]
+    try:
+        y = run(f, new, {}, dual, training=False)
+    finally:
+        dual.hold.release()
+    out = Exit()
+    result = out.tree(y), tree_map(lambda x: _tangent(out, dual, x), y)
+    commit(dual)
+    return result
+
+
+def _enter_with(dual, arg, tangent, what):
+    """`arg` renamed for `dual`, each leaf with its tangent."""
+    new = enter(arg, dual, what)
+    tangent = tree_map(lambda _: None, arg) if tangent is None else tangent
+
+    def attach(r, t):
+        if isinstance(r, Result):
+            dual.leaf(r, matching(t, r.value, f"the tangent of {what}"))
+
+    tree_map(attach, new, tangent)
+    return new
+
+
+def _tangent(out, dual, x):
+    """The tangent of one leaf of the output; zeros where it does not depend on the arguments."""
+    array = bare(x)
+    if not hasattr(array, "dtype") or array.dtype.kind not in "fc":
+        return None
+    return out.gradient(dual.tangents.get(x.uid) if isinstance(x, Value) else None, array)
+
+
+def hvp(f, args, v):
+    """The Hessian of the scalar f times v, forward over reverse: about the cost of three gradients.
+
+    Parameters: args, a tuple; v, a tuple of the structure of args; or a mapping from Params, for the Hessian by those.
+    Returns: a tuple of the structure of args, or `Gradients` with the Params of v.
+
+    >>> import knetpy as kn
+    >>> kn.hvp(lambda x: (x ** 3).sum(), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
+    (array([6., 0.]),)
+    """
+    if not isinstance(v, Mapping) or not all(isinstance(p, Param) for p in v):
+        return jvp(grad(f, tuple(range(len(args)))), args, v)[1]
+    dual = Dual()
+    for p in v:
+        dual.tangents[p.uid] = matching(v[p], p.value, f"v for {label(p, f)}")
+    found = run(grad(f), args, {}, dual, training=False)
+    if not isinstance(found, Gradients):
+        raise KeyError(f"{label_of(f)} touched none of the params in v")
+    out, arrays = Exit(), {}
+    for p in v:
+        g = found[p]
+        arrays[p.uid] = out.gradient(dual.tangents.get(g.uid) if isinstance(g, Value) else None, p)
+    return Gradients({p.uid: p for p in v}, arrays, [], (f,))
+
+
+def jacobian(f, argnums=0, mode=None):
+    """The function that gives all partial derivatives of f's outputs by the arguments at `argnums`.
+
+    Parameters:
+      argnums: a position, or a tuple of positions.
+      mode: "forward" (one pass for each input element), "reverse" (one for each output element), None for the cheaper.
+    Returns: a function of f's arguments. For an output of shape S and an argument of shape T it gives an array of shape
+      (*S, *T) and T's dtype; for containers, the structure of the output, at each leaf the structure of the argument (a
+      tuple of them for a tuple of argnums).
+
+    >>> import knetpy as kn
+    >>> kn.jacobian(lambda x: x[:2] * x[2])(np.array([1.0, 2.0, 3.0]))
+    array([[3., 0., 1.],
+           [0., 3., 2.]])
+    """
+    check_callable(f, "jacobian")
+    if mode not in (None, "forward", "reverse"):
+        raise ValueError(f'jacobian: mode must be "forward", "reverse" or None, got {mode!r}')
+
+    def all_partials(*args, **kwargs):
+        numbers = positions(argnums, args, f)
+
+        def of_chosen(*new):
+            full = list(args)
+            for n, x in zip(numbers, new):
+                full[n] = x
+            return f(*full, **kwargs)
+
+        of_chosen.__name__ = label_of(f)
+        chosen = tuple(args[n] for n in numbers)
+        y, pullback = vjp(of_chosen, *chosen)
+        forward = mode == "forward" or (mode is None and _size(y) > _size(chosen))
+        blocks = _forward(of_chosen, chosen, y) if forward else _reverse(pullback, chosen, y)
+        return blocks if isinstance(argnums, tuple) else tree_map(lambda _, block: block[0], _shape_of(y), blocks)
+
+    return all_partials
+
+
+def hessian(f, argnums=0):
+    """The function that gives the second derivatives of the scalar f, forward over reverse.
+
+    Returns: for an argument of shape T an array (*T, *T); for containers, their structure twice.
+
+    >>> import knetpy as kn
+    >>> kn.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
+    return jacobian(grad(f, argnums), argnums, mode="forward")
+
+
+class _Leaf:
+    """Stands for an array in the structure of an output, so that a block may be a container itself."""
+
+
+def _shape_of(tree):
+    return tree_map(lambda _: _Leaf(), tree)
+
+
+def _is_array(x):
+    return isinstance(x, (Value, float, int)) or (hasattr(x, "dtype") and x.dtype.kind == "f")
+
+
+def _size(tree):
+    return sum(np.size(bare(x)) for _, x in leaves(tree) if _is_array(x))
+
+
+def _units(x):
+    """Each unit vector in the shape of x."""
+    for k in range(np.size(bare(x))):
+        unit = np.zeros_like(bare(x), dtype=getattr(x, "dtype", np.float64)).ravel()
+        unit[k] = 1
+        yield unit.reshape(np.shape(bare(x)))
+
+
+def _only(tree, n, unit):
+    """`tree` with `unit` at leaf n and None elsewhere."""
+    position = iter(range(len(leaves(tree))))
+    return tree_map(lambda _: unit if next(position) == n else None, tree)
+
+
+def _block(parts, axis, y, x):
+    """The derivative of one output leaf by one argument leaf, from its rows (axis 0) or columns (axis -1)."""
+    shape, dtype = np.shape(bare(y)) + np.shape(bare(x)), getattr(x, "dtype", np.dtype(np.float64))
+    block = np.stack(parts, axis=axis).reshape(shape) if parts else np.zeros(shape, dtype)
+    block = block if block.dtype == dtype else block.astype(dtype)
+    return block if shape or isinstance(block, Value) or isinstance(x, (np.ndarray, Value)) else block[()]
+
+
+def _reverse(pullback, chosen, y):
+    def blocks(n, leaf):
+        if not _is_array(leaf):
+            return None
+        rows = [pullback(_only(y, n, unit)) for unit in _units(leaf)]
+        columns = [[x for _, x in leaves(row)] for row in rows]
+        position = iter(range(len(leaves(chosen))))
+
+        def block(x):
+            i = next(position)
+            return _block([row[i] for row in columns], 0, leaf, x) if _is_array(x) else None
+
+        return tree_map(block, chosen)
+
+    order = iter(range(len(leaves(y))))
+    return tree_map(lambda leaf: blocks(next(order), leaf), y)
+
+
+def _forward(f, chosen, y):
+    inputs = [x for _, x in leaves(chosen)]
+    tangents = [
+        [[t for _, t in leaves(jvp(f, chosen, _only(chosen, i, unit))[1])] for unit in _units(x)]
+        if _is_array(x)
+        else []
+        for i, x in enumerate(inputs)
+    ]
+
+    def blocks(n, leaf):
+        if not _is_array(leaf):
+            return None
+        position = iter(range(len(inputs)))
+
+        def block(x):
+            columns = tangents[next(position)]
+            return _block([column[n] for column in columns], -1, leaf, x) if _is_array(x) else None
+
+        return tree_map(block, chosen)
+
+    order = iter(range(len(leaves(y))))
+    return tree_map(lambda leaf: blocks(next(order), leaf), y)

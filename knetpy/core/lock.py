@@ -1,0 +1,73 @@
+"""Arrays that a derivative will read are locked against writing, so that a mutation raises at the guilty line.
+
+Only arrays that were writable are locked, and only their last holder unlocks them. The owner of a view's memory is
+locked with it, else writing through the owner would go unseen.
+"""
+
+import threading
+
+import numpy as np
+
+_guard = threading.RLock()  # re-entrant: a tape may be freed, and so release, while this thread holds it
+_locks: dict = {}  # id -> [array, number of holders, views that wait for this array's memory]
+
+
+class Holder:
+    """Keeps arrays locked until `release`, or until it is freed."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self):
+        self._held = {}
+
+    def __call__(self, x):
+        """Lock `x` if it is an array; lists become arrays; everything else is returned as it is."""
+        if isinstance(x, np.ndarray):
+            if id(x) not in self._held:
+                self._hold(x)
+        elif isinstance(x, list):
+            return np.asarray(x)
+        elif isinstance(x, tuple):
+            for part in x:
+                self(part)
+        return x
+
+    def _hold(self, x):
+        if isinstance(x.base, np.ndarray) and id(x.base) not in self._held:
+            self._hold(x.base)
+        with _guard:
+            lock = _locks.get(id(x))
+            if lock is None:
+                if not x.flags.writeable:
+                    return  # the user's own decision, not ours to undo
+                lock = _locks[id(x)] = [x, 0, []]
+                x.flags.writeable = False
+            lock[1] += 1
+            self._held[id(x)] = x
+
+    def release(self):
+        """Unlock what no other holder needs; owners come before their views, as NumPy demands."""
+        if not self._held:
+            return
+        held, self._held = self._held, {}
+        with _guard:
+            for key in held:
+                lock = _locks[key]
+                lock[1] -= 1
+                if not lock[1]:
+                    del _locks[key]
+                    _unlock(lock)
+
+    def __del__(self):
+        self.release()
+
+
+def _unlock(lock):
+    array, _, waiting = lock
+    owner = _locks.get(id(array.base)) if isinstance(array.base, np.ndarray) else None
+    if owner is not None:  # another tape still needs the memory: this view is unlocked with its owner
+        owner[2].append(array)
+        return
+    array.flags.writeable = True
+    for view in waiting:
+        view.flags.writeable = True

@@ -1,0 +1,407 @@
+"""`primitive`: the one path that every recorded call takes.
+
+A call is evaluated once, and then every active trace (a tape, a dual, a watch) is told, outermost first. A trace keeps
+its own table, so there are no boxes in boxes. What a trace keeps of an operand is a Value only if a trace outside it
+follows that operand, else the bare array; that alone gives every nesting its right meaning.
+"""
+
+import sys
+
+import numpy as np
+
+from .errors import DerivativeError, ShapeError, internal, outside
+from .lock import Holder
+from .rules import ARRAY, NOTHING, Spec, adapt, signature_of
+from .value import (
+    METHODS,
+    NUMPY,
+    OPERATORS,
+    Param,
+    Result,
+    Value,
+    active,
+    bare,
+    install_operator,
+    is_tracked,
+    serial,
+)
+
+_getframe = sys._getframe
+_new = object.__new__
+
+
+class Trace:
+    """What a transform learns of the calls made while it runs. This one learns nothing; see `Tape` and `Dual`."""
+
+    derives = False  # whether it takes derivatives, so that rules must be recordable for the traces outside it
+    raw = False  # whether rules on bare arrays may serve it, if it is the only one that derives
+    steps = None  # the table that the short paths write into, if it has one
+    watch = None  # called in sweeps as watch(uid, step, cotangent)
+
+    def __init__(self):
+        self.hold, self.writes = Holder(), []  # arrays that must not change; side effects to make on success
+
+    def follows(self, x):
+        """Whether the Value `x` depends on what this trace differentiates by."""
+        return False
+
+    def observe(self, call, depth):
+        """A call was made; return whether its outputs are to be followed."""
+        return False
+
+
+class Call:
+    """One evaluated call, as it is told to a trace. `seen` is what that trace may keep of the operands, `y` of the
+    output; `uids` the operands it follows, by serial number."""
+
+    __slots__ = ("args", "attrs", "code", "lasti", "op", "outs", "seen", "uids", "y")
+
+    def __init__(self, op, args, attrs, y, outs):
+        frame = outside(_getframe(1))
+        self.op, self.args, self.attrs, self.outs, self.y = op, args, attrs, outs, y
+        self.seen = [bare(a) for a in args]
+        self.code, self.lasti = frame.f_code, frame.f_lasti
+
+    def uids_in(self, trace):
+        """Serial numbers of the operands that `trace` follows, None for the others."""
+        return [a.uid if isinstance(a, Value) and trace.follows(a) else None for a in self.args]
+
+
+class Primitive:
+    """The declaration behind a differentiable function: its kernel, its rules and what they read."""
+
+    def __init__(self, kernel, name, outputs, saves, check, rules, vjp, jvp, composed):
+        self.kernel, self.name, self.outputs, self.composed, self.check = (
+            kernel,
+            name,
+            outputs,
+            composed,
+            check,
+        )
+        self.signature = signature_of(kernel, tuple(rules), saves)
+        unknown = set(rules) - set(self.signature.operands)
+        if unknown:
+            raise TypeError(f"primitive {name}: a rule for {unknown.pop()!r}, which is no operand of {name}")
+        says = f"primitive {name}: its rule for {{}}".format
+        self.declared = {n: None if rule is None else adapt(rule, says(n), self.signature) for n, rule in rules.items()}
+        self.vjp = vjp and adapt(vjp, f"primitive {name}: its vjp", self.signature)
+        tangents = tuple(f"d{n}" for n in self.signature.operands)
+        self.jvp = jvp and adapt(jvp, f"primitive {name}: its jvp", self.signature, first=tangents)
+        self.plans = {}
+
+    def rule(self, i):
+        """The rule for operand `i`; None where it was declared to have no derivative."""
+        names = self.signature.operands
+        name = names[-1 if self.signature.variadic else i]
+        if self.vjp is None and self.jvp is None and name not in self.declared:
+            raise DerivativeError(
+                f"{self.name}: argument {name!r} has no derivative rule but depends on what is differentiated; pass "
+                f"kn.value({name}), or declare a rule (or {name}=None for none) in the primitive"
+            )
+        return self.declared.get(name)
+
+    def follows(self, uids):
+        """`uids` without the operands that were declared to have no derivative."""
+        if self.vjp is not None or self.jvp is not None:
+            return uids
+        return [None if u is None or self.rule(i) is None else u for i, u in enumerate(uids)]
+
+    def plan(self, followed):
+        """(whether y is kept, how much of each operand is kept) when the operands `followed` get a gradient."""
+        if followed not in self.plans:
+            rules = [self.vjp] if self.vjp else [self.rule(i) for i, f in enumerate(followed) if f]
+            amounts = [max(r.reads[0 if self.signature.variadic else i] for r in rules) for i in range(len(followed))]
+            self.plans[followed] = any(r.reads_y for r in rules), amounts
+        return self.plans[followed]
+
+    def keep(self, call):
+        """(y, operands) as far as the rules for the followed operands read them."""
+        keep_y, amounts = self.plan(tuple([u is not None for u in call.uids]))
+        kept = [a if k == ARRAY else None if k == NOTHING else spec(a) for a, k in zip(call.seen, amounts)]
+        return call.y if keep_y else None, kept
+
+    def complete(self, args, attrs):
+        """Operands given by name or left to their defaults, put in order; attrs with their defaults."""
+        names, given = self.signature.operands, list(args)
+        if not self.signature.variadic:
+            for name in names[len(args) :]:
+                if name in attrs:
+                    given.append(attrs[name])
+                elif len(given) < self.signature.required:
+                    raise TypeError(f"{self.name}: missing argument {name!r}")
+                else:
+                    given.append(self.kernel.__defaults__[len(given) - self.signature.required])
+            if len(args) > len(names):
+                raise TypeError(f"{self.name} takes {len(names)} operands, got {len(args)}")
+        attrs = {name: v for name, v in attrs.items() if name not in names}
+        unknown = attrs.keys() - self.signature.attrs.keys()
+        if unknown:
+            raise TypeError(f"{self.name} has no argument {unknown.pop()!r}")
+        return given, {**self.signature.attrs, **attrs}
+
+    def evaluate(self, args, attrs):
+        """(output, saved values by name) of the kernel on bare arrays."""
+        try:
+            y = self.kernel(*[bare(a) for a in args], **attrs)
+        except Exception as failure:
+            self.explain(failure, args, attrs)
+            raise
+        if not self.signature.saves:
+            return y, attrs
+        saved = y[self.outputs :]
+        y = y[0] if self.outputs == 1 else y[: self.outputs]
+        return y, {**attrs, **dict(zip(self.signature.saves, saved))}
+
+    def explain(self, failure, args, attrs):
+        """Raise in the user's terms what made the kernel fail, if we know better than the kernel did."""
+        if self.check is not None:
+            self.check(*[bare(a) for a in args], **attrs)
+        elif isinstance(self.kernel, np.ufunc) and isinstance(failure, ValueError):
+            shapes = [np.shape(bare(a)) for a in args]
+            raise ShapeError(
+                f"{self.name}: shapes {' and '.join(map(str, shapes))} do not broadcast; counted from the last, each "
+                "axis must agree or be 1: reshape one, or insert an axis with x[:, None]"
+            ) from None
+
+
+def spec(x):
+    """Shape and dtype of an operand of any kind."""
+    x = bare(x)
+    return Spec(x.shape, x.dtype) if hasattr(x, "dtype") else Spec(np.shape(x), np.result_type(x))
+
+
+def primitive(
+    kernel=None,
+    *,
+    numpy=None,
+    name=None,
+    outputs=1,
+    saves=(),
+    check=None,
+    vjp=None,
+    jvp=None,
+    composed=None,
+    elementwise=False,
+    **rules,
+):
+    """Make a function of arrays differentiable, with a rule for each operand written beside it.
+
+    Parameters:
+      kernel: the function, on bare arrays. Its positional parameters are the operands, its keyword-only ones options.
+        Without it, `primitive(...)` is a decorator.
+      **rules: for each operand, the cotangent of that operand from the cotangent `dy` of the output. A rule asks by
+        parameter name for what it reads (`dy`, `y`, operands, `<operand>_shape`, `<operand>_dtype`, options, saved
+        values); what no rule reads is not kept. Write it with NumPy or knetpy functions, then every order and forward
+        mode follow. `operand=None` declares that there is no derivative by that operand.
+      vjp: instead of rules, one function that returns a tuple with the cotangents of all operands (None for none).
+      jvp: optional, the tangent of the output; asks for tangents as `d<operand>` (zeros where an operand is constant).
+        Without it forward mode transposes the rules.
+      outputs: the number of outputs; with more than one, `y` and `dy` are tuples in the rules.
+      saves: names of further arrays that the kernel returns after its outputs, for the rules only.
+      composed: the same function written with differentiable functions. The rules may then work on bare arrays (fused
+        kernels): they serve a single tape, and `composed` is recorded for higher orders and forward mode.
+      numpy: the NumPy function (or several) that calls this one for knetpy values.
+      check: called with the operands when the kernel has failed, to raise a better message.
+      elementwise: the output is the operands broadcast together; cotangents of stretched operands are summed back.
+
+    Returns: the differentiable function; on plain arrays it just calls the kernel.
+    Raises: TypeError when a rule asks for a name that does not exist.
+
+    >>> import knetpy as kn
+    >>> cube = kn.primitive(lambda x: x ** 3, x=lambda dy, x: dy * 3 * x ** 2)
+    >>> kn.grad(cube)(2.0), kn.grad(kn.grad(cube))(2.0)
+    (np.float64(12.0), np.float64(12.0))
+    """
+    if kernel is None:
+        options = dict(numpy=numpy, name=name, outputs=outputs, saves=saves, check=check, vjp=vjp, jvp=jvp)
+        return lambda kernel: primitive(kernel, composed=composed, elementwise=elementwise, **options, **rules)
+    name = name or kernel.__name__.lstrip("_")
+    op = Primitive(kernel, name, outputs, tuple(saves), check, rules, vjp, jvp, composed)
+    op.elementwise = elementwise
+    record = _recorder(op)
+    if elementwise and all(op.declared.values()) and len(op.declared) == op.signature.required in (1, 2):
+        record = (_unary if len(op.declared) == 1 else _binary)(op, record)
+    return _public(record, op, numpy)
+
+
+def constant(kernel=None, *, numpy=None, name=None):
+    """Declare that a function has no derivative: it works on the bare arrays, and what it returns is plain.
+
+    >>> import knetpy as kn
+    >>> rank = kn.constant(lambda x: x.argsort().argsort())
+    >>> kn.grad(lambda x: (x * rank(x)).sum())(np.array([3.0, 1.0, 2.0]))
+    array([2., 0., 1.])
+    """
+    if kernel is None:
+        return lambda kernel: constant(kernel, numpy=numpy, name=name)
+
+    def call(*args, **attrs):
+        return kernel(*[_stripped(a) for a in args], **{k: _stripped(v) for k, v in attrs.items()})
+
+    call.__name__ = name or kernel.__name__
+    call.__doc__ = kernel.__doc__
+    if numpy is not None:
+        serve(numpy, call)
+    return call
+
+
+def _stripped(x):
+    if isinstance(x, Value):
+        is_tracked(x)  # raises for a Result that escaped
+        return x.value
+    return type(x)([_stripped(v) for v in x]) if type(x) in (list, tuple) else x
+
+
+def serve(functions, op):
+    """Let `op` answer for one or several NumPy functions, their operators and array methods of the same name."""
+    for function in functions if isinstance(functions, tuple) else (functions,):
+        NUMPY[function] = op
+        if function in OPERATORS:
+            install_operator(function, op)
+        if hasattr(np.ndarray, function.__name__):
+            METHODS[function.__name__] = op
+
+
+def _public(call, op, numpy):
+    call.__name__ = call.__qualname__ = op.name
+    call.__doc__ = op.kernel.__doc__
+    call.__module__ = op.kernel.__module__ if hasattr(op.kernel, "__module__") else __name__
+    call.primitive = op
+    if numpy is not None:
+        serve(numpy, call)
+    return call
+
+
+def _recorder(op):
+    """The general path: any number of operands and outputs, options, any depth of nesting."""
+    count, variadic, options = len(op.signature.operands), op.signature.variadic, op.signature.attrs
+
+    def record(*args, **attrs):
+        if (len(args) != count and not variadic) or attrs.keys() != options.keys():
+            args, attrs = op.complete(args, attrs)
+        if not any([isinstance(a, Value) and is_tracked(a) for a in args]):
+            y = op.evaluate(args, attrs)[0]
+            return tuple(y) if op.outputs > 1 else y
+        if op.composed is not None and not _raw():
+            return op.composed(*args, **attrs)
+        y, attrs = op.evaluate(args, attrs)
+        return tell(op, args, attrs, y)
+
+    return record
+
+
+def _raw():
+    """Whether exactly one trace derives and takes rules on bare arrays."""
+    deriving = [trace for trace in active() if trace.derives]
+    return len(deriving) == 1 and deriving[0].raw
+
+
+def tell(op, args, attrs, y):
+    """Tell every active trace of a call that gave `y`; returns what the caller gets, a Result if any follows it."""
+    outs = [Result(v) for v in y] if op.outputs > 1 else [Result(y)]
+    call, followed = Call(op, args, attrs, y, outs), False
+    public = tuple(outs) if op.outputs > 1 else outs[0]
+    for depth, trace in enumerate(active()):
+        call.uids = uids = op.follows(call.uids_in(trace))
+        if trace.observe(call, depth):
+            followed = True
+            call.y = public
+            call.seen = [s if u is None else a for a, s, u in zip(args, call.seen, uids)]
+    return public if followed else y
+
+
+# The two short paths: an elementwise call under a single tape. They do what `tell` and `Tape.observe` do, with
+# everything that can be known beforehand decided here; running under an idle trace switches them off.
+
+
+def _unary(op, record):
+    kernel, (name,) = op.kernel, op.signature.operands
+    rule, keep_y, keep_x = op.declared[name].call, op.declared[name].reads_y, op.declared[name].reads[0]
+
+    def call(x):
+        kind = x.__class__
+        if kind is not Result and kind is not Param:
+            return kernel(x)
+        traces = active()
+        if len(traces) != 1 or (steps := traces[0].steps) is None:
+            return record(x)
+        uid = x.uid
+        if uid not in steps and not traces[0].follows(x):
+            return record(x)
+        x = x.value
+        y = kernel(x)
+        frame = _getframe(1)
+        if internal[frame.f_code.co_filename]:
+            frame = outside(frame)
+        out = _new(Result)
+        out.value = y
+        out.uid = new = serial()
+        steps[new] = rule, y if keep_y else None, x if keep_x else None, uid, op, frame.f_code, frame.f_lasti
+        return out
+
+    return call
+
+
+def _binary(op, record):
+    kernel, rules = op.kernel, [op.declared[name] for name in op.signature.operands]
+    ra, rb = [rule.call for rule in rules]
+    # Indexed by 1 (only a is followed), 2 (only b), 3 (both): whether y, a and b are kept.
+    keeps = [(False, False, False)]
+    for which in ([rules[0]], [rules[1]], rules):
+        keeps.append((any(r.reads_y for r in which), *[any(r.reads[i] for r in which) for i in (0, 1)]))
+
+    def call(a, b):
+        kind = a.__class__
+        x, ua = (a.value, a.uid) if kind is Result or kind is Param else (a, None)
+        kind = b.__class__
+        z, ub = (b.value, b.uid) if kind is Result or kind is Param else (b, None)
+        traces = active()
+        if (
+            (ua is None and ub is None)
+            or len(traces) != 1
+            or (steps := traces[0].steps) is None
+            or (ua is not None and ua not in steps and not traces[0].follows(a))
+            or (ub is not None and ub not in steps and not traces[0].follows(b))
+        ):
+            return record(a, b)
+        try:
+            y = kernel(x, z)
+        except Exception as failure:
+            op.explain(failure, (a, b), {})
+            raise
+        dtype = y.dtype
+        if (ua is not None and x.dtype is not dtype) or (ub is not None and z.dtype is not dtype):
+            return tell(op, (a, b), {}, y)
+        keep_y, keep_x, keep_z = keeps[(ua is not None) + 2 * (ub is not None)]
+        if ua is None and keep_x:
+            x = traces[0].hold(x)
+        if ub is None and keep_z:
+            z = traces[0].hold(z)
+        frame = _getframe(1)
+        if internal[frame.f_code.co_filename]:
+            frame = outside(frame)
+        shape, sx, sz = y.shape, None, None
+        if ua is not None and x.shape != shape:
+            sx = x.shape
+        if ub is not None and z.shape != shape:
+            sz = z.shape
+        out = _new(Result)
+        out.value = y
+        out.uid = new = serial()
+        steps[new] = (
+            ra,
+            rb,
+            y if keep_y else None,
+            x if keep_x else None,
+            z if keep_z else None,
+            ua,
+            ub,
+            sx,
+            sz,
+            op,
+            frame.f_code,
+            frame.f_lasti,
+        )
+        return out
+
+    return call

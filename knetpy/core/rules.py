@@ -1,0 +1,95 @@
+"""Derivative rules as their authors write them, turned once into functions of one shape, and what they read.
+
+A rule asks by parameter name for what it needs: `dy` (the cotangent of the output), `y` (the output), an operand by its
+name in the kernel's signature, `<operand>_shape` or `<operand>_dtype`, a keyword of the kernel, a saved value, and `i`
+(which of `*operands` it is for). Inside, every rule is called as `rule(dy, y, *operands, **attrs)`.
+"""
+
+import inspect
+from typing import NamedTuple
+
+import numpy as np
+
+NOTHING, SPEC, ARRAY = range(3)  # how much of an operand a rule needs
+
+
+class Spec(NamedTuple):
+    """What is kept of an array when only its shape and dtype are read."""
+
+    shape: tuple
+    dtype: np.dtype
+
+
+class Signature(NamedTuple):
+    """A kernel's parameters: operands (positional), whether the last is `*operands`, attrs with defaults, saved."""
+
+    operands: tuple
+    variadic: bool
+    attrs: dict
+    saves: tuple
+    required: int  # operands without a default
+
+
+class Rule(NamedTuple):
+    """A rule of uniform shape; whether it reads `y`; how much it reads of each operand."""
+
+    call: object
+    reads_y: bool
+    reads: tuple
+
+
+def signature_of(kernel, operands, saves):
+    """The kernel's parameters; for a ufunc, which has none to ask for, the rules' names are the operands."""
+    if isinstance(kernel, np.ufunc):
+        return Signature(tuple(operands), False, {}, saves, kernel.nin)
+    parameters = list(inspect.signature(kernel).parameters.values())
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
+    attrs = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in positional)
+    if variadic and len(positional) > 1:
+        raise TypeError(f"primitive {kernel.__name__}: *{positional[-1].name} must be its only operand")
+    taken = {"y", "dy", "i"} & {p.name for p in parameters}
+    if taken:
+        raise TypeError(
+            f"primitive {kernel.__name__}: no parameter may be named {taken.pop()!r}; in rules y is the output, dy its "
+            "cotangent, i an operand's number"
+        )
+    required = sum(p.default is p.empty for p in positional)
+    return Signature(tuple(p.name for p in positional), variadic, attrs, saves, required)
+
+
+def adapt(rule, what, signature, first=("dy",)):
+    """`rule` as a `Rule`: callable as rule(*first, y, *operands, **attrs). `what` names it in errors."""
+    wanted = list(inspect.signature(rule).parameters)
+    sources = _sources(signature, first)
+    for name in wanted:
+        if name not in sources:
+            raise TypeError(f"{what} asks for {name!r}; it may ask for {', '.join(sources)}")
+    reads = tuple(_amount(wanted, name) for name in signature.operands)
+    star = "*" if signature.variadic else ""
+    operands = [*signature.operands[:-1], *(star + name for name in signature.operands[-1:])]
+    keywords = [*signature.attrs, *signature.saves, *(["i"] if signature.variadic else [])]
+    if wanted == [*first, "y", *signature.operands] and not keywords:
+        return Rule(rule, True, reads)
+    head = ", ".join([*first, "y", *operands])
+    if keywords:
+        head += (", " if star else ", *, ") + ", ".join(f"{name}=None" for name in keywords)
+    # One flat call: a closure that picks arguments by index would cost more than many rules do.
+    source = f"lambda {head}: rule({', '.join(sources[name] for name in wanted)})"
+    return Rule(eval(source, {"rule": rule}), "y" in wanted, reads)
+
+
+def _sources(signature, first):
+    """Each name a rule may ask for, and the expression that gives it."""
+    found = {name: name for name in (*first, "y", *signature.operands, *signature.attrs, *signature.saves)}
+    if signature.variadic:
+        return found | {"i": "i"}
+    for name in signature.operands:
+        found[f"{name}_shape"], found[f"{name}_dtype"] = f"{name}.shape", f"{name}.dtype"
+    return found
+
+
+def _amount(wanted, operand):
+    if operand in wanted:
+        return ARRAY
+    return SPEC if {f"{operand}_shape", f"{operand}_dtype"} & set(wanted) else NOTHING

@@ -1,0 +1,188 @@
+"""Reverse mode: a tape remembers each step, with just what its rules read, and a sweep takes it back."""
+
+import numpy as np
+
+from .errors import MutationError, ShapeError, place, warn
+from .primitive import Trace, spec
+from .value import METHODS, Param, Result, Value, bare
+
+LEAF = None  # stands in the table for a value that the derivative is taken by, or that a later entry makes
+
+# Every kind of step ends with op, code, lasti: which function was called, and where in the user's code.
+_UNARY, _BINARY = 7, 12  # the lengths of the steps that the short paths of `primitive` write
+
+
+class Tape(Trace):
+    """Reverse mode. `steps` maps the serial number of each followed value to the step that made it, in call order.
+
+    A tape for params follows every Param that a call touches; a tape for arguments sees none of them.
+    """
+
+    derives = True
+
+    def __init__(self, params=True, raw=True):
+        super().__init__()
+        self.steps = {}
+        self.sees_params, self.raw = params, raw
+        self.touched = {}  # serial number -> (Param, its version when first touched)
+        self.warned = False
+
+    def follows(self, x):
+        if x.uid in self.steps:
+            return True
+        if x.__class__ is not Param:
+            return False
+        self.touched.setdefault(x.uid, (x, x.version))
+        if self.sees_params:
+            self.steps[x.uid] = LEAF
+        return self.sees_params
+
+    def leaf(self, x):
+        """Follow the Value `x` from here on."""
+        self.steps[x.uid] = LEAF
+
+    def observe(self, call, depth):
+        if all([u is None for u in call.uids]):
+            return False
+        y, kept = call.op.keep(call)
+        kept = [k if isinstance(k, Value) else self.hold(k) for k in kept]
+        for option in call.attrs.values():
+            self.hold(option)
+        self._warn_of_promotion(call)
+        specs = [None if u is None else spec(a) for a, u in zip(call.args, call.uids)]
+        outs = [(out.uid, spec(out)) for out in call.outs] if call.op.outputs > 1 else None
+        self.steps[call.outs[0].uid] = (
+            y,
+            kept,
+            call.uids,
+            specs,
+            call.attrs,
+            outs,
+            call.op,
+            call.code,
+            call.lasti,
+        )
+        for out in call.outs[1:]:
+            self.steps[out.uid] = LEAF
+        return True
+
+    def check_unchanged(self, names):
+        """Raise if a Param was written since this tape met it; `names(p)` is how the user knows it."""
+        for p, version in self.touched.values():
+            if p.version != version:
+                raise MutationError(
+                    f"{names(p)} was changed in place between the recording and its derivative; take the gradient "
+                    "first, then update"
+                )
+
+    def _warn_of_promotion(self, call):
+        if self.warned or call.outs[0].dtype != np.float64:
+            return
+        small = [a for a in call.args if a.__class__ is Param and a.dtype == np.float32]
+        if small and any(hasattr(a, "dtype") and a.dtype == np.float64 for a in call.args):
+            self.warned, p = True, small[0]
+            warn(
+                f"{call.op.name}: a float32 Param of shape {p.shape} meets float64, so everything after it is float64 "
+                "and slow; write x.astype(np.float32), or make the Param from a float64 array"
+            )
+
+
+def sweep(steps, cotangents, watch=None):
+    """Take `cotangents`, by serial number, back through `steps`; returns those of the leaves.
+
+    Both dicts are consumed, step by step, so that memory is given back on the way. `watch(uid, step, dy)` is told of every
+    step that has a cotangent. Runs under whatever traces are active: those outside the tape.
+    """
+    pop, take, get = steps.popitem, cotangents.pop, cotangents.get
+    step = None
+    try:
+        with np.errstate(all="ignore"):  # infinite slopes are answers here, not accidents
+            while steps:
+                uid, step = pop()
+                if step is LEAF:
+                    continue
+                dy = take(uid, None)
+                if watch is not None and dy is not None:
+                    watch(uid, step, dy)
+                if len(step) == _BINARY:
+                    if dy is None:
+                        continue
+                    ra, rb, y, a, b, ua, ub, sa, sb, _, _, _ = step
+                    if ua is not None:
+                        dx = ra(dy, y, a, b)
+                        if sa is not None:
+                            dx = unbroadcast(dx, sa)
+                        old = get(ua)
+                        cotangents[ua] = dx if old is None else old + dx
+                    if ub is not None:
+                        dx = rb(dy, y, a, b)
+                        if sb is not None:
+                            dx = unbroadcast(dx, sb)
+                        old = get(ub)
+                        cotangents[ub] = dx if old is None else old + dx
+                elif len(step) == _UNARY:
+                    if dy is None:
+                        continue
+                    rule, y, a, ua, _, _, _ = step
+                    dx = rule(dy, y, a)
+                    old = get(ua)
+                    cotangents[ua] = dx if old is None else old + dx
+                else:
+                    _back(step, dy, cotangents)
+    except Exception as failure:
+        if step is not None and hasattr(failure, "add_note"):  # Python 3.11
+            failure.add_note(f"in the derivative of {step[-3].name}, called at {place(step[-2], step[-1])}")
+        raise
+    return cotangents
+
+
+def _back(step, dy, cotangents):
+    """A step of the general kind."""
+    y, kept, uids, specs, attrs, outs, op, _, _ = step
+    if outs is not None:
+        dys = [dy] + [cotangents.pop(uid, None) for uid, _ in outs[1:]]
+        dy = None if all(d is None for d in dys) else _filled(dys, [like for _, like in outs])
+    if dy is None:
+        return
+    for u, dx in zip(uids, pull(op, dy, y, kept, specs, attrs)):
+        if dx is not None:
+            old = cotangents.get(u)
+            cotangents[u] = dx if old is None else old + dx
+
+
+def _filled(parts, likes):
+    return tuple(np.zeros(s.shape, s.dtype) if d is None else d for d, s in zip(parts, likes))
+
+
+def pull(op, dy, y, kept, specs, attrs):
+    """Cotangents of the operands that have a spec, None for the others and where the rule gives none."""
+    if op.vjp is not None:
+        found = op.vjp.call(dy, y, *kept, **attrs)
+        if not isinstance(found, (tuple, list)) or len(found) != len(specs):
+            raise TypeError(f"the vjp of {op.name} must return one cotangent for each of its {len(specs)} operands")
+    else:
+        extra = [{**attrs, "i": i} if op.signature.variadic else attrs for i in range(len(specs))]
+        found = [s and op.rule(i).call(dy, y, *kept, **extra[i]) for i, s in enumerate(specs)]
+    return [None if s is None or dx is None else _match(op, dx, s) for dx, s in zip(found, specs)]
+
+
+def _match(op, dx, like):
+    """The cotangent in the operand's own shape and dtype: what broadcasting stretched is summed."""
+    if not hasattr(dx, "dtype"):
+        dx = np.asarray(dx)
+    if dx.shape != like.shape:
+        if not op.elementwise:
+            raise ShapeError(
+                f"a rule of {op.name} gave a cotangent of shape {dx.shape} for an operand of shape {like.shape}"
+            )
+        dx = unbroadcast(dx, like.shape)
+    return dx if dx.dtype == like.dtype else dx.astype(like.dtype)
+
+
+def unbroadcast(dx, shape):
+    """Sum `dx` over the axes along which an operand of `shape` was stretched."""
+    extra = len(dx.shape) - len(shape)
+    if extra > 0:
+        dx = dx.sum(axis=tuple(range(extra)))
+    stretched = tuple([i for i, n in enumerate(shape) if n == 1 and dx.shape[i] != 1])
+    return dx.sum(axis=stretched, keepdims=True) if stretched else dx

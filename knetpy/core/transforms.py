@@ -1,0 +1,277 @@
+"""The transforms: functions in, functions out."""
+
+import functools
+import math
+import operator
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from ..settings import default_training, is_replaying, restore_training
+from .boundary import Exit, enter, loss_of, scalar
+from .dual import Dual
+from .errors import DerivativeError, place
+from .gradients import Gradients, Record
+from .params import label
+from .primitive import Trace, spec
+from .tape import Tape, sweep
+from .tree import tree_map
+from .value import Param, Result, Value, active, bare, norm, traces, value
+
+
+def run(f, args, kwargs, trace, training):
+    """`f(*args, **kwargs)` with `trace` innermost; of nested transforms the outermost decides the training mode."""
+    token, mode = traces.set((*active(), trace)), default_training(training)
+    try:
+        return f(*args, **kwargs)
+    finally:
+        traces.reset(token)
+        restore_training(mode)
+
+
+def defer(write):
+    """Make the side effect `write()` once, when the outermost transform has succeeded; at once outside of transforms.
+
+    For running moments and counters. A replayed computation (`checkpoint`) makes none.
+    """
+    if is_replaying():
+        return
+    outermost = next((trace for trace in active() if trace.derives), None)
+    if outermost is None:
+        write()
+    else:
+        outermost.writes.append(write)
+
+
+def commit(trace):
+    for write in trace.writes:
+        write()
+
+
+def check_callable(f, name):
+    if isinstance(f, Mapping):
+        f()  # Gradients say what happened: the name `grad` was overwritten
+    if not callable(f):
+        raise TypeError(f"{name} differentiates functions, got {type(f).__name__}; write {name}(f)(x)")
+    return f
+
+
+def grad(f, argnums=None, *misplaced, has_aux=False):
+    """The gradient function of the scalar function `f`.
+
+    Parameters:
+      f: any callable that returns a real scalar; with has_aux, a pair (scalar, anything).
+      argnums: None for the params that f touches; a position or a tuple of positions for derivatives by arguments,
+        which may be arrays, numbers or nested containers of them. Params are then constants.
+      has_aux: whether the gradient function returns (gradient, aux).
+    Returns: a function of f's arguments. With argnums=None it gives `Gradients`, a mapping from each Param touched; if f
+      touches no Param, the gradient by the first argument. With argnums, gradients with the structure of those
+      arguments. Each gradient has shape and dtype of its primal and belongs to the caller.
+    Raises: DerivativeError if f does not return a scalar or there is nothing to differentiate by.
+    At kinks and ties the convention is that of each function, see its docstring.
+
+    >>> import knetpy as kn
+    >>> kn.grad(lambda x: x ** 3)(2.0)
+    np.float64(12.0)
+    >>> kn.grad(lambda x, y: (x * y).sum(), 1)(np.ones(2), np.zeros(2))
+    array([1., 1.])
+    """
+    both = value_and_grad(f, argnums, *misplaced, has_aux=has_aux, _name="grad")
+
+    def gradient(*args, **kwargs):
+        y, g = both(*args, **kwargs)
+        return (g, y[1]) if has_aux else g
+
+    return functools.update_wrapper(gradient, f)
+
+
+def value_and_grad(f, argnums=None, *misplaced, has_aux=False, _name="value_and_grad"):
+    """Like `grad`, but the function returns (value, gradient), with has_aux ((value, aux), gradient).
+
+    >>> import knetpy as kn
+    >>> kn.value_and_grad(lambda x: x ** 2)(3.0)
+    (np.float64(9.0), np.float64(6.0))
+    """
+    check_callable(f, _name)
+    if misplaced or not (argnums is None or _is_position(argnums)):
+        raise TypeError(
+            f"{_name} takes a function and returns one: write {_name}({getattr(f, '__name__', 'f')})(x, y). "
+            "The second argument, if any, is a position or a tuple of positions"
+        )
+    touches_params = True  # until a call shows that f is a function of its arguments alone
+
+    def both(*args, **kwargs):
+        nonlocal touches_params
+        if argnums is not None:
+            return _by_arguments(f, args, kwargs, argnums, has_aux)[0]
+        if touches_params:
+            found = _by_params(f, args, kwargs, has_aux)
+            if found is not None:
+                return found
+        if not args:
+            raise DerivativeError(f"{label_of(f)} touched no param and was given no argument to differentiate by")
+        found, met_params = _by_arguments(f, args, kwargs, 0, has_aux)
+        touches_params = met_params
+        return _by_params(f, args, kwargs, has_aux) if met_params else found
+
+    return functools.update_wrapper(both, f)
+
+
+def _is_position(argnums):
+    numbers = argnums if isinstance(argnums, tuple) else (argnums,)
+    return all(hasattr(n, "__index__") and not isinstance(n, (bool, np.ndarray, Value)) for n in numbers)
+
+
+def positions(argnums, args, f):
+    """The argument positions that `argnums` names, each once and within the call."""
+    found = []
+    for n in argnums if isinstance(argnums, tuple) else (argnums,):
+        n = operator.index(n)
+        if not -len(args) <= n < len(args):
+            raise TypeError(
+                f"argnums {n} is out of range: {label_of(f)} was called with {len(args)} positional arguments"
+            )
+        found.append(n % len(args))
+    if len(set(found)) < len(found):
+        raise TypeError(f"argnums {argnums} names an argument of {label_of(f)} twice")
+    return found
+
+
+def label_of(f):
+    return getattr(f, "__name__", type(f).__name__)
+
+
+def _split(y, f, has_aux):
+    if not has_aux:
+        return y, None
+    if not isinstance(y, tuple) or len(y) != 2:
+        raise DerivativeError(f"{label_of(f)} must return a pair (loss, aux) with has_aux=True")
+    return y
+
+
+def _swept(tape, y, f):
+    """Cotangents of what `tape` follows, from the scalar y."""
+    tape.check_unchanged(lambda p: label(p, f))
+    if not (isinstance(y, Value) and tape.follows(y)):
+        return {}
+    return sweep(tape.steps, {y.uid: np.ones_like(y.value)}, watch())
+
+
+def watch():
+    """What the active traces want to be told in a sweep; None if nothing."""
+    watching = [trace.watch for trace in active() if trace.watch is not None]
+    if len(watching) < 2:
+        return watching[0] if watching else None
+    return lambda *told: [tell(*told) for tell in watching]
+
+
+def _by_params(f, args, kwargs, has_aux, always=False):
+    """((value, aux) or value, Gradients), or, unless `always`, None if f touched no param."""
+    tape = Tape()
+    try:
+        y, aux = _split(run(f, args, kwargs, tape, training=True), f, has_aux)
+        if not (tape.touched or always or isinstance(y, Param)):
+            return None
+        y = loss_of(y, f)
+        if isinstance(y, Value):
+            tape.follows(y)  # a Param that f returned is touched thereby
+        found, out = _swept(tape, y, f), Exit()
+        held = {uid: p for uid, (p, _) in tape.touched.items()}
+        arrays = {uid: out.gradient(found.get(uid), p) for uid, p in held.items()}
+        unused = [p for uid, p in held.items() if uid not in found]
+        gradients = Gradients(held, arrays, unused, (f,))
+        y = (scalar(y), out.tree(aux)) if has_aux else scalar(y)
+    finally:
+        tape.hold.release()
+    commit(tape)
+    return y, gradients
+
+
+def _by_arguments(f, args, kwargs, argnums, has_aux):
+    """(((value, aux) or value, gradients), whether f met a param)."""
+    numbers, tape, new = positions(argnums, args, f), Tape(params=False), list(args)
+    try:
+        for n in numbers:
+            new[n] = enter(args[n], tape, f"argument {n} of {label_of(f)}")
+        y, aux = _split(run(f, new, kwargs, tape, training=True), f, has_aux)
+        y = loss_of(y, f)
+        found, out = _swept(tape, y, f), Exit()
+        taken = [tree_map(lambda x, r: gradient_of(out, found, x, r), args[n], new[n]) for n in numbers]
+        y = (scalar(y), out.tree(aux)) if has_aux else scalar(y)
+    finally:
+        tape.hold.release()
+    commit(tape)
+    return (y, tuple(taken) if isinstance(argnums, tuple) else taken[0]), bool(tape.touched)
+
+
+def gradient_of(out, found, primal, renamed):
+    """The gradient by one leaf of an argument; None where the leaf is no array or number."""
+    if not isinstance(renamed, Result):
+        return None
+    return out.gradient(found.get(renamed.uid), primal if isinstance(primal, (Value, np.ndarray)) else renamed.value)
+
+
+class Step(NamedTuple):
+    """One recorded call, as `tape` shows it."""
+
+    op: str
+    line: str
+    shape: tuple
+    bytes: int
+    norm: float | None
+
+
+class _Log(Trace):
+    """Notes every call of the forward pass, and in the sweep which of them got a cotangent."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.norms = {}, None
+
+    def observe(self, call, depth):
+        if self.norms is None:
+            shape, dtype = spec(call.outs[0])
+            line = place(call.code, call.lasti)
+            self.calls[call.outs[0].uid] = Step(call.op.name, line, shape, math.prod(shape) * dtype.itemsize, None)
+        return False
+
+    def watch(self, uid, step, dy):
+        self.norms = self.norms or {}
+        self.norms[uid] = norm(bare(dy))
+
+    def steps_swept(self):
+        norms = self.norms or {}
+        return [step._replace(norm=norms.get(uid)) for uid, step in self.calls.items()]
+
+
+def tape(f, *args, **kwargs):
+    """Run `f(*args)`, take its gradients and keep a row for every step: Knet's `@diff`.
+
+    Returns: a `Record` J: `value(J)` is the loss, `J[p]` the gradient of a Param, `params(J)` the params touched, `J.steps`
+      the calls with op, user line, shape, bytes and norm of the cotangent. It prints and displays as a table.
+    Raises: DerivativeError if f does not return a real scalar.
+
+    >>> import knetpy as kn
+    >>> w = kn.param([1.0, 2.0])
+    >>> J = kn.tape(lambda x: (w * x).sum(), np.array([3.0, 4.0], "f4"))
+    >>> kn.value(J), J[w], [s.op for s in J.steps]
+    (np.float32(11.0), array([3., 4.], dtype=float32), ['multiply', 'sum'])
+    """
+    log = _Log()
+    token = traces.set((*active(), log))
+    try:
+        found = _by_params(check_callable(f, "tape"), args, kwargs, has_aux=False, always=True)
+    finally:
+        traces.reset(token)
+    return Record(*found, log.steps_swept())
+
+
+def stop_gradient(tree):
+    """The arrays in `tree` without derivative: constants for every transform, read-only.
+
+    >>> import knetpy as kn
+    >>> kn.grad(lambda x: x * kn.stop_gradient(x))(3.0)
+    np.float64(3.0)
+    """
+    return tree_map(lambda x: value(x) if isinstance(x, Value) else x, tree)

@@ -1,0 +1,363 @@
+"""Arrays whose derivative is wanted: `Param`, which lasts, and `Result`, which lives while a transform runs."""
+
+import math
+import operator
+from contextvars import ContextVar
+from functools import partial
+from itertools import count
+
+import numpy as np
+
+from .errors import DerivativeError, EscapeError, KnetpyError, MutationError
+
+traces: ContextVar[tuple] = ContextVar("traces", default=())  # outermost first; per thread and per task
+active = traces.get
+serial = count(1).__next__
+
+# Filled by `primitive`: NumPy function -> our function; its array methods by name; html displays by class.
+NUMPY: dict = {}
+METHODS: dict = {}
+DISPLAYS: dict = {}
+
+OPERATORS = {
+    np.add: "add",
+    np.subtract: "sub",
+    np.multiply: "mul",
+    np.true_divide: "truediv",
+    np.floor_divide: "floordiv",
+    np.remainder: "mod",
+    np.power: "pow",
+    np.matmul: "matmul",
+    np.negative: "neg",
+    np.positive: "pos",
+    np.absolute: "abs",
+}
+COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor")
+_PLAIN = frozenset(("nbytes", "itemsize", "strides", "flags", "device"))  # what any array tells about itself
+_WRITES = frozenset(("fill", "sort", "partition", "put", "resize", "setfield", "setflags", "byteswap", "itemset"))
+
+
+class Displayed:
+    """Shows itself in a notebook once `knetpy.show` has registered a display for its class."""
+
+    __slots__ = ()
+
+    def _repr_html_(self):
+        display = DISPLAYS.get(type(self))
+        return display(self) if display else None
+
+
+class Value(Displayed):
+    """An array that derivatives are taken through. `value` holds the bare array, `uid` names it in every trace."""
+
+    __slots__ = ("uid", "value")
+    __array_priority__ = 1000
+
+    @property
+    def shape(self):
+        return self.value.shape
+
+    @property
+    def dtype(self):
+        return self.value.dtype
+
+    @property
+    def ndim(self):
+        return len(self.value.shape)
+
+    @property
+    def size(self):
+        return math.prod(self.value.shape)
+
+    @property
+    def T(self):
+        return METHODS["transpose"](self)
+
+    def __getattr__(self, name):
+        if name in METHODS:
+            return partial(METHODS[name], self)
+        if name in _PLAIN:
+            return getattr(self.value, name)
+        if name in _WRITES:
+            raise MutationError(f"{name}() writes in place, which {_kind(self)} refuses; {_INSTEAD[type(self)]}")
+        raise AttributeError(f"{_kind(self)} has no attribute {name!r}")
+
+    def __array_ufunc__(self, ufunc, method, *args, **options):
+        if options or method != "__call__":
+            return _unusual(ufunc, method, args, options)
+        op = NUMPY.get(ufunc)
+        return _no_rule(ufunc, args, options) if op is None else op(*args)
+
+    def __array_function__(self, function, types, args, options):
+        op = NUMPY.get(function)
+        return _no_rule(function, args, options) if op is None else op(*args, **options)
+
+    def __hash__(self):
+        return self.uid
+
+    def __len__(self):
+        return len(self.value)
+
+    def __bool__(self):
+        return bool(self.value)
+
+    def __iter__(self):
+        if not self.shape:
+            raise TypeError("iteration over an array without axes")
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, item):
+        return value(item) in self.value
+
+    def __str__(self):
+        return str(self.value)
+
+    def __format__(self, spec):
+        return format(self.value[()], spec)
+
+    def __float__(self):
+        return float(plain(self, "float(...)"))
+
+    def __int__(self):
+        return int(plain(self, "int(...)"))
+
+    def __index__(self):
+        return operator.index(plain(self, "an index"))
+
+    def __complex__(self):
+        return complex(plain(self, "complex(...)"))
+
+    def __array__(self, dtype=None, copy=None):
+        array = np.asarray(plain(self, "np.asarray(...)"), dtype)
+        return array.copy() if copy else array
+
+    def tolist(self):
+        """The values as nested Python lists."""
+        return plain(self, "tolist()").tolist()
+
+    def item(self, *index):
+        """One value as a Python number."""
+        return plain(self, "item()").item(*index)
+
+
+class Result(Value):
+    """A value being differentiated; it exists only while a transform runs."""
+
+    __slots__ = ()
+
+    def __init__(self, array):
+        self.value, self.uid = array, serial()
+
+    def __repr__(self):
+        return f"Result({np.array2string(np.asarray(self.value), separator=', ', threshold=20)}, {self.dtype})"
+
+    def __setitem__(self, key, new):
+        raise MutationError(
+            "r[...] = v: a value being differentiated cannot be assigned into; build it with np.where, "
+            "np.concatenate or np.stack, or collect the parts in a list first"
+        )
+
+
+class Param(Value):
+    """An array whose gradient is wanted; made by `param`.
+
+    Outside a transform it behaves as its array and gives plain results; `p[...] = v` and `p += v` write in place and
+    keep the Param. Inside a transform it is recorded, and writing raises. `p.value` is a read-only view. A copy, a deep
+    copy and an unpickled Param are Params of their own.
+
+    >>> p = Param(np.array([1.0, 2.0]))
+    >>> p += 1
+    >>> p * 2
+    array([4., 6.])
+    """
+
+    __slots__ = ("__weakref__", "_array", "version")
+
+    def __init__(self, array):
+        self._array, self.value, self.uid, self.version = array, read_only(array), serial(), 0
+
+    def writable(self):
+        """The array itself, to be written in place at once: this counts as a change, and raises inside a transform."""
+        if active():
+            raise MutationError(
+                f"{self!r} was to be written in place while a transform runs; write it after the gradient is taken"
+            )
+        self.version += 1
+        return self._array
+
+    def __setitem__(self, key, new):
+        self.writable()[key] = value(new)
+
+    def __reduce__(self):
+        return Param, (np.array(self.value),)
+
+    def __repr__(self):
+        return f"Param({self.shape}, {self.dtype}, norm={norm(self.value):.4g})"
+
+
+def value(x):
+    """The bare array behind `x`, without derivative; anything that is not a knetpy value is returned as it is.
+
+    Parameters: x, a Param, a Result (inside a transform), what `tape` returned (its loss), or anything else.
+    Returns: the array, read-only since it may be needed by a derivative.
+
+    >>> import knetpy as kn
+    >>> w = kn.param([1.0, 2.0])
+    >>> kn.value(w)
+    array([1., 2.], dtype=float32)
+    """
+    if x.__class__ is Result:
+        return read_only(x.value)
+    return x.value if isinstance(x, (Value, Swept)) else x
+
+
+class Swept(Displayed):
+    """What `value` also opens: the outcome of a transform that knows the value it came from."""
+
+    __slots__ = ()
+
+
+def bare(x):
+    """The array behind `x` for internal use: no view is made, nobody writes into it."""
+    return x.value if isinstance(x, Value) else x
+
+
+def read_only(array):
+    """A view of `array` that cannot be written; scalars and arrays without such a flag (CuPy's) as they are."""
+    if not isinstance(array, np.ndarray):
+        return array
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def norm(array):
+    """The Euclidean norm of a bare array as a Python float, accumulated in float64 (no overflow in half precision)."""
+    flat = abs(array).ravel()
+    scale = float(flat.max()) if flat.size else 0.0
+    if not 0.0 < scale < math.inf:
+        return scale
+    flat = (flat / scale).astype(np.float64)
+    return scale * math.sqrt(float((flat * flat).sum()))
+
+
+def is_tracked(x):
+    """Whether some active trace follows `x`; a Result that none follows has escaped and raises."""
+    if any(trace.follows(x) for trace in active()):
+        return True
+    if isinstance(x, Result):
+        raise EscapeError(
+            f"a Result of shape {x.shape} is used outside the transform that made it: its transform has ended, or "
+            "another thread runs it; return it from the function (then it comes back as a plain array), or take "
+            "kn.value(r) inside"
+        )
+    return False
+
+
+def plain(x, spelling):
+    """The bare array behind `x` where no derivative could follow it; raises if one is being taken."""
+    if is_tracked(x):
+        raise DerivativeError(
+            f"{spelling} of {_kind(x)} of shape {x.shape} would cut the derivative; compute with it as it is (NumPy's "
+            "functions and operators work), or write kn.value(r) to take the bare array on purpose"
+        )
+    return x.value
+
+
+def _kind(x):
+    return "a Param" if isinstance(x, Param) else "a value being differentiated"
+
+
+_INSTEAD = {
+    Param: "write p[...] = new values, outside a transform",
+    Result: "use the function of the same name, or build a new array with np.where or np.concatenate",
+}
+
+
+def _name(function):
+    module = "np.linalg" if "linalg" in (getattr(function, "__module__", "") or "") else "np"
+    return f"{module}.{function.__name__}"
+
+
+def _map_values(change, args):
+    """Apply `change` to the Values in nested lists, tuples and dicts of call arguments."""
+    if isinstance(args, Value):
+        return change(args)
+    if isinstance(args, (list, tuple)):
+        return type(args)([_map_values(change, a) for a in args])
+    if isinstance(args, dict):
+        return {k: _map_values(change, a) for k, a in args.items()}
+    return args
+
+
+def _no_rule(function, args, options):
+    """A NumPy function without a rule: plain arithmetic on params outside transforms, an error inside."""
+    name = _name(function)
+
+    def untracked(x):
+        if is_tracked(x):
+            raise DerivativeError(
+                f"{name} has no derivative rule in knetpy, and {_kind(x)} of shape {x.shape} was passed; if it needs "
+                f"none, write {name}(kn.value(x)), else declare a rule with kn.primitive"
+            )
+        return x.value
+
+    return function(*_map_values(untracked, args), **_map_values(untracked, options))
+
+
+def _unusual(ufunc, method, args, options):
+    """out=, where=, dtype= and the ufunc methods (reduce, accumulate, outer, at)."""
+    out = options.get("out", ())
+    if any(isinstance(x, Value) for x in out):
+        raise MutationError(f"np.{ufunc.__name__}(..., out=...) would write into {_kind(out[0])}; use what it returns")
+    call = ufunc if method == "__call__" else getattr(ufunc, method)
+    spelling = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+    spelling += "".join(f", {k}=..." for k in options)
+
+    def untracked(x):
+        if is_tracked(x):
+            raise DerivativeError(
+                f"{spelling} has no derivative rule; use the plain np.{ufunc.__name__}(...), np.where to choose, and "
+                "np.sum, np.prod, np.max, np.min or np.cumsum to reduce"
+            )
+        return x.value
+
+    return call(*_map_values(untracked, args), **_map_values(untracked, options))
+
+
+def _comparison(name):
+    compare = getattr(operator, f"__{name}__")
+
+    def method(self, other):
+        return compare(self.value, bare(other))
+
+    method.__name__ = f"__{name}__"
+    return method
+
+
+def _inplace(ufunc, name):
+    def method(self, other):
+        other = bare(other)
+        array = self.writable()
+        ufunc(array, other, out=array, casting="same_kind")
+        return self
+
+    method.__name__ = f"__i{name}__"
+    return method
+
+
+def install_operator(ufunc, op):
+    """Make `op` the operator that stands for `ufunc`; called once for each, by `primitive`."""
+    name = OPERATORS[ufunc]
+    setattr(Value, f"__{name}__", op)
+    if ufunc.nin == 2:
+        setattr(Value, f"__r{name}__", lambda self, other: op(other, self))
+
+
+for _compare in COMPARISONS:
+    setattr(Value, f"__{_compare}__", _comparison(_compare))
+for _ufunc, _operator in OPERATORS.items():
+    if _ufunc.nin == 2 and _ufunc is not np.matmul:
+        setattr(Param, f"__i{_operator}__", _inplace(_ufunc, _operator))
+# `p @= v` would change p's shape: Python then writes p = p @ v, which is what NumPy's users mean.
+assert issubclass(EscapeError, KnetpyError)
