@@ -1,0 +1,31 @@
+"""knetpy: define-by-run deep learning for people who think in NumPy."""
+
+from . import data, random
+from .check.nonfinite import check_nonfinite
+from .core import init
+from .core.checkpoint import checkpoint
+from .core.errors import (
+    DerivativeError,
+    DtypeError,
+    EscapeError,
+    KnetpyError,
+    MutationError,
+    NonFiniteError,
+    ShapeError,
+)
+from .core.gradients import Gradients, Record
+from .core.init import xavier
+from .core.jacobian import hessian, hvp, jacobian, jvp, vjp
+from .core.params import model, named_params, param, param0, params
+from .core.primitive import constant, primitive
+from .core.transforms import defer, grad, stop_gradient, tape, value_and_grad
+from .core.value import Param, Result, value
+from .ops.activation import relu, sigmoid
+from .ops.conv import conv
+from .ops.dropout import dropout
+from .ops.flatten import mat
+from .ops.loss import accuracy, nll
+from .ops.pool import pool
+from .ops.softmax import logsoftmax, logsumexp, softmax
+from .random import seed
+from .settings import set_threads, threads, training

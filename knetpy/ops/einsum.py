@@ -1,0 +1,110 @@
+"""`np.einsum` of any form, closed under differentiation: its derivative is again an einsum."""
+
+import numpy as np
+
+from ..core.errors import ShapeError
+from ..core.primitive import primitive, serve
+from ..core.tape import unbroadcast
+from .shape import broadcast_to
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _rule(dy, operands, i, inputs, output, optimize):
+    """The cotangent of operand i: the others and dy, summed to its letters; letters that only it has are stretched."""
+    others = [(s, x) for n, (s, x) in enumerate(zip(inputs, operands)) if n != i]
+    known = set(output).union(*[s for s, _ in others])
+    mine, shape = inputs[i], np.shape(operands[i])
+    letters = "".join(c for c in mine if c in known)
+    names, arrays = [output, *[s for s, _ in others]], [dy, *[x for _, x in others]]
+    dx = _einsum(*arrays, inputs=tuple(names), output=letters, optimize=optimize)
+    dx = np.reshape(dx, [np.shape(dx)[letters.index(c)] if c in known else 1 for c in mine])
+    # A size-1 axis may have been stretched to another operand's size: sum it; what was summed alone: stretch it.
+    dx = unbroadcast(dx, tuple([1 if n == 1 else m for n, m in zip(shape, np.shape(dx))]))
+    return broadcast_to(dx, shape)
+
+
+def _check(*operands, inputs, output, optimize):
+    sizes: dict = {}
+    for s, x in zip(inputs, operands):
+        for axis, (c, n) in enumerate(zip(s, np.shape(x))):
+            size, where = sizes.setdefault(c, (n, f"axis {axis} of {np.shape(x)}"))
+            if 1 not in (n, size) and n != size:
+                raise ShapeError(f"einsum: index {c!r} is {size} ({where}) and {n} (axis {axis} of {np.shape(x)})")
+
+
+@primitive(check=_check, operands=_rule)
+def _einsum(*operands, inputs, output, optimize):
+    return np.einsum(",".join(inputs) + "->" + output, *operands, optimize=optimize)
+
+
+def einsum(*operands, out=None, dtype=None, order="K", casting="safe", optimize=False):
+    """`np.einsum` in all its forms: a string or lists of axis numbers, implicit output, ellipsis, repeated letters.
+
+    >>> import knetpy as kn
+    >>> a, b = np.ones((2, 3)), np.arange(6.0).reshape(3, 2)
+    >>> kn.grad(lambda a: np.einsum("ij,ji->", a, b))(a)
+    array([[0., 2., 4.],
+           [1., 3., 5.]])
+    """
+    if out is not None:
+        raise TypeError("np.einsum: out= is not supported on knetpy values")
+    inputs, output, operands = _parsed(operands)
+    pairs = [_without_repeats(s, x) for s, x in zip(inputs, operands)]
+    inputs, operands = tuple([s for s, _ in pairs]), [x for _, x in pairs]
+    missing = set(output) - set("".join(inputs))
+    if missing or len(set(output)) < len(output):
+        raise ValueError(f"einsum: output {output!r} must name letters of the inputs {','.join(inputs)}, each once")
+    y = _einsum(*operands, inputs=inputs, output=output, optimize=optimize)
+    return y if dtype is None else y.astype(dtype)
+
+
+def _parsed(operands):
+    """(letters of each operand, letters of the output, operands), without ellipses."""
+    if isinstance(operands[0], str):
+        text, operands = operands[0].replace(" ", ""), list(operands[1:])
+    else:
+        text, operands = _from_lists(list(operands))
+    operands = [x if hasattr(x, "shape") else np.asarray(x) for x in operands]
+    left, arrow, output = text.partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(operands):
+        raise ValueError(f"einsum: {text!r} names {len(inputs)} operands, {len(operands)} were given")
+    if not arrow:
+        once = sorted(c for c in set(left) - set(".,") if left.count(c) == 1)
+        output = ("..." if "..." in left else "") + "".join(once)
+    free = [c for c in _LETTERS if c not in text]
+    hidden = [x.ndim - len(s.replace("...", "")) if "..." in s else 0 for s, x in zip(inputs, operands)]
+    most = free[: max(hidden, default=0)]
+    inputs = [s.replace("...", "".join(most[len(most) - n :])) for s, n in zip(inputs, hidden)]
+    for s, x in zip(inputs, operands):
+        if len(s) != x.ndim:
+            raise ShapeError(f"einsum: {s!r} names {len(s)} axes of an operand of shape {x.shape}")
+    return inputs, output.replace("...", "".join(most)), operands
+
+
+def _from_lists(parts):
+    """The form einsum(a, [0, 1], b, [1, 2], [0, 2]) as text."""
+
+    def letters(axes):
+        return "".join("..." if a is Ellipsis else _LETTERS[a] for a in axes)
+
+    output = "->" + letters(parts.pop()) if len(parts) % 2 else ""
+    return ",".join(letters(axes) for axes in parts[1::2]) + output, parts[::2]
+
+
+def _without_repeats(s, x):
+    """An operand whose letters are all different: a repeated letter means the diagonal."""
+    for c in dict.fromkeys(s):
+        first, *more = [i for i, d in enumerate(s) if d == c]
+        for axis in reversed(more):
+            n = x.shape[first]
+            if n != x.shape[axis]:
+                raise ShapeError(f"einsum: index {c!r} is repeated in {s!r} over axes of sizes {n} and {x.shape[axis]}")
+            x = np.moveaxis(np.moveaxis(x, axis, 0), first + 1, 1)[np.arange(n), np.arange(n)]
+            x = np.moveaxis(x, 0, first)
+            s = s[:axis] + s[axis + 1 :]
+    return s, x
+
+
+serve(np.einsum, einsum)

@@ -1,0 +1,192 @@
+"""NumPy's elementwise functions: each with its derivative, or declared to have none.
+
+At kinks and ties the derivative is PyTorch's: `maximum` and `minimum` split ties evenly, `abs` has 0 at 0, `clip` 1 at
+its bounds, `sqrt` inf at 0, `x ** 0` 0 everywhere.
+"""
+
+import math
+from functools import partial
+
+import numpy as np
+
+from ..core.primitive import constant, primitive, serve
+from ..core.value import METHODS
+
+
+def _ufunc(kernel, *also, **rules):
+    return primitive(kernel, numpy=(kernel, *also), elementwise=True, **rules)
+
+
+add = _ufunc(np.add, a=lambda dy: dy, b=lambda dy: dy)
+subtract = _ufunc(np.subtract, a=lambda dy: dy, b=lambda dy: -dy)
+multiply = _ufunc(np.multiply, a=lambda dy, b: dy * b, b=lambda dy, a: dy * a)
+divide = _ufunc(np.true_divide, a=lambda dy, b: dy / b, b=lambda dy, y, b: -dy * y / b)
+remainder = _ufunc(np.remainder, a=lambda dy: dy, b=lambda dy, a, b: -dy * np.floor_divide(a, b))
+fmod = _ufunc(np.fmod, a=lambda dy: dy, b=lambda dy, a, b: -dy * np.trunc(a / b))
+
+
+def _power_of_base(dy, a, b):
+    if isinstance(b, (int, float)):
+        return dy * 0 if b == 0 else dy if b == 1 else dy * a * 2 if b == 2 else dy * (b * a ** (b - 1))
+    return np.where(b == 0, 0, dy * (b * a ** np.where(b == 0, 1, b - 1)))
+
+
+def _power_of_exponent(dy, y, a, b):
+    flat = (a == 0) & (b >= 0)  # 0 ** b is 0 for every b > 0: no slope, though log(0) is infinite
+    return np.where(flat, 0, dy * y * np.log(np.where(flat, 1, a)))
+
+
+power = _ufunc(np.power, a=_power_of_base, b=_power_of_exponent)
+float_power = _ufunc(np.float_power, a=_power_of_base, b=_power_of_exponent)
+
+positive = _ufunc(np.positive, x=lambda dy: dy)
+negative = _ufunc(np.negative, x=lambda dy: -dy)
+absolute = _ufunc(np.absolute, x=lambda dy, x: dy * np.sign(x))
+fabs = _ufunc(np.fabs, x=lambda dy, x: dy * np.sign(x))
+conjugate = _ufunc(np.conjugate, x=lambda dy: dy)
+square = _ufunc(np.square, x=lambda dy, x: dy * x * 2)
+reciprocal = _ufunc(np.reciprocal, x=lambda dy, y: -dy * y * y)
+sqrt = _ufunc(np.sqrt, x=lambda dy, y: dy / (y * 2))
+cbrt = _ufunc(np.cbrt, x=lambda dy, y: dy / (y * y * 3))
+exp = _ufunc(np.exp, x=lambda dy, y: dy * y)
+exp2 = _ufunc(np.exp2, x=lambda dy, y: dy * y * math.log(2))
+expm1 = _ufunc(np.expm1, x=lambda dy, y: dy * (y + 1))
+log = _ufunc(np.log, x=lambda dy, x: dy / x)
+log2 = _ufunc(np.log2, x=lambda dy, x: dy / (x * math.log(2)))
+log10 = _ufunc(np.log10, x=lambda dy, x: dy / (x * math.log(10)))
+log1p = _ufunc(np.log1p, x=lambda dy, x: dy / (x + 1))
+sin = _ufunc(np.sin, x=lambda dy, x: dy * np.cos(x))
+cos = _ufunc(np.cos, x=lambda dy, x: -dy * np.sin(x))
+tan = _ufunc(np.tan, x=lambda dy, y: dy * (y * y + 1))
+arcsin = _ufunc(np.arcsin, x=lambda dy, x: dy / np.sqrt(1 - x * x))
+arccos = _ufunc(np.arccos, x=lambda dy, x: -dy / np.sqrt(1 - x * x))
+arctan = _ufunc(np.arctan, x=lambda dy, x: dy / (x * x + 1))
+sinh = _ufunc(np.sinh, x=lambda dy, x: dy * np.cosh(x))
+cosh = _ufunc(np.cosh, x=lambda dy, x: dy * np.sinh(x))
+tanh = _ufunc(np.tanh, x=lambda dy, y: dy * (1 - y * y))
+arcsinh = _ufunc(np.arcsinh, x=lambda dy, x: dy / np.sqrt(x * x + 1))
+arccosh = _ufunc(np.arccosh, x=lambda dy, x: dy / np.sqrt(x * x - 1))
+arctanh = _ufunc(np.arctanh, x=lambda dy, x: dy / (1 - x * x))
+degrees = _ufunc(np.degrees, x=lambda dy: dy * (180 / math.pi))
+radians = _ufunc(np.radians, x=lambda dy: dy * (math.pi / 180))
+rad2deg = _ufunc(np.rad2deg, x=lambda dy: dy * (180 / math.pi))
+deg2rad = _ufunc(np.deg2rad, x=lambda dy: dy * (math.pi / 180))
+
+arctan2 = _ufunc(np.arctan2, a=lambda dy, a, b: dy * b / (a * a + b * b), b=lambda dy, a, b: -dy * a / (a * a + b * b))
+hypot = _ufunc(np.hypot, a=lambda dy, y, a: dy * (a / y), b=lambda dy, y, b: dy * (b / y))
+logaddexp = _ufunc(
+    np.logaddexp, a=lambda dy, a, b: dy / (np.exp(b - a) + 1), b=lambda dy, a, b: dy / (np.exp(a - b) + 1)
+)
+logaddexp2 = _ufunc(
+    np.logaddexp2, a=lambda dy, a, b: dy / (np.exp2(b - a) + 1), b=lambda dy, a, b: dy / (np.exp2(a - b) + 1)
+)
+copysign = primitive(
+    np.copysign,
+    numpy=np.copysign,
+    elementwise=True,
+    a=lambda dy, a, b: dy * np.sign(a) * np.where(np.signbit(b), -1, 1).astype(a.dtype),
+    b=None,
+)
+ldexp = primitive(np.ldexp, numpy=np.ldexp, elementwise=True, a=lambda dy, b: np.ldexp(dy, b), b=None)
+
+
+def _chosen(dy, mine, other, better):
+    """The share of dy for the operand that was chosen where `better(mine, other)`; ties are split evenly."""
+    return np.where(mine == other, dy / 2, np.where(better(mine, other), dy, 0))
+
+
+maximum = _ufunc(
+    np.maximum,
+    a=lambda dy, a, b: _chosen(dy, a, b, np.greater),
+    b=lambda dy, a, b: _chosen(dy, b, a, np.greater),
+)
+minimum = _ufunc(
+    np.minimum,
+    a=lambda dy, a, b: _chosen(dy, a, b, np.less),
+    b=lambda dy, a, b: _chosen(dy, b, a, np.less),
+)
+
+
+def _or_only(better):
+    """`better`, and a number wins over NaN."""
+    return lambda mine, other: better(mine, other) | (np.isnan(other) & ~np.isnan(mine))
+
+
+fmax = _ufunc(
+    np.fmax,
+    a=lambda dy, a, b: _chosen(dy, a, b, _or_only(np.greater)),
+    b=lambda dy, a, b: _chosen(dy, b, a, _or_only(np.greater)),
+)
+fmin = _ufunc(
+    np.fmin,
+    a=lambda dy, a, b: _chosen(dy, a, b, _or_only(np.less)),
+    b=lambda dy, a, b: _chosen(dy, b, a, _or_only(np.less)),
+)
+
+
+@primitive(
+    elementwise=True,
+    condition=None,
+    a=lambda dy, condition: np.where(condition, dy, 0),
+    b=lambda dy, condition: np.where(condition, 0, dy),
+)
+def _where(condition, a, b):
+    return np.where(condition, a, b)
+
+
+def where(condition, *choices):
+    """`np.where`: elements of the first choice where `condition` holds, of the second elsewhere.
+
+    >>> import knetpy as kn
+    >>> kn.grad(lambda x: np.where(x > 0, x, 0.1 * x).sum())(np.array([-2.0, 3.0]))
+    array([0.1, 1. ])
+    """
+    return _where(condition, *choices) if choices else np.nonzero(condition)
+
+
+serve(np.where, where)
+
+
+@primitive(
+    elementwise=True,
+    x=lambda dy, x, low, high: np.where(_within(x, low, high), dy, 0),
+    low=lambda dy, x, low: np.where(x < low, dy, 0),
+    high=lambda dy, x, high: np.where(x > high, dy, 0),
+)
+def _clip(x, low, high):
+    return np.clip(x, low, high)
+
+
+def _within(x, low, high):
+    inside = True if low is None else x >= low
+    return inside if high is None else (x <= high) & inside
+
+
+def clip(x, a_min=None, a_max=None, *, min=None, max=None):
+    """`np.clip`; the derivative is 1 inside and at the bounds, 0 outside.
+
+    >>> import knetpy as kn
+    >>> kn.grad(lambda x: np.clip(x, 0, 1).sum())(np.array([-1.0, 0.0, 0.5, 2.0]))
+    array([0., 1., 1., 0.])
+    """
+    return _clip(x, a_min if min is None else min, a_max if max is None else max)
+
+
+serve(np.clip, clip)
+
+astype = primitive(lambda x, *, dtype: x.astype(dtype), name="astype", x=lambda dy, x_dtype: dy.astype(x_dtype))
+_copy = primitive(lambda x: np.copy(x), name="copy", x=lambda dy: dy)
+
+
+def _astype(x, dtype, *_, **options):
+    """`x.astype(dtype)`: floating dtypes keep the derivative, others have none."""
+    dtype = np.dtype(dtype)
+    return astype(x, dtype=dtype) if dtype.kind in "fc" else _as_constant(x, dtype=dtype)
+
+
+_as_constant = constant(lambda x, *, dtype: x.astype(dtype), name="astype")
+METHODS["astype"] = _astype
+if hasattr(np, "astype"):  # NumPy 2.1
+    serve(np.astype, _astype)
+serve(np.copy, lambda x, order="K", subok=False: _copy(x))
+METHODS["copy"] = lambda x, order="C": _copy(x)

@@ -1,0 +1,86 @@
+"""NumPy's indexing, and its transpose, which adds into the places that the index names."""
+
+import numpy as np
+
+from ..core.errors import DerivativeError
+from ..core.primitive import primitive, serve
+from ..core.value import Value, is_tracked
+
+
+@primitive(x=lambda dy, key, x_shape: _put(dy, key=key, shape=x_shape))
+def _getitem(x, *, key):
+    return x[key]
+
+
+@primitive(g=lambda dy, key: _getitem(dy, key=key))
+def _put(g, *, key, shape):
+    """Zeros of `shape` with `g` added at `key`; places that the key repeats accumulate."""
+    x = np.zeros(shape, g.dtype)
+    if _is_basic(key):
+        x[key] = g
+    else:
+        np.add.at(x, key, g)
+    return x
+
+
+def _is_basic(key):
+    """Whether each element is named at most once for certain: no integer arrays (boolean masks are fine)."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return not any(isinstance(k, np.ndarray) and k.dtype != bool for k in parts)
+
+
+def getitem(x, key):
+    """`x[key]` with any of NumPy's keys: slices, ellipsis, newaxis, integer and boolean arrays; repeats accumulate.
+
+    >>> import knetpy as kn
+    >>> kn.grad(lambda x: x[[0, 0, 2]].sum())(np.ones(3))
+    array([2., 0., 1.])
+    """
+    return _getitem(x, key=tuple([_plain(k) for k in key]) if isinstance(key, tuple) else _plain(key))
+
+
+def _plain(k):
+    if isinstance(k, Value):
+        is_tracked(k)
+        raise DerivativeError(f"an index must be an integer or boolean array, got {k.dtype} under differentiation")
+    return np.asarray(k) if isinstance(k, (list, range)) and len(k) else np.zeros(0, int) if isinstance(k, list) else k
+
+
+Value.__getitem__ = getitem
+
+
+def take(x, indices, axis=None, out=None, mode="raise"):
+    """`np.take`: the elements at `indices` along an axis."""
+    if out is not None:
+        raise TypeError("np.take: out= is not supported on knetpy values")
+    if axis is None:
+        x, axis = np.reshape(x, -1), 0
+    axis, n = axis % x.ndim, x.shape[axis]
+    indices = np.asarray(indices)
+    indices = {"raise": indices, "wrap": indices % max(n, 1), "clip": np.clip(indices, 0, n - 1)}[mode]
+    return getitem(x, (slice(None),) * axis + (indices,))
+
+
+def take_along_axis(x, indices, axis=-1):
+    """`np.take_along_axis`: one element for each index, matched along the other axes.
+
+    >>> import knetpy as kn
+    >>> x = np.array([[3.0, 1.0], [4.0, 5.0]])
+    >>> kn.grad(lambda x: np.take_along_axis(x, x.argmax(1)[:, None], 1).sum())(x)
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    if axis is None:
+        x, axis = np.reshape(x, -1), 0
+    indices = np.asarray(indices)
+    if indices.dtype.kind not in "iu":
+        raise IndexError(f"take_along_axis: indices must be integers, got {indices.dtype}")
+    if indices.ndim != x.ndim:
+        raise ValueError(f"take_along_axis: indices have {indices.ndim} axes and x has {x.ndim}; they must agree")
+    axis = axis % x.ndim
+    key = np.ogrid[tuple([slice(n) for n in x.shape])]
+    return getitem(x, tuple([indices if i == axis else k for i, k in enumerate(key)]))
+
+
+serve(np.take, take)
+serve(np.take_along_axis, take_along_axis)

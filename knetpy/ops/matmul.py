@@ -1,0 +1,117 @@
+"""Products of matrices and tensors: matmul, dot, tensordot, einsum, outer."""
+
+import math
+import operator
+
+import numpy as np
+
+from ..core.errors import ShapeError
+from ..core.primitive import primitive, serve
+from ..core.tape import unbroadcast
+
+
+def _swap(x):
+    return np.swapaxes(x, -1, -2)
+
+
+def _check(a, b):
+    a, b = np.shape(a), np.shape(b)
+    if not a or not b:
+        raise ShapeError(f"matmul: shapes {a} and {b}: a scalar has no rows; write * instead of @")
+    rows = b[-2] if len(b) > 1 else b[-1]
+    if a[-1] != rows:
+        raise ShapeError(
+            f"matmul: a has {a[-1]} columns (axis {len(a) - 1} of {a}) but b has {rows} rows (axis {max(len(b) - 2, 0)} of "
+            f"{b}); they must agree: transpose one, as b.T, or reshape"
+        )
+    try:
+        np.broadcast_shapes(a[:-2], b[:-2])
+    except ValueError:
+        raise ShapeError(f"matmul: the leading axes of {a} and {b} do not broadcast") from None
+
+
+@primitive(
+    check=_check,
+    a=lambda dy, b, a_shape: unbroadcast(_matmul(dy, _swap(b)), a_shape),
+    b=lambda dy, a, b_shape: unbroadcast(_matmul(_swap(a), dy), b_shape),
+)
+def _matmul(a, b):
+    return np.matmul(a, b)
+
+
+def matmul(a, b, /):
+    """`np.matmul` and `a @ b`: products of matrices, batched over leading axes, which broadcast; vectors count as one row
+    (left) or one column (right).
+
+    >>> import knetpy as kn
+    >>> kn.grad(lambda a: (a @ np.array([1.0, 2.0])).sum())(np.ones((2, 2)))
+    array([[1., 2.],
+           [1., 2.]])
+    """
+    a, b = _array(a), _array(b)
+    na, nb = len(a.shape), len(b.shape)
+    if na > 1 and nb > 1:
+        return _matmul(a, b)
+    _check(a, b)
+    y = _matmul(a[None, :] if na == 1 else a, b[:, None] if nb == 1 else b)
+    if nb == 1:
+        y = y[..., 0]
+    return y[..., 0, :] if na == 1 and nb > 1 else y[..., 0] if na == 1 else y
+
+
+def _array(x):
+    return x if hasattr(x, "shape") else np.asarray(x)
+
+
+def dot(a, b, out=None):
+    """`np.dot`: the inner product of vectors, the product of matrices, the sum over a's last and b's last axis but one."""
+    a, b = _array(a), _array(b)
+    if not a.shape or not b.shape:
+        return a * b
+    if len(b.shape) == 1 or (len(a.shape) <= 2 and len(b.shape) == 2):
+        return matmul(a, b)
+    return tensordot(a, b, ([-1], [-2]))
+
+
+def tensordot(a, b, axes=2):
+    """`np.tensordot`: the sum over pairs of axes; a number n pairs the last n axes of a with the first n of b."""
+    a, b = _array(a), _array(b)
+    na, nb = len(a.shape), len(b.shape)
+    if hasattr(axes, "__index__"):
+        n = operator.index(axes)
+        axes_a, axes_b = range(na - n, na), range(n)
+    else:
+        axes_a, axes_b = [[x] if hasattr(x, "__index__") else x for x in axes]
+    axes_a, axes_b = [x % na for x in axes_a], [x % nb for x in axes_b]
+    pairs = [(a.shape[i], b.shape[j]) for i, j in zip(axes_a, axes_b)]
+    if len(axes_a) != len(axes_b) or any(m != n for m, n in pairs):
+        raise ShapeError(
+            f"tensordot: axes {tuple(axes_a)} of {a.shape} and {tuple(axes_b)} of {b.shape} are paired and must agree"
+        )
+    free_a, free_b = [i for i in range(na) if i not in axes_a], [i for i in range(nb) if i not in axes_b]
+    summed = math.prod([m for m, _ in pairs])
+    rows, columns = [a.shape[i] for i in free_a], [b.shape[i] for i in free_b]
+    left = np.reshape(np.transpose(a, (*free_a, *axes_a)), (math.prod(rows), summed))
+    right = np.reshape(np.transpose(b, (*axes_b, *free_b)), (summed, math.prod(columns)))
+    return np.reshape(_matmul(left, right), (*rows, *columns))
+
+
+def outer(a, b, out=None):
+    """`np.outer`: all products of an element of a with one of b."""
+    return np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1))
+
+
+def inner(a, b, /):
+    """`np.inner`: the sum over the last axes."""
+    a, b = _array(a), _array(b)
+    return a * b if not a.shape or not b.shape else tensordot(a, b, ([-1], [-1]))
+
+
+def vdot(a, b, /):
+    """`np.vdot` of real arrays: the sum of all products."""
+    return matmul(np.reshape(a, -1), np.reshape(b, -1))
+
+
+serve(np.matmul, matmul)
+for _op in (dot, tensordot, outer, inner, vdot):
+    serve(getattr(np, _op.__name__), _op)

@@ -1,0 +1,235 @@
+"""Reductions: sums, products, extremes, moments, norms.
+
+Axes are NumPy's: None for all, a number or a tuple. `max` and `min` split ties evenly; `norm` and `std` have derivative 0 at
+0; `prod` is exact with zeros.
+"""
+
+import math
+
+import numpy as np
+
+from ..core.primitive import primitive, serve
+from ..core.value import bare
+from .shape import broadcast_to
+
+_NONE = np._NoValue
+
+
+def refuse(name, **options):
+    """Raise for NumPy options that knetpy's functions do not take."""
+    for option, v in options.items():
+        if v is not None and v is not _NONE and not (option == "where" and v is True):
+            raise TypeError(f"np.{name}: {option}= is not supported on knetpy values; see np.where for masks")
+
+
+def _axes(axis, ndim):
+    """Axes as a tuple of numbers from 0."""
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple([a % ndim if ndim else a for a in (axis if isinstance(axis, tuple) else (axis,))])
+
+
+def _restored(y, shape, axis, keepdims):
+    """`y` with the reduced axes of `shape` back as axes of size 1."""
+    if keepdims or not shape:
+        return y
+    axes = _axes(axis, len(shape))
+    return np.reshape(y, tuple([1 if i in axes else n for i, n in enumerate(shape)]))
+
+
+def _spread(dy, shape, axis, keepdims):
+    return broadcast_to(_restored(dy, shape, axis, keepdims), shape)
+
+
+def _count(shape, axis):
+    return math.prod([shape[a] for a in _axes(axis, len(shape))])
+
+
+@primitive(x=lambda dy, x_shape, axis, keepdims: _spread(dy, x_shape, axis, keepdims))
+def _sum(x, *, axis, dtype, keepdims):
+    return np.sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
+
+
+@primitive(x=lambda dy, x_shape, axis, keepdims: _spread(dy, x_shape, axis, keepdims) / _count(x_shape, axis))
+def _mean(x, *, axis, dtype, keepdims):
+    return np.mean(x, axis=axis, dtype=dtype, keepdims=keepdims)
+
+
+def sum(x, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
+    """`np.sum`.
+
+    >>> import knetpy as kn
+    >>> kn.grad(lambda x: np.sum(x, axis=0)[0])(np.ones((2, 2)))
+    array([[1., 0.],
+           [1., 0.]])
+    """
+    refuse("sum", out=out, initial=initial, where=where)
+    return _sum(x, axis=axis, dtype=dtype, keepdims=bool(keepdims))
+
+
+def mean(x, axis=None, dtype=None, out=None, keepdims=False, *, where=_NONE):
+    """`np.mean`."""
+    refuse("mean", out=out, where=where)
+    return _mean(x, axis=axis, dtype=dtype, keepdims=bool(keepdims))
+
+
+def _prod_rule(dy, y, x, axis, keepdims):
+    dy = _spread(dy, x.shape, axis, keepdims)
+    if not (bare(x) == 0).any():
+        return dy * _spread(y, x.shape, axis, keepdims) / x
+    # Exactly, at every order: for each element the product of the others, as a product over rows with a 1 in its place.
+    axes = _axes(axis, x.ndim)
+    rest = [a for a in range(x.ndim) if a not in axes]
+    order = (*rest, *axes)
+    moved = np.transpose(x, order)
+    flat = np.reshape(moved, (*[x.shape[a] for a in rest], -1))
+    n = flat.shape[-1]
+    others = _prod(np.where(np.eye(n, dtype=bool), 1, flat[..., None, :]), axis=-1, dtype=None, keepdims=False)
+    return dy * np.transpose(np.reshape(others, moved.shape), np.argsort(order))
+
+
+@primitive(x=_prod_rule)
+def _prod(x, *, axis, dtype, keepdims):
+    return np.prod(x, axis=axis, dtype=dtype, keepdims=keepdims)
+
+
+def prod(x, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
+    """`np.prod`; the derivative is exact where elements are zero.
+
+    >>> import knetpy as kn
+    >>> kn.grad(np.prod)(np.array([0.0, 2.0, 3.0]))
+    array([6., 0., 0.])
+    """
+    refuse("prod", out=out, initial=initial, where=where)
+    return _prod(x, axis=axis, dtype=dtype, keepdims=bool(keepdims))
+
+
+def _extreme_rule(dy, y, x, axis, keepdims):
+    hit = bare(x) == bare(_restored(y, x.shape, axis, keepdims))
+    ties = hit.sum(axis=axis, keepdims=True).astype(x.dtype)
+    return np.where(hit, broadcast_to(_restored(dy, x.shape, axis, keepdims) / ties, x.shape), 0)
+
+
+_max = primitive(lambda x, *, axis, keepdims: np.max(x, axis=axis, keepdims=keepdims), name="max", x=_extreme_rule)
+_min = primitive(lambda x, *, axis, keepdims: np.min(x, axis=axis, keepdims=keepdims), name="min", x=_extreme_rule)
+
+
+def max(x, axis=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
+    """`np.max`; the cotangent is split evenly among tied elements."""
+    refuse("max", out=out, initial=initial, where=where)
+    return _max(x, axis=axis, keepdims=bool(keepdims))
+
+
+def min(x, axis=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
+    """`np.min`; the cotangent is split evenly among tied elements."""
+    refuse("min", out=out, initial=initial, where=where)
+    return _min(x, axis=axis, keepdims=bool(keepdims))
+
+
+def _centred(x, axis):
+    return x - np.mean(x, axis=axis, keepdims=True)
+
+
+def _var_rule(dy, x, axis, ddof, keepdims):
+    free = _count(x.shape, axis) - ddof
+    return _spread(dy, x.shape, axis, keepdims) * _centred(x, axis) * (2 / free if free > 0 else math.nan)
+
+
+def _std_rule(dy, y, x, axis, ddof, keepdims):
+    free = _count(x.shape, axis) - ddof
+    slope = np.where(y == 0, 0, dy / (np.where(y == 0, 1, y) * free)) if free > 0 else dy * math.nan
+    return _spread(slope, x.shape, axis, keepdims) * _centred(x, axis)
+
+
+@primitive(x=_var_rule)
+def _var(x, *, axis, dtype, ddof, keepdims):
+    return np.var(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims)
+
+
+@primitive(x=_std_rule)
+def _std(x, *, axis, dtype, ddof, keepdims):
+    return np.std(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims)
+
+
+def var(x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=_NONE, mean=_NONE, correction=_NONE):
+    """`np.var`, divided by n - ddof; of a single element it is 0 with ddof=0 and NaN with ddof=1."""
+    refuse("var", out=out, where=where, mean=mean)
+    ddof = ddof if correction is _NONE else correction
+    return _var(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=bool(keepdims))
+
+
+def std(x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=_NONE, mean=_NONE, correction=_NONE):
+    """`np.std`, the root of `var`; its derivative is 0 where it is 0."""
+    refuse("std", out=out, where=where, mean=mean)
+    ddof = ddof if correction is _NONE else correction
+    return _std(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=bool(keepdims))
+
+
+def _backwards(x, axis):
+    return np.flip(_cumsum(np.flip(x, axis), axis=axis, dtype=None), axis)
+
+
+@primitive(x=lambda dy, axis: _backwards(dy, axis))
+def _cumsum(x, *, axis, dtype):
+    return np.cumsum(x, axis=axis, dtype=dtype)
+
+
+def cumsum(x, axis=None, dtype=None, out=None):
+    """`np.cumsum`; with axis=None of the flattened array."""
+    refuse("cumsum", out=out)
+    return _cumsum(np.reshape(x, -1), axis=0, dtype=dtype) if axis is None else _cumsum(x, axis=axis, dtype=dtype)
+
+
+def _norm_rule(dy, y, x, axis):
+    return broadcast_to(np.where(y == 0, 0, dy / np.where(y == 0, 1, y)), x.shape) * x
+
+
+@primitive(x=_norm_rule)
+def _norm(x, *, axis):
+    return np.sqrt(np.sum(x * x, axis=axis, keepdims=True))
+
+
+def norm(x, ord=None, axis=None, keepdims=False):
+    """`np.linalg.norm`: Euclidean and Frobenius norms and the p-norms of vectors; the 1- and inf-norms of matrices.
+
+    The derivative of the Euclidean norm is 0 at 0. Singular-value norms (2, -2 and "nuc" of matrices) are refused.
+
+    >>> import knetpy as kn
+    >>> kn.grad(np.linalg.norm)(np.array([3.0, 4.0])), kn.grad(np.linalg.norm)(np.zeros(2))
+    (array([0.6, 0.8]), array([0., 0.]))
+    """
+    ndim = len(np.shape(x))
+    axes = tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
+        y = _norm(x, axis=axes)
+    elif len(axes) == 1:
+        y = _vector_norm(x, ord, axes)
+    elif len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
+        summed, chosen = axes if abs(ord) == 1 else axes[::-1]
+        y = (max if ord > 0 else min)(sum(np.abs(x), axis=summed, keepdims=True), axis=chosen, keepdims=True)
+    else:
+        raise ValueError(f"np.linalg.norm: ord={ord!r} over {len(axes)} axes has no derivative rule in knetpy")
+    return y if keepdims else np.reshape(y, [n for i, n in enumerate(np.shape(x)) if i not in _axes(axes, ndim)])
+
+
+def _vector_norm(x, ord, axes):
+    if ord in (np.inf, -np.inf):
+        return (max if ord > 0 else min)(np.abs(x), axis=axes, keepdims=True)
+    if ord == 0:
+        return sum(np.where(bare(x) != 0, 1, x * 0), axis=axes, keepdims=True)
+    total = sum(np.abs(x) ** ord, axis=axes, keepdims=True)
+    return total if ord == 1 else total ** (1 / ord)
+
+
+for _function, _op in (
+    (np.sum, sum),
+    (np.mean, mean),
+    (np.prod, prod),
+    ((np.max, np.amax), max),
+    ((np.min, np.amin), min),
+    (np.var, var),
+    (np.std, std),
+    (np.cumsum, cumsum),
+    (np.linalg.norm, norm),
+):
+    serve(_function, _op)

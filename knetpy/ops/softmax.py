@@ -1,0 +1,76 @@
+"""The softmax family. All take an axis or a tuple of axes, by default the last."""
+
+import numpy as np
+
+from ..core.errors import DtypeError
+from ..core.primitive import primitive
+
+
+def _shifted(x, axis):
+    """x minus its maximum, which becomes 0 also where it is infinite: the limit, instead of Inf - Inf."""
+    top = np.max(x, axis=axis, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        return np.where(x == top, 0, x - top)
+
+
+@primitive(x=lambda dy, y, axis: y * (dy - np.sum(dy * y, axis=axis, keepdims=True)))
+def _softmax(x, *, axis):
+    e = np.exp(_shifted(x, axis))
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
+@primitive(x=lambda dy, y, axis: dy - np.exp(y) * np.sum(dy, axis=axis, keepdims=True))
+def _logsoftmax(x, *, axis):
+    z = _shifted(x, axis)
+    return z - np.log(np.sum(np.exp(z), axis=axis, keepdims=True))
+
+
+@primitive(x=lambda dy, x, axis: dy * _softmax(x, axis=axis))
+def _logsumexp(x, *, axis):
+    return np.max(x, axis=axis, keepdims=True) + np.log(np.sum(np.exp(_shifted(x, axis)), axis=axis, keepdims=True))
+
+
+def _checked(name, x, axis):
+    """Axes as NumPy takes them; raises for what has no softmax."""
+    ndim = len(np.shape(x))
+    if getattr(x, "dtype", np.dtype(float)).kind != "f":
+        raise DtypeError(f"{name}: x has dtype {x.dtype}; write x.astype(np.float32)")
+    axes = axis if isinstance(axis, tuple) else tuple(range(ndim)) if axis is None else (axis,)
+    if any(not -ndim <= a < ndim for a in axes):
+        raise np.exceptions.AxisError(f"{name}: axis {axis} is out of range for x of shape {np.shape(x)}")
+    return axes
+
+
+def softmax(x, axis=-1):
+    """exp(x) / sum(exp(x)) along `axis`: positive numbers that sum to 1.
+
+    Parameters: x, floating array of any shape; axis, a number, a tuple, or None for all axes.
+    Returns: array of the shape and dtype of x. Infinite scores give the limit: where the maximum is Inf its elements share 1.
+
+    >>> import knetpy as kn
+    >>> kn.softmax(np.array([0.0, 0.0, -np.inf]))
+    array([0.5, 0.5, 0. ])
+    """
+    return _softmax(x, axis=_checked("softmax", x, axis))
+
+
+def logsoftmax(x, axis=-1):
+    """log(softmax(x)) along `axis`, without overflow or loss of precision.
+
+    >>> import knetpy as kn
+    >>> kn.logsoftmax(np.array([0.0, 10000.0]))
+    array([-10000.,      0.])
+    """
+    return _logsoftmax(x, axis=_checked("logsoftmax", x, axis))
+
+
+def logsumexp(x, axis=-1, keepdims=False):
+    """log(sum(exp(x))) along `axis`, by default the last, without overflow.
+
+    >>> import knetpy as kn
+    >>> kn.logsumexp(np.array([1000.0, 1000.0])) - 1000
+    np.float64(0.6931471805599454)
+    """
+    axes = _checked("logsumexp", x, axis)
+    y = _logsumexp(x, axis=axes)
+    return y if keepdims else np.squeeze(y, axes)
