@@ -123,7 +123,7 @@ def loss_of(y, f):
 def _described(y):
     if isinstance(y, tuple):
         return f"a tuple of {len(y)}; for (loss, other results) write has_aux=True"
-    return "None; is a return missing?" if y is None else f"a {type(y).__name__}"
+    return "None; is a return missing?" if y is None else f"{y!r:.40} of type {type(y).__name__}"
 
 
 def scalar(y):

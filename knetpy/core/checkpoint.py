@@ -5,17 +5,18 @@ import functools
 from ..settings import Journal, training
 from .dual import Dual
 from .primitive import Trace, tell
-from .rules import Rule
+from .rules import NOTHING, Rule
 from .tape import Tape, sweep
 from .transforms import check_callable, defer, label_of, watch
 from .tree import leaves, tree_map
-from .value import Result, active, traces
+from .value import Result, active, tracing
 
 
 def checkpoint(f):
     """A function like f that saves memory: its steps are not recorded, f runs again when a derivative needs them.
 
-    Every Param and every value under differentiation that f touches counts as its input, argument or not. The second run
+    Every Param and every value under differentiation that f touches counts as its input, argument or not. The second
+    run
     sees the training mode and the random numbers of the first, and makes no side effects of its own.
 
     Parameters: f, any function of arrays and containers. Returns: a function of the same arguments.
@@ -75,12 +76,8 @@ class _Replay:
         self.jvp = Rule(self._push, False, ())
 
     def first_run(self, first):
-        token = traces.set((first,))
-        try:
-            with self.journal.recording():
-                return self.f(*self.args, **self.kwargs)
-        finally:
-            traces.reset(token)
+        with tracing(first), self.journal.recording():
+            return self.f(*self.args, **self.kwargs)
 
     def record(self, y, first):
         """`y` with its Results followed by the traces outside, by one step of theirs."""
@@ -89,17 +86,18 @@ class _Replay:
         self.outputs = len(made)
         if not made:
             return y
-        outs = tell(self, self.inputs, {}, tuple([r.value for r in made]) if len(made) > 1 else made[0].value)
+        seen, arrays = [x.value for x in self.inputs], tuple([r.value for r in made])
+        outs = tell(self, self.inputs, seen, {}, arrays if len(made) > 1 else arrays[0])
         new = iter(outs if len(made) > 1 else [outs])
         return tree_map(lambda x: next(new) if x.__class__ is Result and x.uid in first.inner else x, y)
 
     # What the traces ask of a primitive.
 
-    def follows(self, uids):
+    def ruled(self, uids):
         return uids
 
-    def keep(self, call):
-        return None, [None] * len(call.seen)  # the inputs are kept by `self.inputs`
+    def plan(self, uids):
+        return False, [NOTHING] * len(uids)  # `self.inputs` keeps them
 
     @property
     def signature(self):
@@ -109,12 +107,8 @@ class _Replay:
 
     def _run(self, trace):
         """The outputs of the second run, with `trace` innermost."""
-        token = traces.set((*active(), trace))
-        try:
-            with training(self.training), self.journal.replaying():
-                y = self.f(*self.args, **self.kwargs)
-        finally:
-            traces.reset(token)
+        with tracing(*active(), trace), training(self.training), self.journal.replaying():
+            y = self.f(*self.args, **self.kwargs)
         found = [x for _, x in leaves(y) if x.__class__ is Result and trace.follows(x) and x.uid not in self._names()]
         if len(found) != self.outputs:
             raise RuntimeError(

@@ -4,7 +4,7 @@ import numpy as np
 
 from .primitive import Trace, spec
 from .tape import Tape, pull, sweep
-from .value import Result, active, traces
+from .value import Result, active, tracing
 
 
 class Dual(Trace):
@@ -24,15 +24,13 @@ class Dual(Trace):
         self.tangents[x.uid] = np.zeros_like(x.value) if tangent is None else tangent
 
     def observe(self, call, depth):
+        if not call.op.jvp:
+            call.uids = call.op.ruled(call.uids)
         if all([u is None for u in call.uids]):
             return False
         given = [None if u is None else self.tangents[u] for u in call.uids]
-        token = traces.set(active()[:depth])
-        try:
-            with np.errstate(all="ignore"):
-                found = _declared(call, given) if call.op.jvp else transpose(call, given)
-        finally:
-            traces.reset(token)
+        with tracing(*active()[:depth]), np.errstate(all="ignore"):
+            found = _declared(call, given) if call.op.jvp else transpose(call, given)
         for out, tangent in zip(call.outs, found):
             self.tangents[out.uid] = np.zeros_like(out.value) if tangent is None else tangent
         return True
@@ -59,11 +57,8 @@ def transpose(call, given):
         tape.leaf(probe)
     dy = tuple(probes) if call.op.outputs > 1 else probes[0]
     specs = [None if t is None else spec(a) for a, t in zip(call.args, given)]
-    token = traces.set((*active(), tape))
-    try:
+    with tracing(*active(), tape):
         dxs = pull(call.op, dy, call.y, call.seen, specs, call.attrs)
-    finally:
-        traces.reset(token)
     seeds: dict = {}
     for dx, t in zip(dxs, given):
         if isinstance(dx, Result) and dx.uid in tape.steps:

@@ -46,22 +46,19 @@ class NonFiniteError(KnetpyError, FloatingPointError):
     """A NaN or an Inf, found by `check_nonfinite`."""
 
 
-class _Internal(dict):
-    """Whether a source file belongs to knetpy, by file name; asked at every recorded call."""
-
-    def __missing__(self, filename):
-        self[filename] = inside = filename.startswith(_PACKAGE) and not filename.endswith("__main__.py")
-        return inside
-
-
-internal = _Internal()
+users: set = set()  # the source files, met so far, that are not knetpy's own; asked at every recorded call
 
 
 def outside(frame):
     """The innermost frame, from `frame` outwards, that is not knetpy's own."""
-    while frame.f_back is not None and internal[frame.f_code.co_filename]:
+    while True:
+        file = frame.f_code.co_filename
+        if file in users or frame.f_back is None:
+            return frame
+        if not file.startswith(_PACKAGE) or file.endswith("__main__.py"):
+            users.add(file)
+            return frame
         frame = frame.f_back
-    return frame
 
 
 def line_of(code, lasti):

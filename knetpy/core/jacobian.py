@@ -19,7 +19,8 @@ def vjp(f, *args, **kwargs):
     """(f(*args), pullback), the reverse-mode derivative by the positional arguments.
 
     Parameters: f, any function; args, arrays, numbers or nested containers of them. Params are constants.
-    Returns: the value of f, of any structure, and a function that takes a cotangent of that structure and returns a tuple with
+    Returns: the value of f, of any structure, and a function that takes a cotangent of that structure and returns a
+    tuple with
       the gradient of each argument. The pullback may be called often; arrays it needs stay locked as long as it lives.
 
     >>> import knetpy as kn
@@ -29,8 +30,12 @@ def vjp(f, *args, **kwargs):
     """
     check_callable(f, "vjp")
     tape = Tape(params=False, raw=False)  # the pullback may itself be differentiated: rules must be recordable
-    new = [enter(a, tape, f"argument {n} of {label_of(f)}") for n, a in enumerate(args)]
-    y = run(f, new, kwargs, tape, training=False)
+    try:
+        new = [enter(a, tape, f"argument {n} of {label_of(f)}") for n, a in enumerate(args)]
+        y = run(f, new, kwargs, tape, training=False)
+    except BaseException:
+        tape.hold.release()
+        raise
     likes = [(path, bare(x), x.uid if isinstance(x, Value) else None) for path, x in leaves(y)]
 
     def pullback(cotangent):
@@ -67,7 +72,8 @@ def matching(x, like, what):
 def jvp(f, args, tangents):
     """(f(*args), tangent of it in the direction `tangents`), in forward mode.
 
-    Parameters: args, a tuple; tangents, a tuple of the same structure, each leaf with the shape of its argument, or None
+    Parameters: args, a tuple; tangents, a tuple of the same structure, each leaf with the shape of its argument, or
+    None
       for a constant. Params are constants.
 
     >>> import knetpy as kn
@@ -78,8 +84,9 @@ def jvp(f, args, tangents):
     if not isinstance(args, (tuple, list)) or not isinstance(tangents, (tuple, list)) or len(args) != len(tangents):
         raise TypeError("jvp(f, args, tangents) takes two tuples of one length, for one argument jvp(f, (x,), (dx,))")
     dual = Dual()
-    new = [_enter_with(dual, a, t, f"argument {n} of {label_of(f)}") for n, (a, t) in enumerate(zip(args, tangents))]
     try:
+        pairs = enumerate(zip(args, tangents))
+        new = [_enter_with(dual, a, t, f"argument {n} of {label_of(f)}") for n, (a, t) in pairs]
         y = run(f, new, {}, dual, training=False)
     finally:
         dual.hold.release()

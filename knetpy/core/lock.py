@@ -20,6 +20,9 @@ class Holder:
     def __init__(self):
         self._held = {}
 
+    def __bool__(self):
+        return bool(self._held)
+
     def __call__(self, x):
         """Lock `x` if it is an array; lists become arrays; everything else is returned as it is."""
         if isinstance(x, np.ndarray):

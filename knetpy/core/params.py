@@ -4,6 +4,7 @@ import dis
 import functools
 import sys
 import types
+from collections import deque
 from contextvars import ContextVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..settings import recall
 from . import init
 from .errors import DtypeError, ShapeError, place, warn
 from .tree import children
-from .value import Param, Value, active, is_tracked
+from .value import Param, Result, Swept, active, bare
 
 
 def param(*shape_or_array, init=init.xavier_uniform, dtype=None):
@@ -40,7 +41,9 @@ def param(*shape_or_array, init=init.xavier_uniform, dtype=None):
         raise TypeError("param takes one array, or sizes: param(784, 10)")
     if sizes and any(n < 0 for n in given):
         raise ShapeError(f"param: sizes must not be negative, got {given}")
-    shape = tuple(map(int, given)) if sizes else np.shape(given[0].value if isinstance(given[0], Value) else given[0])
+    if isinstance(given[0], Result):
+        raise TypeError("param of a value being differentiated would cut the derivative; write param(kn.value(r))")
+    shape = tuple(map(int, given)) if sizes else np.shape(bare(given[0]))
     make = (lambda: _drawn(init, shape, dtype)) if sizes else (lambda: _copied(given[0], dtype))
     return recall(lambda: _remembered(make, shape))
 
@@ -64,11 +67,7 @@ def _drawn(draw, shape, dtype):
 
 
 def _copied(data, dtype):
-    if isinstance(data, Value):
-        if not isinstance(data, Param):
-            is_tracked(data)
-            raise TypeError("param of a value being differentiated would cut the derivative; write kn.value(r)")
-        data = data.value
+    data = bare(data)
     plain = not hasattr(data, "dtype")
     array = np.asarray(data)
     if plain and array.dtype.kind in "iuf":
@@ -93,7 +92,8 @@ _call: ContextVar = ContextVar("model call", default=None)
 class model:
     """Let a function make its params inside: `@kn.model` remembers them from call to call.
 
-    A param is known by the chain of call sites from the function to `param` and by the how-manieth visit of that chain in
+    A param is known by the chain of call sites from the function to `param` and by the how-manieth visit of that
+    chain in
     this call. New ones may appear at any call; another shape at the same place raises. Models inside own their params;
     calling one model twice shares them. `kn.params(f)` finds them.
 
@@ -148,11 +148,14 @@ def _remembered(make, shape):
     return found
 
 
+_MACHINERY = (__name__, recall.__module__)  # frames between the caller's and here that are always the same
+
+
 def _call_sites():
     """(code, instruction) of each frame from the caller of `param` out to the innermost model call."""
     frame, sites = sys._getframe(1), []
     while frame is not None and frame.f_code is not model.__call__.__code__:
-        if frame.f_globals.get("__name__") != __name__:
+        if frame.f_globals.get("__name__") not in _MACHINERY:
             sites.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
     return tuple(sites)
@@ -164,7 +167,8 @@ def _call_sites():
 def params(*objects):
     """All Params that the objects hold or their code uses, in order of first use, each once.
 
-    Looks into containers, dataclasses, object attributes, bound methods, partials and functions: their closures, defaults,
+    Looks into containers, dataclasses, object attributes, bound methods, partials and functions: their closures,
+    defaults,
     and the globals and functions that their code loads. Not into modules and classes.
 
     >>> import knetpy as kn
@@ -240,13 +244,16 @@ class _Search:
             self._attributes(x, path, owner)
 
     def _attributes(self, x, path, owner):
-        if type(x).__module__.partition(".")[0] in _FOREIGN:
+        if isinstance(x, (set, frozenset, deque, Swept)):
+            for n, child in enumerate(x):
+                self.visit(child, f"{path}[{n}]", owner)
+        if type(x).__module__.partition(".")[0] in _FOREIGN and not isinstance(x, types.SimpleNamespace):
             return
         slots = [n for kind in type(x).__mro__ for n in _names(getattr(kind, "__slots__", ())) if hasattr(x, n)]
         held = {**{n: getattr(x, n) for n in slots}, **getattr(x, "__dict__", {})}
         for name, child in held.items():
             self.visit(child, f"{path}.{name}" if path else name, owner)
-        if isinstance(method := getattr(type(x), "__call__", None), types.FunctionType):
+        if isinstance(method := type(x).__dict__.get("__call__"), types.FunctionType):
             self.visit(method, path, owner)
 
     def _function(self, f):

@@ -9,9 +9,9 @@ import sys
 
 import numpy as np
 
-from .errors import DerivativeError, ShapeError, internal, outside
+from .errors import DerivativeError, ShapeError, outside, users
 from .lock import Holder
-from .rules import ARRAY, NOTHING, Spec, adapt, signature_of
+from .rules import ARRAY, Spec, adapt, signature_of
 from .value import (
     METHODS,
     NUMPY,
@@ -20,10 +20,10 @@ from .value import (
     Result,
     Value,
     active,
-    bare,
     install_operator,
     is_tracked,
     serial,
+    sole_steps,
 )
 
 _getframe = sys._getframe
@@ -51,20 +51,15 @@ class Trace:
 
 
 class Call:
-    """One evaluated call, as it is told to a trace. `seen` is what that trace may keep of the operands, `y` of the
-    output; `uids` the operands it follows, by serial number."""
+    """One evaluated call, as it is told to a trace. `uids` are the operands that the trace follows, by serial number,
+    None
+    for the others; `seen` is what it may keep of the operands, `y` of the output."""
 
-    __slots__ = ("args", "attrs", "code", "lasti", "op", "outs", "seen", "uids", "y")
+    __slots__ = ("args", "attrs", "frame", "op", "outs", "seen", "uids", "y")
 
-    def __init__(self, op, args, attrs, y, outs):
-        frame = outside(_getframe(1))
-        self.op, self.args, self.attrs, self.outs, self.y = op, args, attrs, outs, y
-        self.seen = [bare(a) for a in args]
-        self.code, self.lasti = frame.f_code, frame.f_lasti
-
-    def uids_in(self, trace):
-        """Serial numbers of the operands that `trace` follows, None for the others."""
-        return [a.uid if isinstance(a, Value) and trace.follows(a) else None for a in self.args]
+    def __init__(self, op, args, seen, attrs, y, outs):
+        self.op, self.args, self.seen, self.attrs, self.y, self.outs = op, args, seen, attrs, y, outs
+        self.frame = outside(_getframe(2))
 
 
 class Primitive:
@@ -87,38 +82,35 @@ class Primitive:
         self.vjp = vjp and adapt(vjp, f"primitive {name}: its vjp", self.signature)
         tangents = tuple(f"d{n}" for n in self.signature.operands)
         self.jvp = jvp and adapt(jvp, f"primitive {name}: its jvp", self.signature, first=tangents)
+        self.all_ruled = bool(vjp) or all(self.declared.get(n) for n in self.signature.operands)
         self.plans = {}
 
     def rule(self, i):
         """The rule for operand `i`; None where it was declared to have no derivative."""
+        if self.vjp is not None:
+            return self.vjp
         names = self.signature.operands
         name = names[-1 if self.signature.variadic else i]
-        if self.vjp is None and self.jvp is None and name not in self.declared:
+        if name not in self.declared:
             raise DerivativeError(
                 f"{self.name}: argument {name!r} has no derivative rule but depends on what is differentiated; pass "
                 f"kn.value({name}), or declare a rule (or {name}=None for none) in the primitive"
             )
-        return self.declared.get(name)
+        return self.declared[name]
 
-    def follows(self, uids):
+    def ruled(self, uids):
         """`uids` without the operands that were declared to have no derivative."""
-        if self.vjp is not None or self.jvp is not None:
-            return uids
-        return [None if u is None or self.rule(i) is None else u for i, u in enumerate(uids)]
+        return uids if self.all_ruled else [u if u is None or self.rule(i) else None for i, u in enumerate(uids)]
 
-    def plan(self, followed):
-        """(whether y is kept, how much of each operand is kept) when the operands `followed` get a gradient."""
+    def plan(self, uids):
+        """(whether y is kept, how much of each operand) when those operands get a gradient whose uid is not None."""
+        followed = tuple([u is not None for u in uids])
         if followed not in self.plans:
             rules = [self.vjp] if self.vjp else [self.rule(i) for i, f in enumerate(followed) if f]
-            amounts = [max(r.reads[0 if self.signature.variadic else i] for r in rules) for i in range(len(followed))]
+            reads = [r.reads * len(followed) if self.signature.variadic else r.reads for r in rules]
+            amounts = [max(amount) for amount in zip(*reads)]
             self.plans[followed] = any(r.reads_y for r in rules), amounts
         return self.plans[followed]
-
-    def keep(self, call):
-        """(y, operands) as far as the rules for the followed operands read them."""
-        keep_y, amounts = self.plan(tuple([u is not None for u in call.uids]))
-        kept = [a if k == ARRAY else None if k == NOTHING else spec(a) for a, k in zip(call.seen, amounts)]
-        return call.y if keep_y else None, kept
 
     def complete(self, args, attrs):
         """Operands given by name or left to their defaults, put in order; attrs with their defaults."""
@@ -140,24 +132,23 @@ class Primitive:
         return given, {**self.signature.attrs, **attrs}
 
     def evaluate(self, args, attrs):
-        """(output, saved values by name) of the kernel on bare arrays."""
+        """(output, attrs with the saved values) of the kernel on bare arrays."""
         try:
-            y = self.kernel(*[bare(a) for a in args], **attrs)
+            y = self.kernel(*args, **attrs)
         except Exception as failure:
             self.explain(failure, args, attrs)
             raise
         if not self.signature.saves:
             return y, attrs
-        saved = y[self.outputs :]
-        y = y[0] if self.outputs == 1 else y[: self.outputs]
-        return y, {**attrs, **dict(zip(self.signature.saves, saved))}
+        saved = dict(zip(self.signature.saves, y[self.outputs :]))
+        return y[0] if self.outputs == 1 else tuple(y[: self.outputs]), {**attrs, **saved}
 
     def explain(self, failure, args, attrs):
         """Raise in the user's terms what made the kernel fail, if we know better than the kernel did."""
         if self.check is not None:
-            self.check(*[bare(a) for a in args], **attrs)
+            self.check(*args, **attrs)
         elif isinstance(self.kernel, np.ufunc) and isinstance(failure, ValueError):
-            shapes = [np.shape(bare(a)) for a in args]
+            shapes = [np.shape(a) for a in args]
             raise ShapeError(
                 f"{self.name}: shapes {' and '.join(map(str, shapes))} do not broadcast; counted from the last, each "
                 "axis must agree or be 1: reshape one, or insert an axis with x[:, None]"
@@ -166,7 +157,6 @@ class Primitive:
 
 def spec(x):
     """Shape and dtype of an operand of any kind."""
-    x = bare(x)
     return Spec(x.shape, x.dtype) if hasattr(x, "dtype") else Spec(np.shape(x), np.result_type(x))
 
 
@@ -218,10 +208,16 @@ def primitive(
     name = name or kernel.__name__.lstrip("_")
     op = Primitive(kernel, name, outputs, tuple(saves), check, rules, vjp, jvp, composed)
     op.elementwise = elementwise
-    record = _recorder(op)
+    call = through_numpy = _recorder(op)
     if elementwise and all(op.declared.values()) and len(op.declared) == op.signature.required in (1, 2):
-        record = (_unary if len(op.declared) == 1 else _binary)(op, record)
-    return _public(record, op, numpy)
+        short = _unary if len(op.declared) == 1 else _binary
+        call, through_numpy = short(op, call, depth=1), short(op, call, depth=2)
+    call.__name__ = call.__qualname__ = op.name
+    call.__doc__, call.__module__ = kernel.__doc__, getattr(kernel, "__module__", __name__)
+    call.primitive = op
+    if numpy is not None:
+        serve(numpy, call, through_numpy)
+    return call
 
 
 def constant(kernel=None, *, numpy=None, name=None):
@@ -252,40 +248,42 @@ def _stripped(x):
     return type(x)([_stripped(v) for v in x]) if type(x) in (list, tuple) else x
 
 
-def serve(functions, op):
-    """Let `op` answer for one or several NumPy functions, their operators and array methods of the same name."""
+def serve(functions, op, through_numpy=None):
+    """Let `op` answer for one or several NumPy functions, their operators and array methods of the same name.
+
+    `through_numpy` is the same op for calls that come by NumPy's protocols, one frame further from the user.
+    """
     for function in functions if isinstance(functions, tuple) else (functions,):
-        NUMPY[function] = op
+        NUMPY[function] = through_numpy or op
         if function in OPERATORS:
             install_operator(function, op)
         if hasattr(np.ndarray, function.__name__):
             METHODS[function.__name__] = op
 
 
-def _public(call, op, numpy):
-    call.__name__ = call.__qualname__ = op.name
-    call.__doc__ = op.kernel.__doc__
-    call.__module__ = op.kernel.__module__ if hasattr(op.kernel, "__module__") else __name__
-    call.primitive = op
-    if numpy is not None:
-        serve(numpy, call)
-    return call
-
-
 def _recorder(op):
     """The general path: any number of operands and outputs, options, any depth of nesting."""
-    count, variadic, options = len(op.signature.operands), op.signature.variadic, op.signature.attrs
+    count, options, variadic = len(op.signature.operands), len(op.signature.attrs), op.signature.variadic
 
     def record(*args, **attrs):
-        if (len(args) != count and not variadic) or attrs.keys() != options.keys():
+        if len(attrs) != options or (len(args) != count and not variadic):
             args, attrs = op.complete(args, attrs)
-        if not any([isinstance(a, Value) and is_tracked(a) for a in args]):
-            y = op.evaluate(args, attrs)[0]
-            return tuple(y) if op.outputs > 1 else y
-        if op.composed is not None and not _raw():
+        for a in args:
+            if a.__class__ is Result or a.__class__ is Param:
+                return on_values(args, attrs)
+        return op.evaluate(args, attrs)[0]
+
+    def on_values(args, attrs):
+        seen, tracked = [], False
+        for a in args:
+            if a.__class__ is Result or a.__class__ is Param:
+                tracked = is_tracked(a) or tracked
+                a = a.value
+            seen.append(a)
+        if tracked and op.composed is not None and not _raw():
             return op.composed(*args, **attrs)
-        y, attrs = op.evaluate(args, attrs)
-        return tell(op, args, attrs, y)
+        y, attrs = op.evaluate(seen, attrs)
+        return tell(op, args, seen, attrs, y) if tracked else y
 
     return record
 
@@ -296,112 +294,130 @@ def _raw():
     return len(deriving) == 1 and deriving[0].raw
 
 
-def tell(op, args, attrs, y):
-    """Tell every active trace of a call that gave `y`; returns what the caller gets, a Result if any follows it."""
+def tell(op, args, seen, attrs, y):
+    """Tell every active trace of a call that gave `y` for `args`, whose bare arrays are `seen`; returns what the caller
+    gets, a Result if any trace follows it."""
     outs = [Result(v) for v in y] if op.outputs > 1 else [Result(y)]
-    call, followed = Call(op, args, attrs, y, outs), False
-    public = tuple(outs) if op.outputs > 1 else outs[0]
+    call, public = Call(op, args, seen, attrs, y, outs), None
     for depth, trace in enumerate(active()):
-        call.uids = uids = op.follows(call.uids_in(trace))
+        call.uids = [
+            a.uid if (a.__class__ is Result or a.__class__ is Param) and trace.follows(a) else None for a in args
+        ]
         if trace.observe(call, depth):
-            followed = True
-            call.y = public
-            call.seen = [s if u is None else a for a, s, u in zip(args, call.seen, uids)]
-    return public if followed else y
+            # The traces further in keep a Value where this one follows, so that it is told of what they do with it.
+            call.y = public = tuple(outs) if op.outputs > 1 else outs[0]
+            call.seen = [s if u is None else a for a, s, u in zip(args, call.seen, call.uids)]
+    return y if public is None else public
 
 
 # The two short paths: an elementwise call under a single tape. They do what `tell` and `Tape.observe` do, with
-# everything that can be known beforehand decided here; running under an idle trace switches them off.
+# everything that can be known beforehand decided here. An idle trace (`Trace()`) beside the tape switches them off.
 
 
-def _unary(op, record):
+def _unary(op, record, depth):
+    """The short path for one operand; `depth` is how many frames out its caller is."""
     kernel, (name,) = op.kernel, op.signature.operands
-    rule, keep_y, keep_x = op.declared[name].call, op.declared[name].reads_y, op.declared[name].reads[0]
+    rule, keep_y, keep_x = op.declared[name].call, op.declared[name].reads_y, op.declared[name].reads[0] == ARRAY
 
     def call(x):
         kind = x.__class__
         if kind is not Result and kind is not Param:
             return kernel(x)
-        traces = active()
-        if len(traces) != 1 or (steps := traces[0].steps) is None:
-            return record(x)
-        uid = x.uid
-        if uid not in steps and not traces[0].follows(x):
+        steps, uid = sole_steps(), x.uid
+        if steps is None or (uid not in steps and not active()[0].follows(x)):
             return record(x)
         x = x.value
         y = kernel(x)
-        frame = _getframe(1)
-        if internal[frame.f_code.co_filename]:
+        frame = _getframe(depth)
+        code = frame.f_code
+        if code.co_filename not in users:
             frame = outside(frame)
+            code = frame.f_code
         out = _new(Result)
         out.value = y
         out.uid = new = serial()
-        steps[new] = rule, y if keep_y else None, x if keep_x else None, uid, op, frame.f_code, frame.f_lasti
+        steps[new] = rule, y if keep_y else None, x if keep_x else None, uid, op, code, frame.f_lasti
         return out
 
     return call
 
 
-def _binary(op, record):
+def _binary(op, record, depth):
+    """The short path for two operands."""
     kernel, rules = op.kernel, [op.declared[name] for name in op.signature.operands]
     ra, rb = [rule.call for rule in rules]
-    # Indexed by 1 (only a is followed), 2 (only b), 3 (both): whether y, a and b are kept.
-    keeps = [(False, False, False)]
-    for which in ([rules[0]], [rules[1]], rules):
-        keeps.append((any(r.reads_y for r in which), *[any(r.reads[i] for r in which) for i in (0, 1)]))
+    reads_y, reads_a, reads_b = [r.reads_y for r in rules], [r.reads[0] for r in rules], [r.reads[1] for r in rules]
+    keep_y, keep_a, keep_b = any(reads_y), any(reads_a), any(reads_b)  # if both operands are followed
 
     def call(a, b):
         kind = a.__class__
-        x, ua = (a.value, a.uid) if kind is Result or kind is Param else (a, None)
+        if kind is Result or kind is Param:
+            x, ua = a.value, a.uid
+        else:
+            x, ua = a, None
         kind = b.__class__
-        z, ub = (b.value, b.uid) if kind is Result or kind is Param else (b, None)
-        traces = active()
+        if kind is Result or kind is Param:
+            z, ub = b.value, b.uid
+        else:
+            z, ub = b, None
+        if ua is ub is None:
+            return untracked(a, b)
+        steps = sole_steps()
         if (
-            (ua is None and ub is None)
-            or len(traces) != 1
-            or (steps := traces[0].steps) is None
-            or (ua is not None and ua not in steps and not traces[0].follows(a))
-            or (ub is not None and ub not in steps and not traces[0].follows(b))
+            steps is None
+            or (ua is not None and ua not in steps and not active()[0].follows(a))
+            or (ub is not None and ub not in steps and not active()[0].follows(b))
         ):
             return record(a, b)
         try:
             y = kernel(x, z)
         except Exception as failure:
-            op.explain(failure, (a, b), {})
+            op.explain(failure, (x, z), {})
             raise
-        dtype = y.dtype
-        if (ua is not None and x.dtype is not dtype) or (ub is not None and z.dtype is not dtype):
-            return tell(op, (a, b), {}, y)
-        keep_y, keep_x, keep_z = keeps[(ua is not None) + 2 * (ub is not None)]
-        if ua is None and keep_x:
-            x = traces[0].hold(x)
-        if ub is None and keep_z:
-            z = traces[0].hold(z)
-        frame = _getframe(1)
-        if internal[frame.f_code.co_filename]:
+        dtype, sx, sz = y.dtype, None, None
+        if ub is None:
+            if x.dtype is not dtype:
+                return tell(op, (a, b), (x, z), {}, y)
+            shape = x.shape
+            if shape != y.shape:
+                sx = shape
+            ky, kx, kz = reads_y[0], reads_a[0], reads_b[0]
+            if kz:
+                z = active()[0].hold(z)
+        elif ua is None:
+            if z.dtype is not dtype:
+                return tell(op, (a, b), (x, z), {}, y)
+            shape = z.shape
+            if shape != y.shape:
+                sz = shape
+            ky, kx, kz = reads_y[1], reads_a[1], reads_b[1]
+            if kx:
+                x = active()[0].hold(x)
+        else:
+            if x.dtype is not dtype or z.dtype is not dtype:
+                return tell(op, (a, b), (x, z), {}, y)
+            shape = x.shape
+            if shape != z.shape:
+                sx, sz = shape, z.shape
+            ky, kx, kz = keep_y, keep_a, keep_b
+        frame = _getframe(depth)
+        code = frame.f_code
+        if code.co_filename not in users:
             frame = outside(frame)
-        shape, sx, sz = y.shape, None, None
-        if ua is not None and x.shape != shape:
-            sx = x.shape
-        if ub is not None and z.shape != shape:
-            sz = z.shape
+            code = frame.f_code
         out = _new(Result)
         out.value = y
         out.uid = new = serial()
         steps[new] = (
-            ra,
-            rb,
-            y if keep_y else None,
-            x if keep_x else None,
-            z if keep_z else None,
-            ua,
-            ub,
-            sx,
-            sz,
-            op,
-            frame.f_code,
-            frame.f_lasti,
-        )
+            ra, rb, y if ky else None, x if kx else None, z if kz else None, ua, ub, sx, sz, op, code, frame.f_lasti,
+        )  # fmt: skip
         return out
+
+    def untracked(a, b):
+        try:
+            return kernel(a, b)
+        except Exception as failure:
+            op.explain(failure, (a, b), {})
+            raise
 
     return call

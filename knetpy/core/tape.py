@@ -4,12 +4,15 @@ import numpy as np
 
 from .errors import MutationError, ShapeError, place, warn
 from .primitive import Trace, spec
-from .value import METHODS, Param, Result, Value, bare
+from .rules import ARRAY
+from .value import Param, Value
 
 LEAF = None  # stands in the table for a value that the derivative is taken by, or that a later entry makes
 
 # Every kind of step ends with op, code, lasti: which function was called, and where in the user's code.
 _UNARY, _BINARY = 7, 12  # the lengths of the steps that the short paths of `primitive` write
+_PLAIN = frozenset((int, float, bool, str, type(None), np.dtype, type))  # options that nobody can change in place
+_DOUBLE = np.dtype(np.float64)
 
 
 class Tape(Trace):
@@ -42,27 +45,29 @@ class Tape(Trace):
         self.steps[x.uid] = LEAF
 
     def observe(self, call, depth):
-        if all([u is None for u in call.uids]):
+        op, args, attrs, seen = call.op, call.args, call.attrs, call.seen
+        call.uids = uids = op.ruled(call.uids)
+        if all([u is None for u in uids]):
             return False
-        y, kept = call.op.keep(call)
-        kept = [k if isinstance(k, Value) else self.hold(k) for k in kept]
-        for option in call.attrs.values():
-            self.hold(option)
-        self._warn_of_promotion(call)
-        specs = [None if u is None else spec(a) for a, u in zip(call.args, call.uids)]
-        outs = [(out.uid, spec(out)) for out in call.outs] if call.op.outputs > 1 else None
-        self.steps[call.outs[0].uid] = (
-            y,
-            kept,
-            call.uids,
-            specs,
-            call.attrs,
-            outs,
-            call.op,
-            call.code,
-            call.lasti,
-        )
-        for out in call.outs[1:]:
+        keep_y, amounts = op.plan(uids)
+        kept, specs = [], []
+        for a, s, u, amount in zip(args, seen, uids, amounts):
+            specs.append(None if u is None else (s.shape, s.dtype))
+            if amount == ARRAY:
+                kept.append(s if isinstance(a, Value) else self.hold(s))  # what a Value holds nobody can write
+            else:
+                kept.append(spec(s) if amount else None)
+        for option in attrs.values():
+            if option.__class__ not in _PLAIN:
+                self.hold(option)
+        first, *others = call.outs
+        if first.value.dtype is _DOUBLE and not self.warned:
+            self._warn_of_promotion(call)
+        outs = [(out.uid, spec(out)) for out in call.outs] if others else None
+        frame = call.frame
+        y = call.y if keep_y else None
+        self.steps[first.uid] = y, kept, uids, specs, attrs, outs, op, frame.f_code, frame.f_lasti
+        for out in others:
             self.steps[out.uid] = LEAF
         return True
 
@@ -76,8 +81,6 @@ class Tape(Trace):
                 )
 
     def _warn_of_promotion(self, call):
-        if self.warned or call.outs[0].dtype != np.float64:
-            return
         small = [a for a in call.args if a.__class__ is Param and a.dtype == np.float32]
         if small and any(hasattr(a, "dtype") and a.dtype == np.float64 for a in call.args):
             self.warned, p = True, small[0]
@@ -90,8 +93,10 @@ class Tape(Trace):
 def sweep(steps, cotangents, watch=None):
     """Take `cotangents`, by serial number, back through `steps`; returns those of the leaves.
 
-    Both dicts are consumed, step by step, so that memory is given back on the way. `watch(uid, step, dy)` is told of every
-    step that has a cotangent. Runs under whatever traces are active: those outside the tape.
+    Both dicts are consumed, step by step, so that memory is given back on the way. `watch(uid, step, dy, dxs)` is
+    told of
+    every step that has a cotangent, and what became of it. Runs under whatever traces are active: those outside the
+    tape.
     """
     pop, take, get = steps.popitem, cotangents.pop, cotangents.get
     step = None
@@ -102,9 +107,9 @@ def sweep(steps, cotangents, watch=None):
                 if step is LEAF:
                     continue
                 dy = take(uid, None)
-                if watch is not None and dy is not None:
-                    watch(uid, step, dy)
-                if len(step) == _BINARY:
+                if watch is not None:
+                    _watched(uid, step, dy, cotangents, watch)
+                elif len(step) == _BINARY:
                     if dy is None:
                         continue
                     ra, rb, y, a, b, ua, ub, sa, sb, _, _, _ = step
@@ -128,7 +133,7 @@ def sweep(steps, cotangents, watch=None):
                     old = get(ua)
                     cotangents[ua] = dx if old is None else old + dx
                 else:
-                    _back(step, dy, cotangents)
+                    _add(_general(step, dy, cotangents)[1], cotangents)
     except Exception as failure:
         if step is not None and hasattr(failure, "add_note"):  # Python 3.11
             failure.add_note(f"in the derivative of {step[-3].name}, called at {place(step[-2], step[-1])}")
@@ -136,18 +141,39 @@ def sweep(steps, cotangents, watch=None):
     return cotangents
 
 
-def _back(step, dy, cotangents):
-    """A step of the general kind."""
+def _add(found, cotangents):
+    for u, dx in found:
+        old = cotangents.get(u)
+        cotangents[u] = dx if old is None else old + dx
+
+
+def _general(step, dy, cotangents):
+    """(cotangent of the outputs, [(serial number, cotangent) of each operand]) for a step of the general kind."""
     y, kept, uids, specs, attrs, outs, op, _, _ = step
     if outs is not None:
         dys = [dy] + [cotangents.pop(uid, None) for uid, _ in outs[1:]]
         dy = None if all(d is None for d in dys) else _filled(dys, [like for _, like in outs])
     if dy is None:
-        return
-    for u, dx in zip(uids, pull(op, dy, y, kept, specs, attrs)):
-        if dx is not None:
-            old = cotangents.get(u)
-            cotangents[u] = dx if old is None else old + dx
+        return None, []
+    return dy, [(u, dx) for u, dx in zip(uids, pull(op, dy, y, kept, specs, attrs)) if dx is not None]
+
+
+def _watched(uid, step, dy, cotangents, watch):
+    """One step of any kind, told to `watch`."""
+    if len(step) == _BINARY:
+        ra, rb, y, a, b, ua, ub, sa, sb, _, _, _ = step
+        found = (
+            [] if dy is None else [(u, r(dy, y, a, b), s) for u, r, s in ((ua, ra, sa), (ub, rb, sb)) if u is not None]
+        )
+        found = [(u, dx if s is None else unbroadcast(dx, s)) for u, dx, s in found]
+    elif len(step) == _UNARY:
+        rule, y, a, ua, _, _, _ = step
+        found = [] if dy is None else [(ua, rule(dy, y, a))]
+    else:
+        dy, found = _general(step, dy, cotangents)
+    if dy is not None:
+        watch(uid, step, dy, [dx for _, dx in found])
+    _add(found, cotangents)
 
 
 def _filled(parts, likes):
@@ -161,22 +187,26 @@ def pull(op, dy, y, kept, specs, attrs):
         if not isinstance(found, (tuple, list)) or len(found) != len(specs):
             raise TypeError(f"the vjp of {op.name} must return one cotangent for each of its {len(specs)} operands")
     else:
-        extra = [{**attrs, "i": i} if op.signature.variadic else attrs for i in range(len(specs))]
-        found = [s and op.rule(i).call(dy, y, *kept, **extra[i]) for i, s in enumerate(specs)]
+        numbered = op.signature.variadic
+        found = [
+            s and op.rule(i).call(dy, y, *kept, **({**attrs, "i": i} if numbered else attrs))
+            for i, s in enumerate(specs)
+        ]
     return [None if s is None or dx is None else _match(op, dx, s) for dx, s in zip(found, specs)]
 
 
 def _match(op, dx, like):
     """The cotangent in the operand's own shape and dtype: what broadcasting stretched is summed."""
+    shape, dtype = like
     if not hasattr(dx, "dtype"):
         dx = np.asarray(dx)
-    if dx.shape != like.shape:
+    if dx.shape != shape:
         if not op.elementwise:
             raise ShapeError(
-                f"a rule of {op.name} gave a cotangent of shape {dx.shape} for an operand of shape {like.shape}"
+                f"a rule of {op.name} gave a cotangent of shape {dx.shape} for an operand of shape {shape}"
             )
-        dx = unbroadcast(dx, like.shape)
-    return dx if dx.dtype == like.dtype else dx.astype(like.dtype)
+        dx = unbroadcast(dx, shape)
+    return dx if dx.dtype is dtype or dx.dtype == dtype else dx.astype(dtype)
 
 
 def unbroadcast(dx, shape):

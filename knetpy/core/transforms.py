@@ -10,23 +10,26 @@ import numpy as np
 
 from ..settings import default_training, is_replaying, restore_training
 from .boundary import Exit, enter, loss_of, scalar
-from .dual import Dual
 from .errors import DerivativeError, place
 from .gradients import Gradients, Record
 from .params import label
 from .primitive import Trace, spec
 from .tape import Tape, sweep
 from .tree import tree_map
-from .value import Param, Result, Value, active, bare, norm, traces, value
+from .value import Param, Result, Value, active, bare, norm, tracing, value
 
 
 def run(f, args, kwargs, trace, training):
     """`f(*args, **kwargs)` with `trace` innermost; of nested transforms the outermost decides the training mode."""
-    token, mode = traces.set((*active(), trace)), default_training(training)
+    mode = default_training(training)
     try:
-        return f(*args, **kwargs)
+        with tracing(*active(), trace):
+            return f(*args, **kwargs)
+    except ValueError as failure:
+        if "read-only" in str(failure) and trace.hold:
+            failure.args = (f"{failure}; if a derivative needs this array, write into a copy or once it is taken",)
+        raise
     finally:
-        traces.reset(token)
         restore_training(mode)
 
 
@@ -45,11 +48,13 @@ def defer(write):
 
 
 def commit(trace):
+    """Make the side effects that were deferred while `trace` was the outermost."""
     for write in trace.writes:
         write()
 
 
 def check_callable(f, name):
+    """`f`, or the error of the transform `name` that it is nothing to call."""
     if isinstance(f, Mapping):
         f()  # Gradients say what happened: the name `grad` was overwritten
     if not callable(f):
@@ -65,7 +70,8 @@ def grad(f, argnums=None, *misplaced, has_aux=False):
       argnums: None for the params that f touches; a position or a tuple of positions for derivatives by arguments,
         which may be arrays, numbers or nested containers of them. Params are then constants.
       has_aux: whether the gradient function returns (gradient, aux).
-    Returns: a function of f's arguments. With argnums=None it gives `Gradients`, a mapping from each Param touched; if f
+    Returns: a function of f's arguments. With argnums=None it gives `Gradients`, a mapping from each Param touched;
+    if f
       touches no Param, the gradient by the first argument. With argnums, gradients with the structure of those
       arguments. Each gradient has shape and dtype of its primal and belongs to the caller.
     Raises: DerivativeError if f does not return a scalar or there is nothing to differentiate by.
@@ -111,7 +117,7 @@ def value_and_grad(f, argnums=None, *misplaced, has_aux=False, _name="value_and_
                 return found
         if not args:
             raise DerivativeError(f"{label_of(f)} touched no param and was given no argument to differentiate by")
-        found, met_params = _by_arguments(f, args, kwargs, 0, has_aux)
+        found, met_params = _by_arguments(f, args, kwargs, 0, has_aux, f"{label_of(f)} touched no param, and ")
         touches_params = met_params
         return _by_params(f, args, kwargs, has_aux) if met_params else found
 
@@ -139,6 +145,7 @@ def positions(argnums, args, f):
 
 
 def label_of(f):
+    """The name of a function, for messages."""
     return getattr(f, "__name__", type(f).__name__)
 
 
@@ -188,12 +195,13 @@ def _by_params(f, args, kwargs, has_aux, always=False):
     return y, gradients
 
 
-def _by_arguments(f, args, kwargs, argnums, has_aux):
-    """(((value, aux) or value, gradients), whether f met a param)."""
+def _by_arguments(f, args, kwargs, argnums, has_aux, why=""):
+    """(((value, aux) or value, gradients), whether f met a param). `why` begins the error if an argument does not
+    do."""
     numbers, tape, new = positions(argnums, args, f), Tape(params=False), list(args)
     try:
         for n in numbers:
-            new[n] = enter(args[n], tape, f"argument {n} of {label_of(f)}")
+            new[n] = enter(args[n], tape, f"{why}argument {n} of {label_of(f)}")
         y, aux = _split(run(f, new, kwargs, tape, training=True), f, has_aux)
         y = loss_of(y, f)
         found, out = _swept(tape, y, f), Exit()
@@ -232,13 +240,13 @@ class _Log(Trace):
     def observe(self, call, depth):
         if self.norms is None:
             shape, dtype = spec(call.outs[0])
-            line = place(call.code, call.lasti)
+            line = place(call.frame.f_code, call.frame.f_lasti)
             self.calls[call.outs[0].uid] = Step(call.op.name, line, shape, math.prod(shape) * dtype.itemsize, None)
         return False
 
-    def watch(self, uid, step, dy):
+    def watch(self, uid, step, dy, dxs):
         self.norms = self.norms or {}
-        self.norms[uid] = norm(bare(dy))
+        self.norms[uid] = norm(bare(dy[0] if isinstance(dy, tuple) else dy))
 
     def steps_swept(self):
         norms = self.norms or {}
@@ -248,7 +256,8 @@ class _Log(Trace):
 def tape(f, *args, **kwargs):
     """Run `f(*args)`, take its gradients and keep a row for every step: Knet's `@diff`.
 
-    Returns: a `Record` J: `value(J)` is the loss, `J[p]` the gradient of a Param, `params(J)` the params touched, `J.steps`
+    Returns: a `Record` J: `value(J)` is the loss, `J[p]` the gradient of a Param, `params(J)` the params touched,
+    `J.steps`
       the calls with op, user line, shape, bytes and norm of the cotangent. It prints and displays as a table.
     Raises: DerivativeError if f does not return a real scalar.
 
@@ -259,11 +268,8 @@ def tape(f, *args, **kwargs):
     (np.float32(11.0), array([3., 4.], dtype=float32), ['multiply', 'sum'])
     """
     log = _Log()
-    token = traces.set((*active(), log))
-    try:
+    with tracing(*active(), log):
         found = _by_params(check_callable(f, "tape"), args, kwargs, has_aux=False, always=True)
-    finally:
-        traces.reset(token)
     return Record(*found, log.steps_swept())
 
 

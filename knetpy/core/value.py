@@ -10,8 +10,10 @@ import numpy as np
 
 from .errors import DerivativeError, EscapeError, KnetpyError, MutationError
 
-traces: ContextVar[tuple] = ContextVar("traces", default=())  # outermost first; per thread and per task
-active = traces.get
+_traces: ContextVar[tuple] = ContextVar("traces", default=())  # outermost first; per thread and per task
+_steps: ContextVar[dict | None] = ContextVar("steps", default=None)  # of a tape that is the only active trace
+active = _traces.get
+sole_steps = _steps.get
 serial = count(1).__next__
 
 # Filled by `primitive`: NumPy function -> our function; its array methods by name; html displays by class.
@@ -35,6 +37,23 @@ OPERATORS = {
 COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor")
 _PLAIN = frozenset(("nbytes", "itemsize", "strides", "flags", "device"))  # what any array tells about itself
 _WRITES = frozenset(("fill", "sort", "partition", "put", "resize", "setfield", "setflags", "byteswap", "itemset"))
+
+
+class tracing:
+    """Makes exactly `traces` active inside the block, outermost first."""
+
+    __slots__ = ("tokens", "traces")
+
+    def __init__(self, *traces):
+        self.traces = traces
+
+    def __enter__(self):
+        alone = self.traces[0].steps if len(self.traces) == 1 else None
+        self.tokens = _traces.set(self.traces), _steps.set(alone)
+
+    def __exit__(self, *exception):
+        _traces.reset(self.tokens[0])
+        _steps.reset(self.tokens[1])
 
 
 class Displayed:
@@ -85,8 +104,9 @@ class Value(Displayed):
     def __array_ufunc__(self, ufunc, method, *args, **options):
         if options or method != "__call__":
             return _unusual(ufunc, method, args, options)
-        op = NUMPY.get(ufunc)
-        return _no_rule(ufunc, args, options) if op is None else op(*args)
+        if ufunc in NUMPY:
+            return NUMPY[ufunc](*args)
+        return _no_rule(ufunc, args, options)
 
     def __array_function__(self, function, types, args, options):
         op = NUMPY.get(function)
@@ -99,6 +119,7 @@ class Value(Displayed):
         return len(self.value)
 
     def __bool__(self):
+        is_tracked(self)  # raises for a Result that escaped
         return bool(self.value)
 
     def __iter__(self):
@@ -128,7 +149,7 @@ class Value(Displayed):
         return complex(plain(self, "complex(...)"))
 
     def __array__(self, dtype=None, copy=None):
-        array = np.asarray(plain(self, "np.asarray(...)"), dtype)
+        array = np.asarray(plain(self, "np.asarray(...), or np.array([...]) instead of np.stack([...]),"), dtype)
         return array.copy() if copy else array
 
     def tolist(self):
@@ -243,8 +264,9 @@ def norm(array):
 
 def is_tracked(x):
     """Whether some active trace follows `x`; a Result that none follows has escaped and raises."""
-    if any(trace.follows(x) for trace in active()):
-        return True
+    for trace in active():
+        if trace.follows(x):
+            return True
     if isinstance(x, Result):
         raise EscapeError(
             f"a Result of shape {x.shape} is used outside the transform that made it: its transform has ended, or "
@@ -310,6 +332,11 @@ def _unusual(ufunc, method, args, options):
     out = options.get("out", ())
     if any(isinstance(x, Value) for x in out):
         raise MutationError(f"np.{ufunc.__name__}(..., out=...) would write into {_kind(out[0])}; use what it returns")
+    if out and method == "__call__" and any(isinstance(x, Value) and is_tracked(x) for x in args):
+        raise MutationError(
+            f"np.{ufunc.__name__}(..., out=...) would write a value being differentiated into a plain array; use what "
+            "it returns, and for array += r write array = array + r"
+        )
     call = ufunc if method == "__call__" else getattr(ufunc, method)
     spelling = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
     spelling += "".join(f", {k}=..." for k in options)
@@ -329,6 +356,7 @@ def _comparison(name):
     compare = getattr(operator, f"__{name}__")
 
     def method(self, other):
+        is_tracked(self)
         return compare(self.value, bare(other))
 
     method.__name__ = f"__{name}__"
