@@ -21,7 +21,7 @@ def checkpoint(f):
 
     Parameters: f, any function of arrays and containers. Returns: a function of the same arguments.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.grad(kn.checkpoint(lambda x: np.sin(x) * x))(np.float64(0.0))
     np.float64(0.0)
     """

@@ -15,7 +15,7 @@ __all__ = [
     "ShapeError",
 ]
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 class KnetpyError(Exception):
@@ -55,7 +55,7 @@ def outside(frame):
         file = frame.f_code.co_filename
         if file in users or frame.f_back is None:
             return frame
-        if not file.startswith(_PACKAGE) or file.endswith("__main__.py"):
+        if not file.startswith(PACKAGE) or file.endswith("__main__.py"):
             users.add(file)
             return frame
         frame = frame.f_back

@@ -14,7 +14,7 @@ class Gradients(Mapping, Swept):
     A param that was touched but had no influence has zeros, and `unused` lists it. One that was never touched raises
     KeyError. Prints, and displays in a notebook, as a table.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> w = kn.param([1.0, 2.0])
     >>> g = kn.grad(lambda x: (w * x).sum())(np.array([3.0, 4.0], "f4"))
     >>> g[w]

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..settings import recall
 from . import init
-from .errors import DtypeError, ShapeError, place, warn
+from .errors import PACKAGE, DtypeError, ShapeError, place, warn
 from .tree import children
 from .value import Param, Result, Swept, active, bare
 
@@ -257,7 +257,8 @@ class _Search:
             self.visit(method, path, owner)
 
     def _function(self, f):
-        if (f.__module__ or "").partition(".")[0] in _FOREIGN:
+        self.visit(getattr(f, "__wrapped__", None), "", f.__name__)  # grad(f), checkpoint(f)
+        if f.__code__.co_filename.startswith(PACKAGE) or (f.__module__ or "").partition(".")[0] in _FOREIGN:
             return
         cells = dict(zip(f.__code__.co_freevars, f.__closure__ or ()))
         for name in _loads(f.__code__):
@@ -265,7 +266,6 @@ class _Search:
                 self._cell(cells[name], name, f.__name__)
             elif name in f.__globals__:
                 self.visit(f.__globals__[name], name, f.__name__)
-        self.visit(getattr(f, "__wrapped__", None), "", f.__name__)
         defaults = f.__code__.co_varnames[: f.__code__.co_argcount][-len(f.__defaults__ or ()) or 1 :]
         for name, x in [*zip(defaults, f.__defaults__ or ()), *(f.__kwdefaults__ or {}).items()]:
             self.visit(x, name, f.__name__)
@@ -277,7 +277,7 @@ class _Search:
             pass  # not filled yet: a function that is still being defined
 
 
-_FOREIGN = frozenset((*sys.stdlib_module_names, "knetpy", "numpy", "cupy", "numba", "scipy", "matplotlib", "pandas"))
+_FOREIGN = frozenset((*sys.stdlib_module_names, "numpy", "cupy", "numba", "scipy", "matplotlib", "pandas"))
 _FOREIGN -= {"__main__"}
 
 

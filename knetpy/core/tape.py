@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .errors import MutationError, ShapeError, place, warn
+from .errors import MutationError, NonFiniteError, ShapeError, place, warn
 from .primitive import Trace, spec
 from .rules import ARRAY
 from .value import Param, Value
@@ -135,7 +135,7 @@ def sweep(steps, cotangents, watch=None):
                 else:
                     _add(_general(step, dy, cotangents)[1], cotangents)
     except Exception as failure:
-        if step is not None and hasattr(failure, "add_note"):  # Python 3.11
+        if step is not LEAF and hasattr(failure, "add_note") and not isinstance(failure, NonFiniteError):  # Python 3.11
             failure.add_note(f"in the derivative of {step[-3].name}, called at {place(step[-2], step[-1])}")
         raise
     return cotangents

@@ -36,13 +36,12 @@ def test_param_is_its_array_outside_transforms():
     p = param([[1.0, 2.0], [3.0, 4.0]])
     a = p.value
     for mine, plain in [
-        (p + 1, a + 1), (1 - p, 1 - a), (p @ p, a @ a), (-p, -a), (p**2, a**2), (p[0], a[0]), (p.T, a.T), (p / 2, a /
-        2),
+        (p + 1, a + 1), (1 - p, 1 - a), (p @ p, a @ a), (-p, -a), (p**2, a**2), (p[0], a[0]), (p.T, a.T),
         (np.exp(p), np.exp(a)), (p.sum(0), a.sum(0)), (p.reshape(4), a.reshape(4)), (np.sort(p), np.sort(a)),
         (p.mean(), a.mean()), (np.linalg.inv(p), np.linalg.inv(a)), (p > 2, a > 2), (p.astype("f8"), a.astype("f8")),
-       
-            (np.add(p, 1, out=np.empty((2, 2), "f4")), a + 1), (np.add.reduce(p), np.add.reduce(a)), (p.argmax(), a.argmax()),
-        (np.concatenate([p, p]), np.concatenate([a, a])), (abs(p), abs(a)), (p.copy(), a.copy()), (p.max(), a.max()),
+        (np.add(p, 1, out=np.empty((2, 2), "f4")), a + 1), (np.add.reduce(p), np.add.reduce(a)), (p / 2, a / 2),
+        (np.concatenate([p, p]), np.concatenate([a, a])), (p.copy(), a.copy()), (p.argmax(), a.argmax()),
+        (p.max(), a.max()), (abs(p), abs(a)),
     ]:  # fmt: skip
         assert type(mine) is type(plain) and mine.dtype == plain.dtype
         np.testing.assert_array_equal(mine, plain)
