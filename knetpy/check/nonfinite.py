@@ -1,5 +1,6 @@
 """Find where the first NaN or Inf comes from."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,7 +11,7 @@ from ..core.value import active, bare, tracing
 
 
 @contextmanager
-def check_nonfinite():
+def check_nonfinite() -> Iterator[None]:
     """While this is open, raise NonFiniteError at the first NaN or Inf, forward or backward, naming op and user line.
 
     Watches every call on values being differentiated and every cotangent. Slows down small ops: for finding a fault,

@@ -1,6 +1,7 @@
 """`checkpoint`: keep only what goes into a function, and run it again when its derivative is wanted."""
 
 import functools
+from collections.abc import Callable
 
 from ..settings import Journal, training
 from .dual import Dual
@@ -12,7 +13,7 @@ from .tree import leaves, tree_map
 from .value import Result, active, tracing
 
 
-def checkpoint(f):
+def checkpoint(f: Callable) -> Callable:
     """A function like f that saves memory: its steps are not recorded, f runs again when a derivative needs them.
 
     Every Param and every value under differentiation that f touches counts as its input, argument or not. The second

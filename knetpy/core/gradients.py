@@ -1,6 +1,7 @@
 """What `grad` and `tape` return for params: a mapping that knows their names and shows itself as a table."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from .errors import DerivativeError
 from .params import named_params
@@ -30,7 +31,7 @@ class Gradients(Mapping, Swept):
     def __init__(self, params, arrays, unused, users):
         self._params, self._arrays, self.unused, self._users = params, arrays, unused, users
 
-    def __getitem__(self, tree):
+    def __getitem__(self, tree: Any) -> Any:
         if isinstance(tree, Param):
             return self._one(tree)
         if all(isinstance(leaf, Param) or leaf is None for _, leaf in leaves(tree)) and leaves(tree):
@@ -57,7 +58,7 @@ class Gradients(Mapping, Swept):
 
     __hash__ = object.__hash__
 
-    def named(self):
+    def named(self) -> dict[str, Param]:
         """{path of the param in the user's code: param}."""
         names = {p.uid: name for name, p in named_params(*self._users).items()}
         return {names.get(uid, f"param[{n}]"): p for n, (uid, p) in enumerate(self._params.items())}

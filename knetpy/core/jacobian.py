@@ -1,6 +1,7 @@
 """Derivatives of functions with any number of outputs: `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from .tree import leaves, tree_map
 from .value import Param, Result, Value, bare
 
 
-def vjp(f, *args, **kwargs):
+def vjp(f: Callable, *args: Any, **kwargs: Any) -> tuple[Any, Callable]:
     """(f(*args), pullback), the reverse-mode derivative by the positional arguments.
 
     Parameters: f, any function; args, arrays, numbers or nested containers of them. Params are constants.
@@ -69,7 +70,7 @@ def matching(x, like, what):
     return x if x.dtype == like.dtype else x.astype(like.dtype)
 
 
-def jvp(f, args, tangents):
+def jvp(f: Callable, args: Sequence, tangents: Sequence) -> tuple[Any, Any]:
     """(f(*args), tangent of it in the direction `tangents`), in forward mode.
 
     Parameters: args, a tuple; tangents, a tuple of the same structure, each leaf with the shape of its argument, or
@@ -117,7 +118,7 @@ def _tangent(out, dual, x):
     return out.gradient(dual.tangents.get(x.uid) if isinstance(x, Value) else None, array)
 
 
-def hvp(f, args, v):
+def hvp(f: Callable, args: Sequence, v: Any) -> Any:
     """The Hessian of the scalar f times v, forward over reverse: about the cost of three gradients.
 
     Parameters: args, a tuple; v, a tuple of the structure of args; or a mapping from Params, for the Hessian by those.
@@ -142,7 +143,7 @@ def hvp(f, args, v):
     return Gradients({p.uid: p for p in v}, arrays, [], (f,))
 
 
-def jacobian(f, argnums=0, mode=None):
+def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None = None) -> Callable:
     """The function that gives all partial derivatives of f's outputs by the arguments at `argnums`.
 
     Parameters:
@@ -180,7 +181,7 @@ def jacobian(f, argnums=0, mode=None):
     return all_partials
 
 
-def hessian(f, argnums=0):
+def hessian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     """The function that gives the second derivatives of the scalar f, forward over reverse.
 
     Returns: for an argument of shape T an array (*T, *T); for containers, their structure twice.

@@ -5,7 +5,9 @@ import functools
 import sys
 import types
 from collections import deque
+from collections.abc import Callable
 from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from .tree import children
 from .value import Param, Result, Swept, active, bare
 
 
-def param(*shape_or_array, init=init.xavier_uniform, dtype=None):
+def param(*shape_or_array: Any, init: Callable = init.xavier_uniform, dtype: Any = None) -> Param:
     """Make a `Param`: an array whose gradient is wanted.
 
     Parameters:
@@ -48,7 +50,7 @@ def param(*shape_or_array, init=init.xavier_uniform, dtype=None):
     return recall(lambda: _remembered(make, shape))
 
 
-def param0(*shape, dtype=None):
+def param0(*shape: int, dtype: Any = None) -> Param:
     """A `Param` of zeros: `param0(10)`; the same as `param(10, init=kn.init.zeros)`.
 
     >>> import knetpy as kn
@@ -105,13 +107,14 @@ class model:
     ((1, 2), 2)
     """
 
-    def __init__(self, function):
+    def __init__(self, function: Callable):
         if not callable(function):
             raise TypeError(f"model needs a function, got {type(function).__name__}")
         functools.update_wrapper(self, function)
-        self.function, self.made = function, {}
+        self.function = function
+        self.made: dict = {}  # (call sites, visit) -> Param
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         token = _call.set((self, {}))
         try:
             return self.function(*args, **kwargs)
@@ -164,7 +167,7 @@ def _call_sites():
 # Finding params -------------------------------------------------------------------------------------------------
 
 
-def params(*objects):
+def params(*objects: Any) -> list[Param]:
     """All Params that the objects hold or their code uses, in order of first use, each once.
 
     Looks into containers, dataclasses, object attributes, bound methods, partials and functions: their closures,
@@ -179,7 +182,7 @@ def params(*objects):
     return list(named_params(*objects).values())
 
 
-def named_params(*objects):
+def named_params(*objects: Any) -> dict[str, Param]:
     """{path: Param} in order of first use; a path reads as in the user's code, `w[0]` or `model.w[2]`.
 
     >>> import knetpy as kn

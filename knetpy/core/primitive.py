@@ -6,6 +6,9 @@ follows that operand, else the bare array; that alone gives every nesting its ri
 """
 
 import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -51,9 +54,11 @@ class Trace:
 
 
 class Call:
-    """One evaluated call, as it is told to a trace. `uids` are the operands that the trace follows, by serial number,
-    None
-    for the others; `seen` is what it may keep of the operands, `y` of the output."""
+    """One evaluated call, as it is told to a trace.
+
+    `uids` are the serial numbers of the operands that the trace follows, None for the others; `seen` is what it may
+    keep of the operands, `y` of the output.
+    """
 
     __slots__ = ("args", "attrs", "frame", "op", "outs", "seen", "uids", "y")
 
@@ -65,14 +70,9 @@ class Call:
 class Primitive:
     """The declaration behind a differentiable function: its kernel, its rules and what they read."""
 
-    def __init__(self, kernel, name, outputs, saves, check, rules, vjp, jvp, composed):
-        self.kernel, self.name, self.outputs, self.composed, self.check = (
-            kernel,
-            name,
-            outputs,
-            composed,
-            check,
-        )
+    def __init__(self, kernel, name, outputs, saves, check, rules, vjp, jvp, composed, elementwise):
+        self.kernel, self.name, self.outputs = kernel, name, outputs
+        self.composed, self.check, self.elementwise = composed, check, elementwise
         self.signature = signature_of(kernel, tuple(rules), saves)
         unknown = set(rules) - set(self.signature.operands)
         if unknown:
@@ -161,19 +161,19 @@ def spec(x):
 
 
 def primitive(
-    kernel=None,
+    kernel: Callable | None = None,
     *,
-    numpy=None,
-    name=None,
-    outputs=1,
-    saves=(),
-    check=None,
-    vjp=None,
-    jvp=None,
-    composed=None,
-    elementwise=False,
-    **rules,
-):
+    numpy: Any = None,
+    name: str | None = None,
+    outputs: int = 1,
+    saves: Sequence[str] = (),
+    check: Callable | None = None,
+    vjp: Callable | None = None,
+    jvp: Callable | None = None,
+    composed: Callable | None = None,
+    elementwise: bool = False,
+    **rules: Callable | None,
+) -> Any:
     """Make a function of arrays differentiable, with a rule for each operand written beside it.
 
     Parameters:
@@ -203,11 +203,10 @@ def primitive(
     (np.float64(12.0), np.float64(12.0))
     """
     if kernel is None:
-        options = dict(numpy=numpy, name=name, outputs=outputs, saves=saves, check=check, vjp=vjp, jvp=jvp)
-        return lambda kernel: primitive(kernel, composed=composed, elementwise=elementwise, **options, **rules)
+        options: dict[str, Any] = dict(numpy=numpy, name=name, outputs=outputs, saves=saves, check=check, **rules)
+        return partial(primitive, vjp=vjp, jvp=jvp, composed=composed, elementwise=elementwise, **options)
     name = name or kernel.__name__.lstrip("_")
-    op = Primitive(kernel, name, outputs, tuple(saves), check, rules, vjp, jvp, composed)
-    op.elementwise = elementwise
+    op = Primitive(kernel, name, outputs, tuple(saves), check, rules, vjp, jvp, composed, elementwise)
     call = through_numpy = _recorder(op)
     if elementwise and all(op.declared.values()) and len(op.declared) == op.signature.required in (1, 2):
         short = _unary if len(op.declared) == 1 else _binary
@@ -220,7 +219,7 @@ def primitive(
     return call
 
 
-def constant(kernel=None, *, numpy=None, name=None):
+def constant(kernel: Callable | None = None, *, numpy: Any = None, name: str | None = None) -> Any:
     """Declare that a function has no derivative: it works on the bare arrays, and what it returns is plain.
 
     >>> import knetpy as kn

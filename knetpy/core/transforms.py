@@ -3,8 +3,8 @@
 import functools
 import math
 import operator
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from .primitive import Trace, spec
 from .tape import Tape, sweep
 from .tree import tree_map
 from .value import Param, Result, Value, active, bare, norm, tracing, value
+
+Positions = int | tuple[int, ...] | None
 
 
 def run(f, args, kwargs, trace, training):
@@ -33,7 +35,7 @@ def run(f, args, kwargs, trace, training):
         restore_training(mode)
 
 
-def defer(write):
+def defer(write: Callable[[], Any]) -> None:
     """Make the side effect `write()` once, when the outermost transform has succeeded; at once outside of transforms.
 
     For running moments and counters. A replayed computation (`checkpoint`) makes none.
@@ -62,7 +64,7 @@ def check_callable(f, name):
     return f
 
 
-def grad(f, argnums=None, *misplaced, has_aux=False):
+def grad(f: Callable, argnums: Positions = None, *misplaced: Any, has_aux: bool = False) -> Callable:
     """The gradient function of the scalar function `f`.
 
     Parameters:
@@ -92,7 +94,9 @@ def grad(f, argnums=None, *misplaced, has_aux=False):
     return functools.update_wrapper(gradient, f)
 
 
-def value_and_grad(f, argnums=None, *misplaced, has_aux=False, _name="value_and_grad"):
+def value_and_grad(
+    f: Callable, argnums: Positions = None, *misplaced: Any, has_aux: bool = False, _name: str = "value_and_grad"
+) -> Callable:
     """Like `grad`, but the function returns (value, gradient), with has_aux ((value, aux), gradient).
 
     >>> import knetpy as kn
@@ -253,7 +257,7 @@ class _Log(Trace):
         return [step._replace(norm=norms.get(uid)) for uid, step in self.calls.items()]
 
 
-def tape(f, *args, **kwargs):
+def tape(f: Callable, *args: Any, **kwargs: Any) -> Record:
     """Run `f(*args)`, take its gradients and keep a row for every step: Knet's `@diff`.
 
     Returns: a `Record` J: `value(J)` is the loss, `J[p]` the gradient of a Param, `params(J)` the params touched,
@@ -269,11 +273,11 @@ def tape(f, *args, **kwargs):
     """
     log = _Log()
     with tracing(*active(), log):
-        found = _by_params(check_callable(f, "tape"), args, kwargs, has_aux=False, always=True)
-    return Record(*found, log.steps_swept())
+        y, gradients = _by_params(check_callable(f, "tape"), args, kwargs, has_aux=False, always=True)
+    return Record(y, gradients, log.steps_swept())
 
 
-def stop_gradient(tree):
+def stop_gradient(tree: Any) -> Any:
     """The arrays in `tree` without derivative: constants for every transform, read-only.
 
     >>> import knetpy as kn

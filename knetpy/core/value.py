@@ -5,6 +5,7 @@ import operator
 from contextvars import ContextVar
 from functools import partial
 from itertools import count
+from typing import Any
 
 import numpy as np
 
@@ -66,33 +67,43 @@ class Displayed:
         return display(self) if display else None
 
 
+_installed: Any = None
+
+
 class Value(Displayed):
     """An array that derivatives are taken through. `value` holds the bare array, `uid` names it in every trace."""
 
     __slots__ = ("uid", "value")
     __array_priority__ = 1000
+    value: Any
+    uid: int
+    # Operators are installed by `primitive`, each the function that it stands for; this tells type checkers of them.
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _installed
+    __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _installed
+    __neg__ = __pos__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = __xor__ = _installed
+    __getitem__ = _installed
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         return self.value.shape
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         return self.value.dtype
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return len(self.value.shape)
 
     @property
-    def size(self):
+    def size(self) -> int:
         return math.prod(self.value.shape)
 
     @property
-    def T(self):
+    def T(self) -> Any:
         return METHODS["transpose"](self)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name in METHODS:
             return partial(METHODS[name], self)
         if name in _PLAIN:
@@ -115,7 +126,7 @@ class Value(Displayed):
     def __hash__(self):
         return self.uid
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.value)
 
     def __bool__(self):
@@ -136,10 +147,10 @@ class Value(Displayed):
     def __format__(self, spec):
         return format(self.value[()], spec)
 
-    def __float__(self):
+    def __float__(self) -> float:
         return float(plain(self, "float(...)"))
 
-    def __int__(self):
+    def __int__(self) -> int:
         return int(plain(self, "int(...)"))
 
     def __index__(self):
@@ -197,7 +208,7 @@ class Param(Value):
     def __init__(self, array):
         self._array, self.value, self.uid, self.version = array, read_only(array), serial(), 0
 
-    def writable(self):
+    def writable(self) -> Any:
         """The array itself, to be written in place at once: this counts as a change, and raises inside a transform."""
         if active():
             raise MutationError(
@@ -216,7 +227,7 @@ class Param(Value):
         return f"Param({self.shape}, {self.dtype}, norm={norm(self.value):.4g})"
 
 
-def value(x):
+def value(x: Any) -> Any:
     """The bare array behind `x`, without derivative; anything that is not a knetpy value is returned as it is.
 
     Parameters: x, a Param, a Result (inside a transform), what `tape` returned (its loss), or anything else.
