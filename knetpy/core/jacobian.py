@@ -1,11 +1,12 @@
 """Derivatives of functions with any number of outputs: `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
 
-from .boundary import Exit, enter
+from .boundary import Exit, enter, is_number
 from .dual import Dual
 from .errors import DtypeError, ShapeError
 from .gradients import Gradients
@@ -175,8 +176,16 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None =
         chosen = tuple(args[n] for n in numbers)
         y, pullback = vjp(of_chosen, *chosen)
         forward = mode == "forward" or (mode is None and _size(y) > _size(chosen))
-        blocks = _forward(of_chosen, chosen, y) if forward else _reverse(pullback, chosen, y)
-        return blocks if isinstance(argnums, tuple) else tree_map(lambda _, block: block[0], _shape_of(y), blocks)
+        lines = _lines(lambda u: jvp(of_chosen, chosen, u)[1], chosen) if forward else _lines(pullback, y)
+
+        def block(i, out, j, x):
+            if not (_is_array(out) and _is_array(x)):
+                return None
+            parts = [line[i] for line in lines[j]] if forward else [line[j] for line in lines[i]]
+            return _stacked(parts, -1 if forward else 0, out, x)
+
+        inputs = chosen if isinstance(argnums, tuple) else chosen[0]
+        return _numbered(lambda i, out: _numbered(lambda j, x: block(i, out, j, x), inputs), y)
 
     return all_partials
 
@@ -194,81 +203,41 @@ def hessian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     return jacobian(grad(f, argnums), argnums, mode="forward")
 
 
-class _Leaf:
-    """Stands for an array in the structure of an output, so that a block may be a container itself."""
-
-
-def _shape_of(tree):
-    return tree_map(lambda _: _Leaf(), tree)
-
-
 def _is_array(x):
-    return isinstance(x, (Value, float, int)) or (hasattr(x, "dtype") and x.dtype.kind == "f")
+    return isinstance(x, Value) or is_number(x) or (hasattr(x, "dtype") and x.dtype.kind == "f")
 
 
 def _size(tree):
     return sum(np.size(bare(x)) for _, x in leaves(tree) if _is_array(x))
 
 
+def _numbered(f, tree):
+    """`tree_map` of f(number of the leaf, leaf)."""
+    numbers = count()
+    return tree_map(lambda x: f(next(numbers), x), tree)
+
+
 def _units(x):
     """Each unit vector in the shape of x."""
-    for k in range(np.size(bare(x))):
+    for k in range(np.size(bare(x)) if _is_array(x) else 0):
         unit = np.zeros_like(bare(x), dtype=getattr(x, "dtype", np.float64)).ravel()
         unit[k] = 1
         yield unit.reshape(np.shape(bare(x)))
 
 
-def _only(tree, n, unit):
-    """`tree` with `unit` at leaf n and None elsewhere."""
-    position = iter(range(len(leaves(tree))))
-    return tree_map(lambda _: unit if next(position) == n else None, tree)
+def _lines(linear, tree):
+    """For each leaf of `tree`, for each of its unit vectors (None at the other leaves): the leaves `linear` gives."""
+
+    def images(n, x):
+        units = [_numbered(lambda m, _, unit=unit: unit if m == n else None, tree) for unit in _units(x)]
+        return [[leaf for _, leaf in leaves(linear(unit))] for unit in units]
+
+    return [images(n, x) for n, (_, x) in enumerate(leaves(tree))]
 
 
-def _block(parts, axis, y, x):
+def _stacked(parts, axis, y, x):
     """The derivative of one output leaf by one argument leaf, from its rows (axis 0) or columns (axis -1)."""
     shape, dtype = np.shape(bare(y)) + np.shape(bare(x)), getattr(x, "dtype", np.dtype(np.float64))
     block = np.stack(parts, axis=axis).reshape(shape) if parts else np.zeros(shape, dtype)
     block = block if block.dtype == dtype else block.astype(dtype)
     return block if shape or isinstance(block, Value) or isinstance(x, (np.ndarray, Value)) else block[()]
-
-
-def _reverse(pullback, chosen, y):
-    def blocks(n, leaf):
-        if not _is_array(leaf):
-            return None
-        rows = [pullback(_only(y, n, unit)) for unit in _units(leaf)]
-        columns = [[x for _, x in leaves(row)] for row in rows]
-        position = iter(range(len(leaves(chosen))))
-
-        def block(x):
-            i = next(position)
-            return _block([row[i] for row in columns], 0, leaf, x) if _is_array(x) else None
-
-        return tree_map(block, chosen)
-
-    order = iter(range(len(leaves(y))))
-    return tree_map(lambda leaf: blocks(next(order), leaf), y)
-
-
-def _forward(f, chosen, y):
-    inputs = [x for _, x in leaves(chosen)]
-    tangents = [
-        [[t for _, t in leaves(jvp(f, chosen, _only(chosen, i, unit))[1])] for unit in _units(x)]
-        if _is_array(x)
-        else []
-        for i, x in enumerate(inputs)
-    ]
-
-    def blocks(n, leaf):
-        if not _is_array(leaf):
-            return None
-        position = iter(range(len(inputs)))
-
-        def block(x):
-            columns = tangents[next(position)]
-            return _block([column[n] for column in columns], -1, leaf, x) if _is_array(x) else None
-
-        return tree_map(block, chosen)
-
-    order = iter(range(len(leaves(y))))
-    return tree_map(lambda leaf: blocks(next(order), leaf), y)

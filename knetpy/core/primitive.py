@@ -278,6 +278,8 @@ def _recorder(op):
             if a.__class__ is Result or a.__class__ is Param:
                 tracked = is_tracked(a) or tracked
                 a = a.value
+            elif a.__class__ is list:
+                a = np.asarray(a)
             seen.append(a)
         if tracked and op.composed is not None and not _raw():
             return op.composed(*args, **attrs)

@@ -240,7 +240,7 @@ def value(x: Any) -> Any:
     """
     if x.__class__ is Result:
         return read_only(x.value)
-    return x.value if isinstance(x, (Value, Swept)) else x
+    return getattr(x, "value", x) if isinstance(x, (Value, Swept)) else x
 
 
 class Swept(Displayed):

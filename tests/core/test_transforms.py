@@ -275,6 +275,8 @@ def test_jacobian_shapes_and_structure(mode):
     j = jacobian(lambda t, y: (t["a"] * y, {"s": np.sum(y)}), (0, 1), mode=mode)({"a": X}, 2.0)
     assert np.array_equal(j[0][0]["a"], 2 * np.eye(3)) and np.array_equal(j[0][1], X)
     assert np.array_equal(j[1]["s"][0]["a"], np.zeros(3)) and j[1]["s"][1] == 1
+    j = jacobian(lambda d: (d["x"] * 2, True), mode=mode)({"x": 1.0, "on": True, "name": "n"})
+    assert j == ({"x": 2.0, "on": None, "name": None}, None)
     assert jacobian(lambda x: x**2, mode=mode)(3.0) == 6 and isinstance(jacobian(np.sin, mode=mode)(0.0), np.float64)
     assert jacobian(lambda x: x[:0], mode=mode)(X).shape == (0, 3)
     assert jacobian(lambda x: np.ones(2) * np.sum(x), mode=mode)(np.zeros(0)).shape == (2, 0)
