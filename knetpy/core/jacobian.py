@@ -179,13 +179,15 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None =
         lines = _lines(lambda u: jvp(of_chosen, chosen, u)[1], chosen) if forward else _lines(pullback, y)
 
         def block(i, out, j, x):
-            if not (_is_array(out) and _is_array(x)):
+            if not _is_array(x):
                 return None
             parts = [line[i] for line in lines[j]] if forward else [line[j] for line in lines[i]]
             return _stacked(parts, -1 if forward else 0, out, x)
 
         inputs = chosen if isinstance(argnums, tuple) else chosen[0]
-        return _numbered(lambda i, out: _numbered(lambda j, x: block(i, out, j, x), inputs), y)
+        return _numbered(
+            lambda i, out: _numbered(lambda j, x: block(i, out, j, x), inputs) if _is_array(out) else None, y
+        )
 
     return all_partials
 
