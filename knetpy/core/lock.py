@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 
+_PLAIN = frozenset((int, float, bool, str, type(None), np.dtype, type))  # nobody can change these in place
 _guard = threading.RLock()  # re-entrant: a tape may be freed, and so release, while this thread holds it
 _locks: dict = {}  # id -> [array, number of holders, views that wait for this array's memory]
 
@@ -34,6 +35,12 @@ class Holder:
             for part in x:
                 self(part)
         return x
+
+    def all(self, options):
+        """Lock what the options of a call hold."""
+        for option in options:
+            if option.__class__ not in _PLAIN:
+                self(option)
 
     def _hold(self, x):
         if isinstance(x.base, np.ndarray) and id(x.base) not in self._held:

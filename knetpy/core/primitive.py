@@ -147,12 +147,15 @@ class Primitive:
         """Raise in the user's terms what made the kernel fail, if we know better than the kernel did."""
         if self.check is not None:
             self.check(*args, **attrs)
-        elif isinstance(self.kernel, np.ufunc) and isinstance(failure, ValueError):
-            shapes = [np.shape(a) for a in args]
-            raise ShapeError(
-                f"{self.name}: shapes {' and '.join(map(str, shapes))} do not broadcast; counted from the last, each "
-                "axis must agree or be 1: reshape one, or insert an axis with x[:, None]"
-            ) from None
+        elif isinstance(failure, ValueError) and (self.elementwise or isinstance(self.kernel, np.ufunc)):
+            shapes = [np.shape(a) for a in args if a is not None]
+            try:
+                np.broadcast_shapes(*shapes)
+            except ValueError:
+                raise ShapeError(
+                    f"{self.name}: shapes {' and '.join(map(str, shapes))} do not broadcast; counted from the last, each "
+                    "axis must agree or be 1: reshape one, or insert an axis with x[:, None]"
+                ) from None
 
 
 def spec(x):
@@ -172,6 +175,7 @@ def primitive(
     jvp: Callable | None = None,
     composed: Callable | None = None,
     elementwise: bool = False,
+    trusted: bool = False,
     **rules: Callable | None,
 ) -> Any:
     """Make a function of arrays differentiable, with a rule for each operand written beside it.
@@ -193,6 +197,7 @@ def primitive(
       numpy: the NumPy function (or several) that calls this one for knetpy values.
       check: called with the operands when the kernel has failed, to raise a better message.
       elementwise: the output is the operands broadcast together; cotangents of stretched operands are summed back.
+      trusted: do not check that rules return the shape and dtype of their operand; for ops whose tests do.
 
     Returns: the differentiable function; on plain arrays it just calls the kernel.
     Raises: TypeError when a rule asks for a name that does not exist.
@@ -204,12 +209,13 @@ def primitive(
     """
     if kernel is None:
         options: dict[str, Any] = dict(numpy=numpy, name=name, outputs=outputs, saves=saves, check=check, **rules)
-        return partial(primitive, vjp=vjp, jvp=jvp, composed=composed, elementwise=elementwise, **options)
+        options |= dict(vjp=vjp, jvp=jvp, composed=composed, elementwise=elementwise, trusted=trusted)
+        return partial(primitive, **options)
     name = name or kernel.__name__.lstrip("_")
     op = Primitive(kernel, name, outputs, tuple(saves), check, rules, vjp, jvp, composed, elementwise)
     call = through_numpy = _recorder(op)
-    if elementwise and all(op.declared.values()) and len(op.declared) == op.signature.required in (1, 2):
-        short = _unary if len(op.declared) == 1 else _binary
+    short = {1: _unary, 2: _binary}.get(op.signature.required)
+    if short and (trusted or isinstance(kernel, np.ufunc)) and all(op.declared.values()):
         call, through_numpy = short(op, call, depth=1), short(op, call, depth=2)
     call.__name__ = call.__qualname__ = op.name
     call.__doc__, call.__module__ = kernel.__doc__, getattr(kernel, "__module__", __name__)
@@ -311,24 +317,31 @@ def tell(op, args, seen, attrs, y):
     return y if public is None else public
 
 
-# The two short paths: an elementwise call under a single tape. They do what `tell` and `Tape.observe` do, with
-# everything that can be known beforehand decided here. An idle trace (`Trace()`) beside the tape switches them off.
+# The two short paths: a call of one or two operands under a single tape, of an op whose rules are known to return the
+# operand's shape and dtype. They do what `tell` and `Tape.observe` do, with everything that can be known beforehand
+# decided here. An idle trace (`Trace()`) beside the tape switches them off.
 
 
 def _unary(op, record, depth):
     """The short path for one operand; `depth` is how many frames out its caller is."""
-    kernel, (name,) = op.kernel, op.signature.operands
-    rule, keep_y, keep_x = op.declared[name].call, op.declared[name].reads_y, op.declared[name].reads[0] == ARRAY
+    kernel, (rule,) = op.kernel, op.declared.values()
+    rule, keep_y, (keep_x,) = rule
 
-    def call(x):
+    def call(x, **attrs):
         kind = x.__class__
         if kind is not Result and kind is not Param:
-            return kernel(x)
+            return record(x, **attrs) if attrs else kernel(x)
         steps, uid = sole_steps(), x.uid
         if steps is None or (uid not in steps and not active()[0].follows(x)):
-            return record(x)
-        x = x.value
-        y = kernel(x)
+            return record(x, **attrs)
+        r, x = x, x.value
+        if attrs:
+            y = op.evaluate((x,), attrs)[0]
+            active()[0].hold.all(attrs.values())
+        else:
+            y = kernel(x)
+        if y.dtype is not x.dtype:
+            return tell(op, (r,), (x,), attrs, y)
         frame = _getframe(depth)
         code = frame.f_code
         if code.co_filename not in users:
@@ -337,7 +350,9 @@ def _unary(op, record, depth):
         out = _new(Result)
         out.value = y
         out.uid = new = serial()
-        steps[new] = rule, y if keep_y else None, x if keep_x else None, uid, op, code, frame.f_lasti
+        if keep_x != ARRAY:
+            x = Spec(x.shape, x.dtype) if keep_x else None
+        steps[new] = rule, y if keep_y else None, x, uid, attrs, op, code, frame.f_lasti
         return out
 
     return call
@@ -345,10 +360,10 @@ def _unary(op, record, depth):
 
 def _binary(op, record, depth):
     """The short path for two operands."""
-    kernel, rules = op.kernel, [op.declared[name] for name in op.signature.operands]
+    kernel, rules, elementwise = op.kernel, list(op.declared.values()), op.elementwise
     ra, rb = [rule.call for rule in rules]
-    reads_y, reads_a, reads_b = [r.reads_y for r in rules], [r.reads[0] for r in rules], [r.reads[1] for r in rules]
-    keep_y, keep_a, keep_b = any(reads_y), any(reads_a), any(reads_b)  # if both operands are followed
+    reads_y, (a_of_a, b_of_a), (a_of_b, b_of_b) = [r.reads_y for r in rules], *[r.reads for r in rules]
+    keep_y, keep_a, keep_b = any(reads_y), max(a_of_a, a_of_b), max(b_of_a, b_of_b)  # if both operands are followed
 
     def call(a, b):
         kind = a.__class__
@@ -370,37 +385,34 @@ def _binary(op, record, depth):
             or (ub is not None and ub not in steps and not active()[0].follows(b))
         ):
             return record(a, b)
-        try:
-            y = kernel(x, z)
-        except Exception as failure:
-            op.explain(failure, (x, z), {})
-            raise
-        dtype, sx, sz = y.dtype, None, None
+        y = untracked(x, z)
+        dtype = y.dtype
+        if (ua is not None and x.dtype is not dtype) or (ub is not None and z.dtype is not dtype):
+            return tell(op, (a, b), (x, z), {}, y)  # which warns, and returns each cotangent in its own dtype
+        sx = sz = None
         if ub is None:
-            if x.dtype is not dtype:
-                return tell(op, (a, b), (x, z), {}, y)
             shape = x.shape
-            if shape != y.shape:
+            if elementwise and shape != y.shape:
                 sx = shape
-            ky, kx, kz = reads_y[0], reads_a[0], reads_b[0]
+            ky, kx, kz = reads_y[0], a_of_a, b_of_a
             if kz:
                 z = active()[0].hold(z)
         elif ua is None:
-            if z.dtype is not dtype:
-                return tell(op, (a, b), (x, z), {}, y)
             shape = z.shape
-            if shape != y.shape:
+            if elementwise and shape != y.shape:
                 sz = shape
-            ky, kx, kz = reads_y[1], reads_a[1], reads_b[1]
+            ky, kx, kz = reads_y[1], a_of_b, b_of_b
             if kx:
                 x = active()[0].hold(x)
         else:
-            if x.dtype is not dtype or z.dtype is not dtype:
-                return tell(op, (a, b), (x, z), {}, y)
             shape = x.shape
-            if shape != z.shape:
+            if elementwise and shape != z.shape:
                 sx, sz = shape, z.shape
             ky, kx, kz = keep_y, keep_a, keep_b
+        if kx != ARRAY:
+            x = spec(x) if kx else None
+        if kz != ARRAY:
+            z = spec(z) if kz else None
         frame = _getframe(depth)
         code = frame.f_code
         if code.co_filename not in users:
@@ -409,9 +421,7 @@ def _binary(op, record, depth):
         out = _new(Result)
         out.value = y
         out.uid = new = serial()
-        steps[new] = (
-            ra, rb, y if ky else None, x if kx else None, z if kz else None, ua, ub, sx, sz, op, code, frame.f_lasti,
-        )  # fmt: skip
+        steps[new] = ra, rb, y if ky else None, x, z, ua, ub, sx, sz, op, code, frame.f_lasti
         return out
 
     def untracked(a, b):

@@ -10,8 +10,7 @@ from .value import Param, Value
 LEAF = None  # stands in the table for a value that the derivative is taken by, or that a later entry makes
 
 # Every kind of step ends with op, code, lasti: which function was called, and where in the user's code.
-_UNARY, _BINARY = 7, 12  # the lengths of the steps that the short paths of `primitive` write
-_PLAIN = frozenset((int, float, bool, str, type(None), np.dtype, type))  # options that nobody can change in place
+_UNARY, _BINARY = 8, 12  # the lengths of the steps that the short paths of `primitive` write
 _DOUBLE = np.dtype(np.float64)
 
 
@@ -57,9 +56,7 @@ class Tape(Trace):
                 kept.append(s if isinstance(a, Value) else self.hold(s))  # what a Value holds nobody can write
             else:
                 kept.append(spec(s) if amount else None)
-        for option in attrs.values():
-            if option.__class__ not in _PLAIN:
-                self.hold(option)
+        self.hold.all(attrs.values())
         first, *others = call.outs
         if first.value.dtype is _DOUBLE and not self.warned:
             self._warn_of_promotion(call)
@@ -128,8 +125,8 @@ def sweep(steps, cotangents, watch=None):
                 elif len(step) == _UNARY:
                     if dy is None:
                         continue
-                    rule, y, a, ua, _, _, _ = step
-                    dx = rule(dy, y, a)
+                    rule, y, a, ua, attrs, _, _, _ = step
+                    dx = rule(dy, y, a, **attrs) if attrs else rule(dy, y, a)
                     old = get(ua)
                     cotangents[ua] = dx if old is None else old + dx
                 else:
@@ -167,8 +164,8 @@ def _watched(uid, step, dy, cotangents, watch):
         )
         found = [(u, dx if s is None else unbroadcast(dx, s)) for u, dx, s in found]
     elif len(step) == _UNARY:
-        rule, y, a, ua, _, _, _ = step
-        found = [] if dy is None else [(ua, rule(dy, y, a))]
+        rule, y, a, ua, attrs, _, _, _ = step
+        found = [] if dy is None else [(ua, rule(dy, y, a, **attrs))]
     else:
         dy, found = _general(step, dy, cotangents)
     if dy is not None:
