@@ -25,4 +25,4 @@ def sigmoid(x):
     array([0. , 0.5])
     """
     e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
+    return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)

@@ -74,7 +74,7 @@ def as_floating(name, **arrays):
 
 def per_axis(name, option, given, axes, least=1):
     """An option given as one number or one for each spatial axis, as a tuple of ints of at least `least`."""
-    numbers = (given,) * axes if hasattr(given, "__index__") else tuple(given)
+    numbers = tuple(given) if hasattr(given, "__len__") else (given,) * axes
     if len(numbers) != axes or not all(hasattr(n, "__index__") and n.__index__() >= least for n in numbers):
         raise ValueError(f"{name}: {option} must be an integer >= {least}, or {axes} of them, got {given!r}")
     return tuple([n.__index__() for n in numbers])
@@ -82,7 +82,7 @@ def per_axis(name, option, given, axes, least=1):
 
 def padding_pairs(name, given, axes):
     """Padding as a (before, after) pair for each spatial axis."""
-    if not hasattr(given, "__index__") and len(given) == axes and all(hasattr(p, "__len__") for p in given):
+    if hasattr(given, "__len__") and len(given) == axes and all([hasattr(p, "__len__") for p in given]):
         return tuple([per_axis(name, "padding", p, 2, 0) for p in given])
     return tuple([(p, p) for p in per_axis(name, "padding", given, axes, 0)])
 

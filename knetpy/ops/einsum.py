@@ -55,8 +55,9 @@ def einsum(*operands, out=None, dtype=None, order="K", casting="safe", optimize=
     missing = set(output) - set("".join(inputs))
     if missing or len(set(output)) < len(output):
         raise ValueError(f"einsum: output {output!r} must name letters of the inputs {','.join(inputs)}, each once")
+    optimize = tuple(optimize) if isinstance(optimize, list) else optimize
     y = _einsum(*operands, inputs=inputs, output=output, optimize=optimize)
-    return y if dtype is None else y.astype(dtype)
+    return y if dtype is None else y.astype(dtype, casting=casting)
 
 
 def _parsed(operands):
@@ -74,6 +75,14 @@ def _parsed(operands):
         once = sorted(c for c in set(left) - set(".,") if left.count(c) == 1)
         output = ("..." if "..." in left else "") + "".join(once)
     free = [c for c in _LETTERS if c not in text]
+    if (
+        "..." in left
+        and "..." not in output
+        and any(x.ndim > len(s) - 3 for s, x in zip(inputs, operands) if "..." in s)
+    ):
+        raise ValueError(
+            f"einsum: the axes that ... stands for in {text!r} must be in the output too; write ...{output}"
+        )
     hidden = [x.ndim - len(s.replace("...", "")) if "..." in s else 0 for s, x in zip(inputs, operands)]
     most = free[: max(hidden, default=0)]
     inputs = [s.replace("...", "".join(most[len(most) - n :])) for s, n in zip(inputs, hidden)]

@@ -1,7 +1,8 @@
 """NumPy's elementwise functions: each with its derivative, or declared to have none.
 
-At kinks and ties the derivative is PyTorch's: `maximum` and `minimum` split ties evenly, `abs` has 0 at 0, `clip` 1 at
-its bounds, `sqrt` inf at 0, `x ** 0` 0 everywhere.
+At kinks and ties the derivative is PyTorch's: `maximum` and `minimum` split ties evenly and pass it to NaN, `abs` has 0
+at 0, `clip` 1 at its bounds, `sqrt` inf at 0, `x ** 0` 0 everywhere. Where PyTorch has NaN, `hypot` has 0 at 0, 0, and
+`logaddexp` of the same infinity twice shares evenly, as `norm` and `logsumexp` do.
 """
 
 import math
@@ -11,6 +12,7 @@ import numpy as np
 
 from ..core.primitive import constant, primitive, serve
 from ..core.value import METHODS
+from .activation import sigmoid
 
 
 def _ufunc(kernel, *also, **rules):
@@ -28,12 +30,13 @@ fmod = _ufunc(np.fmod, a=lambda dy: dy, b=lambda dy, a, b: -dy * np.trunc(a / b)
 def _power_of_base(dy, a, b):
     if isinstance(b, (int, float)):
         return dy * 0 if b == 0 else dy if b == 1 else dy * a * 2 if b == 2 else dy * (b * a ** (b - 1))
-    return np.where(b == 0, 0, dy * (b * a ** np.where(b == 0, 1, b - 1)))
+    one = dy.dtype.type(1)  # booleans and bytes are made floating by it, nothing is made wider
+    return np.where(b == 0, 0, dy * (b * a ** np.where(b == 0, one, b - one)))
 
 
 def _power_of_exponent(dy, y, a, b):
     flat = (a == 0) & (b >= 0)  # 0 ** b is 0 for every b > 0: no slope, though log(0) is infinite
-    return np.where(flat, 0, dy * y * np.log(np.where(flat, 1, a)))
+    return np.where(flat, 0, dy * y * np.log(np.where(flat, dy.dtype.type(1), a)))  # a typed 1: a may be a mere number
 
 
 power = _ufunc(np.power, a=_power_of_base, b=_power_of_exponent)
@@ -72,13 +75,33 @@ radians = _ufunc(np.radians, x=lambda dy: dy * (math.pi / 180))
 rad2deg = _ufunc(np.rad2deg, x=lambda dy: dy * (180 / math.pi))
 deg2rad = _ufunc(np.deg2rad, x=lambda dy: dy * (math.pi / 180))
 
-arctan2 = _ufunc(np.arctan2, a=lambda dy, a, b: dy * b / (a * a + b * b), b=lambda dy, a, b: -dy * a / (a * a + b * b))
-hypot = _ufunc(np.hypot, a=lambda dy, y, a: dy * (a / y), b=lambda dy, y, b: dy * (b / y))
-logaddexp = _ufunc(
-    np.logaddexp, a=lambda dy, a, b: dy / (np.exp(b - a) + 1), b=lambda dy, a, b: dy / (np.exp(a - b) + 1)
+
+def _over_square(dy, x, a, b):
+    """dy * x / (a * a + b * b) without overflow, and 0 at 0, 0."""
+    radius = np.hypot(np.where((a == 0) & (b == 0), dy.dtype.type(1), a), b)  # a typed 1: a may be a mere number
+    return dy * (x / radius) / radius
+
+
+def _over_radius(dy, y, x):
+    return dy * (x / np.where(y == 0, 1, y))
+
+
+arctan2 = _ufunc(
+    np.arctan2, a=lambda dy, a, b: _over_square(dy, b, a, b), b=lambda dy, a, b: _over_square(-dy, a, a, b)
 )
+hypot = _ufunc(np.hypot, a=lambda dy, y, a: _over_radius(dy, y, a), b=lambda dy, y, b: _over_radius(dy, y, b))
+
+
+def _share(mine, other, scale=1.0):
+    """exp(mine) / (exp(mine) + exp(other)); equal infinities share evenly."""
+    return sigmoid(np.where(np.isinf(mine) & (mine == other), 0, mine - other) * scale)
+
+
+logaddexp = _ufunc(np.logaddexp, a=lambda dy, a, b: dy * _share(a, b), b=lambda dy, a, b: dy * _share(b, a))
 logaddexp2 = _ufunc(
-    np.logaddexp2, a=lambda dy, a, b: dy / (np.exp2(b - a) + 1), b=lambda dy, a, b: dy / (np.exp2(a - b) + 1)
+    np.logaddexp2,
+    a=lambda dy, a, b: dy * _share(a, b, math.log(2)),
+    b=lambda dy, a, b: dy * _share(b, a, math.log(2)),
 )
 copysign = primitive(
     np.copysign,
@@ -90,38 +113,22 @@ copysign = primitive(
 ldexp = primitive(np.ldexp, numpy=np.ldexp, elementwise=True, a=lambda dy, b: np.ldexp(dy, b), b=None)
 
 
-def _chosen(dy, mine, other, better):
-    """The share of dy for the operand that was chosen where `better(mine, other)`; ties are split evenly."""
-    return np.where(mine == other, dy / 2, np.where(better(mine, other), dy, 0))
+def _chosen(dy, mine, other, worse):
+    """The share of dy for the operand that was chosen unless `worse(mine, other)`; ties are split evenly."""
+    return np.where(mine == other, dy / 2, np.where(worse(mine, other), 0, dy))
 
 
-maximum = _ufunc(
-    np.maximum,
-    a=lambda dy, a, b: _chosen(dy, a, b, np.greater),
-    b=lambda dy, a, b: _chosen(dy, b, a, np.greater),
-)
-minimum = _ufunc(
-    np.minimum,
-    a=lambda dy, a, b: _chosen(dy, a, b, np.less),
-    b=lambda dy, a, b: _chosen(dy, b, a, np.less),
-)
+def _or_nan(worse):
+    """`worse`, and NaN loses to a number."""
+    return lambda mine, other: worse(mine, other) | (np.isnan(mine) & ~np.isnan(other))
 
 
-def _or_only(better):
-    """`better`, and a number wins over NaN."""
-    return lambda mine, other: better(mine, other) | (np.isnan(other) & ~np.isnan(mine))
+def _extreme(kernel, worse):
+    return _ufunc(kernel, a=lambda dy, a, b: _chosen(dy, a, b, worse), b=lambda dy, a, b: _chosen(dy, b, a, worse))
 
 
-fmax = _ufunc(
-    np.fmax,
-    a=lambda dy, a, b: _chosen(dy, a, b, _or_only(np.greater)),
-    b=lambda dy, a, b: _chosen(dy, b, a, _or_only(np.greater)),
-)
-fmin = _ufunc(
-    np.fmin,
-    a=lambda dy, a, b: _chosen(dy, a, b, _or_only(np.less)),
-    b=lambda dy, a, b: _chosen(dy, b, a, _or_only(np.less)),
-)
+maximum, minimum = _extreme(np.maximum, np.less), _extreme(np.minimum, np.greater)
+fmax, fmin = _extreme(np.fmax, _or_nan(np.less)), _extreme(np.fmin, _or_nan(np.greater))
 
 
 @primitive(
@@ -141,6 +148,8 @@ def where(condition, *choices):
     >>> kn.grad(lambda x: np.where(x > 0, x, 0.1 * x).sum())(np.array([-2.0, 3.0]))
     array([0.1, 1. ])
     """
+    if len(choices) == 1:
+        raise ValueError("where: either both or neither of the two choices must be given")
     return _where(condition, *choices) if choices else np.nonzero(condition)
 
 
@@ -150,8 +159,8 @@ serve(np.where, where)
 @primitive(
     elementwise=True,
     x=lambda dy, x, low, high: np.where(_within(x, low, high), dy, 0),
-    low=lambda dy, x, low: np.where(x < low, dy, 0),
-    high=lambda dy, x, high: np.where(x > high, dy, 0),
+    low=lambda dy, x, low, high: np.where((x < low) & (True if high is None else low < high), dy, 0),
+    high=lambda dy, x, low, high: np.where((x > high) | (False if low is None else low > high), dy, 0),
 )
 def _clip(x, low, high):
     return np.clip(x, low, high)
@@ -178,9 +187,9 @@ astype = primitive(lambda x, *, dtype: x.astype(dtype), name="astype", x=lambda 
 _copy = primitive(lambda x: np.copy(x), name="copy", x=lambda dy: dy)
 
 
-def _astype(x, dtype, *_, **options):
+def _astype(x, dtype, *args, **options):
     """`x.astype(dtype)`: floating dtypes keep the derivative, others have none."""
-    dtype = np.dtype(dtype)
+    dtype = np.empty(0, x.dtype).astype(dtype, *args, **options).dtype  # NumPy checks the options
     return astype(x, dtype=dtype) if dtype.kind in "fc" else _as_constant(x, dtype=dtype)
 
 
@@ -190,3 +199,4 @@ if hasattr(np, "astype"):  # NumPy 2.1
     serve(np.astype, _astype)
 serve(np.copy, lambda x, order="K", subok=False: _copy(x))
 METHODS["copy"] = lambda x, order="C": _copy(x)
+METHODS["conj"] = conjugate

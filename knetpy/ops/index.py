@@ -1,10 +1,11 @@
 """NumPy's indexing, and its transpose, which adds into the places that the index names."""
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
-from ..core.errors import DerivativeError
+from ..core.errors import DerivativeError, ShapeError
 from ..core.primitive import primitive, serve
-from ..core.value import Value, is_tracked
+from ..core.value import Value, bare, is_tracked
 
 
 @primitive(x=lambda dy, key, x_shape: _put(dy, key=key, shape=x_shape))
@@ -43,7 +44,10 @@ def _plain(k):
     if isinstance(k, Value):
         is_tracked(k)
         raise DerivativeError(f"an index must be an integer or boolean array, got {k.dtype} under differentiation")
-    return np.asarray(k) if isinstance(k, (list, range)) and len(k) else np.zeros(0, int) if isinstance(k, list) else k
+    if isinstance(k, (np.ndarray, np.generic)) or not (isinstance(k, (list, tuple, range)) or hasattr(k, "__array__")):
+        return k
+    array = np.asarray(k)
+    return array if array.size else array.astype(np.intp)
 
 
 Value.__getitem__ = getitem
@@ -55,9 +59,15 @@ def take(x, indices, axis=None, out=None, mode="raise"):
         raise TypeError("np.take: out= is not supported on knetpy values")
     if axis is None:
         x, axis = np.reshape(x, -1), 0
-    axis, n = axis % x.ndim, x.shape[axis]
-    indices = np.asarray(indices)
-    indices = {"raise": indices, "wrap": indices % max(n, 1), "clip": np.clip(indices, 0, n - 1)}[mode]
+    axis = normalize_axis_index(axis, x.ndim)
+    indices, n = np.asarray(indices), x.shape[axis]
+    indices = indices.astype(np.intp) if indices.dtype == bool or not indices.size else indices
+    if mode == "wrap":
+        indices = indices % max(n, 1)
+    elif mode == "clip":
+        indices = np.clip(indices, 0, n - 1)
+    elif mode != "raise":
+        raise ValueError(f"np.take: mode must be raise, wrap or clip, got {mode!r}")
     return getitem(x, (slice(None),) * axis + (indices,))
 
 
@@ -77,10 +87,22 @@ def take_along_axis(x, indices, axis=-1):
         raise IndexError(f"take_along_axis: indices must be integers, got {indices.dtype}")
     if indices.ndim != x.ndim:
         raise ValueError(f"take_along_axis: indices have {indices.ndim} axes and x has {x.ndim}; they must agree")
-    axis = axis % x.ndim
+    axis = normalize_axis_index(axis, x.ndim)
     key = np.ogrid[tuple([slice(n) for n in x.shape])]
     return getitem(x, tuple([indices if i == axis else k for i, k in enumerate(key)]))
 
 
+def bincount(x, /, weights=None, minlength=0):
+    """`np.bincount`: how often each number occurs, or the sum of its weights, by which there is a derivative."""
+    x = np.asarray(bare(x))
+    counts = np.bincount(x, minlength=minlength)
+    if weights is None:
+        return counts
+    if weights.shape != x.shape:
+        raise ShapeError(f"bincount: x has shape {x.shape} and weights {weights.shape}; they must agree")
+    return _put(weights.astype(float), key=x, shape=counts.shape)
+
+
+serve(np.bincount, bincount)
 serve(np.take, take)
 serve(np.take_along_axis, take_along_axis)

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..core.errors import DtypeError, ShapeError, warn
 from ..core.value import Result, active, bare
+from .conv import as_floating
 from .index import take_along_axis
 from .softmax import _softmax, logsoftmax
 
@@ -24,7 +25,7 @@ def nll(scores, labels, axis=-1, *, ignore=None, reduction="mean"):
     >>> kn.nll(np.array([[0.0, 0.0], [0.0, 1000.0]]), [0, 1])
     np.float64(0.34657359027997264)
     """
-    scores = scores if hasattr(scores, "dtype") else np.asarray(scores)
+    (scores,) = as_floating("nll", scores=scores)
     labels = _checked_labels("nll", scores, labels, axis, ignore)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'nll: reduction must be "mean", "sum" or "none", got {reduction!r}')

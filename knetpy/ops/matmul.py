@@ -4,6 +4,7 @@ import math
 import operator
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.errors import ShapeError
 from ..core.primitive import primitive, serve
@@ -54,9 +55,9 @@ def matmul(a, b, /):
         return _matmul(a, b)
     _check(a, b)
     y = _matmul(a[None, :] if na == 1 else a, b[:, None] if nb == 1 else b)
-    if nb == 1:
-        y = y[..., 0]
-    return y[..., 0, :] if na == 1 and nb > 1 else y[..., 0] if na == 1 else y
+    if na == nb:
+        return y[0, 0]
+    return y[..., 0] if nb == 1 else y[..., 0, :]
 
 
 def _array(x):
@@ -79,10 +80,12 @@ def tensordot(a, b, axes=2):
     na, nb = len(a.shape), len(b.shape)
     if hasattr(axes, "__index__"):
         n = operator.index(axes)
+        if n > min(na, nb):
+            raise ShapeError(f"tensordot: axes={n}, but the shapes are {a.shape} and {b.shape}; pair fewer axes")
         axes_a, axes_b = range(na - n, na), range(n)
     else:
         axes_a, axes_b = [[x] if hasattr(x, "__index__") else x for x in axes]
-    axes_a, axes_b = [x % na for x in axes_a], [x % nb for x in axes_b]
+    axes_a, axes_b = [normalize_axis_index(i, na) for i in axes_a], [normalize_axis_index(i, nb) for i in axes_b]
     pairs = [(a.shape[i], b.shape[j]) for i, j in zip(axes_a, axes_b)]
     if len(axes_a) != len(axes_b) or any(m != n for m, n in pairs):
         raise ShapeError(
@@ -104,7 +107,9 @@ def outer(a, b, out=None):
 def inner(a, b, /):
     """`np.inner`: the sum over the last axes."""
     a, b = _array(a), _array(b)
-    return a * b if not a.shape or not b.shape else tensordot(a, b, ([-1], [-1]))
+    if not a.shape or not b.shape:
+        return a * b
+    return matmul(a, b) if len(a.shape) == len(b.shape) == 1 else tensordot(a, b, ([-1], [-1]))
 
 
 def vdot(a, b, /):

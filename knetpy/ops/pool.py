@@ -48,7 +48,7 @@ def pool(x, window=2, *, stride=None, padding=0, mode="max"):
     Returns: (N, C, *So) with So = (S + before + after - window) // stride + 1.
     Derivative: of a maximum, to the first of equal elements in row-major order; NaN counts as the largest.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.pool(np.arange(16.0).reshape(1, 1, 4, 4))
     array([[[[ 5.,  7.],
              [13., 15.]]]])

@@ -29,7 +29,7 @@ def _axes(axis, ndim):
     return tuple([a % ndim if ndim else a for a in (axis if isinstance(axis, tuple) else (axis,))])
 
 
-def _restored(y, shape, axis, keepdims):
+def restored(y, shape, axis, keepdims):
     """`y` with the reduced axes of `shape` back as axes of size 1."""
     if keepdims or not shape:
         return y
@@ -38,7 +38,7 @@ def _restored(y, shape, axis, keepdims):
 
 
 def _spread(dy, shape, axis, keepdims):
-    return broadcast_to(_restored(dy, shape, axis, keepdims), shape)
+    return broadcast_to(restored(dy, shape, axis, keepdims), shape)
 
 
 def _count(shape, axis):
@@ -47,7 +47,7 @@ def _count(shape, axis):
 
 @primitive(x=lambda dy, x_shape, axis, keepdims: _spread(dy, x_shape, axis, keepdims))
 def _sum(x, *, axis, dtype, keepdims):
-    return np.sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
+    return np.add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
 @primitive(x=lambda dy, x_shape, axis, keepdims: _spread(dy, x_shape, axis, keepdims) / _count(x_shape, axis))
@@ -63,34 +63,46 @@ def sum(x, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, where
     array([[1., 0.],
            [1., 0.]])
     """
-    refuse("sum", out=out, initial=initial, where=where)
+    if out is not None or initial is not _NONE or where is not _NONE:
+        refuse("sum", out=out, initial=initial, where=where)
     return _sum(x, axis=axis, dtype=dtype, keepdims=bool(keepdims))
 
 
 def mean(x, axis=None, dtype=None, out=None, keepdims=False, *, where=_NONE):
     """`np.mean`."""
-    refuse("mean", out=out, where=where)
+    if out is not None or where is not _NONE:
+        refuse("mean", out=out, where=where)
     return _mean(x, axis=axis, dtype=dtype, keepdims=bool(keepdims))
 
 
 def _prod_rule(dy, y, x, axis, keepdims):
     dy = _spread(dy, x.shape, axis, keepdims)
-    if not (bare(x) == 0).any():
+    if (np.isfinite(y) & (y != 0)).all():
         return dy * _spread(y, x.shape, axis, keepdims) / x
-    # Exactly, at every order: for each element the product of the others, as a product over rows with a 1 in its place.
     axes = _axes(axis, x.ndim)
     rest = [a for a in range(x.ndim) if a not in axes]
     order = (*rest, *axes)
     moved = np.transpose(x, order)
-    flat = np.reshape(moved, (*[x.shape[a] for a in rest], -1))
-    n = flat.shape[-1]
-    others = _prod(np.where(np.eye(n, dtype=bool), 1, flat[..., None, :]), axis=-1, dtype=None, keepdims=False)
+    others = _others(np.reshape(moved, (*[x.shape[a] for a in rest], math.prod([x.shape[a] for a in axes]))))
     return dy * np.transpose(np.reshape(others, moved.shape), np.argsort(order))
+
+
+def _others(x):
+    """For each element the product of the others along the last axis, exact at every order: products of pairs, downwards."""
+    n = x.shape[-1]
+    if n < 2:
+        return np.ones_like(x)
+    if n % 2:
+        x = np.concatenate([x, np.ones_like(bare(x)[..., :1])], axis=-1)
+    a, b = x[..., 0::2], x[..., 1::2]
+    outside = _others(a * b)
+    pairs = np.stack([outside * b, outside * a], axis=-1)
+    return np.reshape(pairs, x.shape)[..., :n]
 
 
 @primitive(x=_prod_rule)
 def _prod(x, *, axis, dtype, keepdims):
-    return np.prod(x, axis=axis, dtype=dtype, keepdims=keepdims)
+    return np.multiply.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
 def prod(x, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
@@ -100,14 +112,15 @@ def prod(x, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, wher
     >>> kn.grad(np.prod)(np.array([0.0, 2.0, 3.0]))
     array([6., 0., 0.])
     """
-    refuse("prod", out=out, initial=initial, where=where)
+    if out is not None or initial is not _NONE or where is not _NONE:
+        refuse("prod", out=out, initial=initial, where=where)
     return _prod(x, axis=axis, dtype=dtype, keepdims=bool(keepdims))
 
 
 def _extreme_rule(dy, y, x, axis, keepdims):
-    hit = bare(x) == bare(_restored(y, x.shape, axis, keepdims))
+    hit = (x == restored(bare(y), x.shape, axis, keepdims)) | (x != x)  # NaN beats every number
     ties = hit.sum(axis=axis, keepdims=True).astype(x.dtype)
-    return np.where(hit, broadcast_to(_restored(dy, x.shape, axis, keepdims) / ties, x.shape), 0)
+    return np.where(hit, broadcast_to(restored(dy, x.shape, axis, keepdims) / ties, x.shape), 0)
 
 
 _max = primitive(lambda x, *, axis, keepdims: np.max(x, axis=axis, keepdims=keepdims), name="max", x=_extreme_rule)
@@ -115,14 +128,16 @@ _min = primitive(lambda x, *, axis, keepdims: np.min(x, axis=axis, keepdims=keep
 
 
 def max(x, axis=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
-    """`np.max`; the cotangent is split evenly among tied elements."""
-    refuse("max", out=out, initial=initial, where=where)
+    """`np.max`; the cotangent is split evenly among tied elements. NaN counts as the largest."""
+    if out is not None or initial is not _NONE or where is not _NONE:
+        refuse("max", out=out, initial=initial, where=where)
     return _max(x, axis=axis, keepdims=bool(keepdims))
 
 
 def min(x, axis=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
-    """`np.min`; the cotangent is split evenly among tied elements."""
-    refuse("min", out=out, initial=initial, where=where)
+    """`np.min`; the cotangent is split evenly among tied elements. NaN counts as the smallest."""
+    if out is not None or initial is not _NONE or where is not _NONE:
+        refuse("min", out=out, initial=initial, where=where)
     return _min(x, axis=axis, keepdims=bool(keepdims))
 
 
@@ -180,19 +195,21 @@ def cumsum(x, axis=None, dtype=None, out=None):
     return _cumsum(np.reshape(x, -1), axis=0, dtype=dtype) if axis is None else _cumsum(x, axis=axis, dtype=dtype)
 
 
-def _norm_rule(dy, y, x, axis):
-    return broadcast_to(np.where(y == 0, 0, dy / np.where(y == 0, 1, y)), x.shape) * x
+def _norm_rule(dy, y, x, axis, keepdims):
+    slope = np.where(y == 0, 0, dy / np.where(y == 0, 1, y))
+    return _spread(slope, x.shape, axis, keepdims) * x
 
 
 @primitive(x=_norm_rule)
-def _norm(x, *, axis):
-    return np.sqrt(np.sum(x * x, axis=axis, keepdims=True))
+def _norm(x, *, axis, keepdims):
+    return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
 
 
 def norm(x, ord=None, axis=None, keepdims=False):
     """`np.linalg.norm`: Euclidean and Frobenius norms and the p-norms of vectors; the 1- and inf-norms of matrices.
 
-    The derivative of the Euclidean norm is 0 at 0. Singular-value norms (2, -2 and "nuc" of matrices) are refused.
+    The derivative is 0 where the norm is 0, and 0 by elements that are 0. Singular-value norms (2, -2 and "nuc" of
+    matrices) are refused.
 
     >>> import knetpy as kn
     >>> kn.grad(np.linalg.norm)(np.array([3.0, 4.0])), kn.grad(np.linalg.norm)(np.zeros(2))
@@ -201,24 +218,28 @@ def norm(x, ord=None, axis=None, keepdims=False):
     ndim = len(np.shape(x))
     axes = tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
-        y = _norm(x, axis=axes)
-    elif len(axes) == 1:
-        y = _vector_norm(x, ord, axes)
-    elif len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
-        summed, chosen = axes if abs(ord) == 1 else axes[::-1]
-        y = (max if ord > 0 else min)(sum(np.abs(x), axis=summed, keepdims=True), axis=chosen, keepdims=True)
-    else:
-        raise ValueError(f"np.linalg.norm: ord={ord!r} over {len(axes)} axes has no derivative rule in knetpy")
-    return y if keepdims else np.reshape(y, [n for i, n in enumerate(np.shape(x)) if i not in _axes(axes, ndim)])
+        return _norm(x, axis=axes, keepdims=keepdims)
+    if len(axes) == 1 and not isinstance(ord, str):
+        return _vector_norm(x, ord, axes, keepdims)
+    if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
+        summed = axes[0] if abs(ord) == 1 else axes[1]
+        return (max if ord > 0 else min)(sum(np.abs(x), axis=summed, keepdims=True), axis=axes, keepdims=keepdims)
+    raise ValueError(f"np.linalg.norm: ord={ord!r} over {len(axes)} axes has no derivative rule in knetpy")
 
 
-def _vector_norm(x, ord, axes):
+def _vector_norm(x, ord, axes, keepdims):
     if ord in (np.inf, -np.inf):
-        return (max if ord > 0 else min)(np.abs(x), axis=axes, keepdims=True)
+        return (max if ord > 0 else min)(np.abs(x), axis=axes, keepdims=keepdims)
     if ord == 0:
-        return sum(np.where(bare(x) != 0, 1, x * 0), axis=axes, keepdims=True)
-    total = sum(np.abs(x) ** ord, axis=axes, keepdims=True)
-    return total if ord == 1 else total ** (1 / ord)
+        return np.sum((bare(x) != 0).astype(x.dtype), axis=axes, keepdims=keepdims)
+    total = sum(_masked_power(np.abs(x), ord), axis=axes, keepdims=keepdims)
+    return total if ord == 1 else _masked_power(total, 1 / ord)
+
+
+def _masked_power(x, p):
+    """x ** p with derivative 0 where x is 0."""
+    zero = bare(x) == 0
+    return np.where(zero, bare(x) ** p, np.where(zero, 1, x) ** p) if p != 1 and zero.any() else x**p
 
 
 for _function, _op in (

@@ -3,11 +3,12 @@
 import operator
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.errors import ShapeError
 from ..core.primitive import primitive, serve
 from ..core.tape import unbroadcast
-from ..core.value import METHODS, bare
+from ..core.value import METHODS, Param, Value, bare
 
 
 @primitive(x=lambda dy, x_shape: _reshape(dy, shape=x_shape))
@@ -16,29 +17,44 @@ def _reshape(x, *, shape):
 
 
 def _sizes(shape):
-    """Sizes given as several numbers, or as one tuple or list."""
-    return shape[0] if len(shape) == 1 and not hasattr(shape[0], "__index__") else shape
+    """Sizes given as several numbers, or as one number, tuple, list or array."""
+    if len(shape) == 1 and (isinstance(shape[0], (tuple, list)) or getattr(shape[0], "ndim", 0)):
+        shape = shape[0]
+    return tuple([operator.index(n) for n in shape])
 
 
-def reshape(x, *shape, order="C", copy=None, **newshape):
+def reshape(x, *sizes, order="C", copy=None, shape=None):
     """`np.reshape` and `x.reshape`: sizes as a tuple or one by one, one of them -1; order "C" or "F".
 
     >>> import knetpy as kn
     >>> kn.grad(lambda x: x.reshape(2, -1)[0].sum())(np.ones(4))
     array([1., 1., 0., 0.])
     """
-    if len(shape) == 2 and isinstance(shape[1], str):  # np.reshape(x, shape, "F")
-        shape, order = shape[:1], shape[1]
-    shape = _sizes(shape) if shape else next(iter(newshape.values()))
-    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (operator.index(shape),)
-    if order == "F":
-        return transpose(_reshape(transpose(x), shape=shape[::-1]))
-    return _reshape(x, shape=shape)
+    if len(sizes) == 2 and isinstance(sizes[1], str):  # np.reshape(x, shape, "F")
+        sizes, order = sizes[:1], sizes[1]
+    shape = _sizes(sizes if shape is None else (shape,))
+    if _order(x, order) == "C":
+        return _reshape(x, shape=shape)
+    return transpose(_reshape(transpose(x), shape=shape[::-1]))
+
+
+def _order(x, order):
+    """`order` as "C" or "F"; "A" and "K" ask how x lies in memory."""
+    if order in ("C", "F"):
+        return order
+    if order not in ("A", "K"):
+        raise ValueError(f"order must be C, F, A or K, got {order!r}")
+    flags = bare(x).flags
+    if order == "K" and not flags.forc:
+        raise ValueError(
+            'order="K" has no derivative rule in knetpy for an array that is not contiguous; use "C" or "F"'
+        )
+    return "F" if flags.fnc else "C"
 
 
 def ravel(x, order="C"):
     """`np.ravel` and `x.flatten()`: one axis with all elements."""
-    return reshape(x, -1, order=order)
+    return reshape(x if hasattr(x, "flags") else np.asarray(x), -1, order=order)
 
 
 @primitive(x=lambda dy, axes: _transpose(dy, axes=None if axes is None else tuple(np.argsort(axes))))
@@ -46,10 +62,12 @@ def _transpose(x, *, axes):
     return np.transpose(x, axes)
 
 
-def transpose(x, *axes):
+def transpose(x, *order, axes=None):
     """`np.transpose` and `x.transpose`: axes as a tuple or one by one; none reverses them."""
-    axes = None if not axes or axes[0] is None else tuple(_sizes(axes))
-    return _transpose(x, axes=None if axes is None else tuple([a % len(axes) for a in axes]))
+    order = order if axes is None else (axes,)
+    if not order or order[0] is None:
+        return _transpose(x, axes=None)
+    return _transpose(x, axes=tuple([normalize_axis_index(a, len(np.shape(x))) for a in _sizes(order)]))
 
 
 def _permuted(move, x, *how):
@@ -88,7 +106,14 @@ def _like(x):
     return np.broadcast_to(np.zeros(()), np.shape(bare(x)))
 
 
-@primitive(x=lambda dy, x_shape: unbroadcast(dy, x_shape))
+def _check_broadcast_to(x, shape):
+    raise ShapeError(
+        f"broadcast_to: x of shape {np.shape(x)} cannot become {shape}; counted from the last, each axis of x must agree or "
+        "be 1: reshape x, or insert an axis with x[:, None]"
+    )
+
+
+@primitive(check=_check_broadcast_to, x=lambda dy, x_shape: unbroadcast(dy, x_shape))
 def _broadcast_to(x, *, shape):
     return np.broadcast_to(x, shape)
 
@@ -96,7 +121,15 @@ def _broadcast_to(x, *, shape):
 def broadcast_to(x, shape, subok=False):
     """`np.broadcast_to`: stretched without copying; the derivative sums over what was stretched."""
     shape = tuple(shape) if hasattr(shape, "__len__") else (operator.index(shape),)
-    return x if np.shape(x) == shape else _broadcast_to(x, shape=shape)
+    return x if np.shape(x) == shape and x.__class__ is not Param else _broadcast_to(x, shape=shape)
+
+
+def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, **options):
+    """`np.full_like`; there is a derivative by `fill_value`."""
+    if not isinstance(fill_value, Value):
+        return np.full_like(bare(a), fill_value, dtype, order, subok, shape, **options)
+    filled = broadcast_to(fill_value, np.shape(a) if shape is None else shape)
+    return filled.astype(a.dtype if dtype is None else dtype)
 
 
 def broadcast_arrays(*arrays, subok=False):
@@ -105,14 +138,24 @@ def broadcast_arrays(*arrays, subok=False):
     return tuple([broadcast_to(a, shape) for a in arrays])
 
 
-def _part(dy, arrays, i, axis):
-    start = sum([np.shape(a)[axis] for a in arrays[:i]])
-    return dy[(slice(None),) * axis + (slice(start, start + arrays[i].shape[axis]),)]
+def _check_concatenate(*arrays, axis):
+    first, *others = shapes = [np.shape(a) for a in arrays]
+    for shape in others:
+        if len(shape) != len(first) or any(m != n for i, (m, n) in enumerate(zip(first, shape)) if i != axis):
+            raise ShapeError(
+                f"concatenate: shapes {' and '.join(map(str, shapes))} must agree but for axis {axis}, along which they are "
+                "joined; np.stack makes a new axis"
+            )
 
 
-@primitive(arrays=_part)
+@primitive(
+    saves=("cuts",),
+    check=_check_concatenate,
+    arrays=lambda dy, i, axis, cuts: dy[(slice(None),) * axis + (slice(cuts[i], cuts[i + 1]),)],
+)
 def _concatenate(*arrays, axis):
-    return np.concatenate(arrays, axis)
+    y = np.concatenate(arrays, axis)
+    return y, np.cumsum([0, *[np.shape(a)[axis] for a in arrays]]).tolist()
 
 
 def concatenate(arrays, axis=0, out=None, dtype=None, casting="same_kind"):
@@ -127,8 +170,10 @@ def concatenate(arrays, axis=0, out=None, dtype=None, casting="same_kind"):
     arrays = [a if hasattr(a, "dtype") else np.asarray(a) for a in arrays]
     if axis is None:
         arrays, axis = [ravel(a) for a in arrays], 0
-    y = _concatenate(*arrays, axis=axis % (arrays[0].ndim or 1) if arrays else axis)
-    return y if dtype is None else y.astype(dtype)
+    if arrays and arrays[0].ndim:
+        axis = normalize_axis_index(axis, arrays[0].ndim)
+    y = _concatenate(*arrays, axis=axis)
+    return y if dtype is None else y.astype(dtype, casting=casting)
 
 
 def stack(arrays, axis=0, out=None, **options):
@@ -197,7 +242,7 @@ def split(x, indices_or_sections, axis=0):
 
 
 def _split(function, x, indices_or_sections, axis):
-    axis = axis % (len(np.shape(x)) or 1)
+    axis = normalize_axis_index(axis, len(np.shape(x)))
     parts = function(np.arange(np.shape(x)[axis]), indices_or_sections)
     around = (slice(None),) * axis
     return [x[(*around, slice(p[0], p[-1] + 1) if len(p) else slice(0, 0))] for p in parts]
@@ -205,7 +250,7 @@ def _split(function, x, indices_or_sections, axis):
 
 def tile(x, reps):
     """`np.tile`."""
-    reps = tuple(reps) if hasattr(reps, "__len__") else (reps,)
+    reps = tuple([operator.index(n) for n in reps]) if hasattr(reps, "__len__") else (operator.index(reps),)
     shape = np.shape(x)
     shape, reps = (1,) * (len(reps) - len(shape)) + shape, (1,) * (len(shape) - len(reps)) + reps
     between = [n for pair in zip([1] * len(shape), shape) for n in pair]
@@ -217,15 +262,15 @@ def repeat(x, repeats, axis=None):
     """`np.repeat`."""
     if axis is None:
         x, axis = ravel(x), 0
-    axis = axis % x.ndim
+    axis = normalize_axis_index(axis, x.ndim)
     return x[(slice(None),) * axis + (np.repeat(np.arange(x.shape[axis]), repeats),)]
 
 
 def flip(x, axis=None):
     """`np.flip`."""
     ndim = len(np.shape(x))
-    axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = {np.lib.array_utils.normalize_axis_index(a, ndim) for a in axes}
+    axes = range(ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = {normalize_axis_index(a, ndim) for a in axes}
     return x[tuple([slice(None, None, -1) if i in axes else slice(None) for i in range(ndim)])]
 
 
@@ -250,6 +295,7 @@ def _negative(shift):
 
 def roll(x, shift, axis=None):
     """`np.roll`."""
+    shift = tuple(shift) if isinstance(shift, list) else shift
     return _roll(x, shift=shift, axis=axis)
 
 
@@ -269,12 +315,13 @@ def pad(x, pad_width, mode="constant", *, constant_values=0, reflect_type="even"
     if isinstance(pad_width, dict):
         pad_width = [pad_width.get(i, pad_width.get(i - ndim, (0, 0))) for i in range(ndim)]
         pad_width = [w if isinstance(w, tuple) else (w, w) for w in pad_width]
-    width = tuple([tuple(map(int, w)) for w in np.broadcast_to(pad_width, (ndim, 2))])
+    width = tuple([tuple(map(operator.index, w)) for w in np.broadcast_to(pad_width, (ndim, 2))])
     if mode == "constant" and np.ndim(constant_values) == 0:
         return _pad(x, width=width, value=constant_values)
     if mode not in ("edge", "reflect", "symmetric", "wrap") or reflect_type != "even":
         raise ValueError(
-            f"np.pad: mode={mode!r} has no derivative rule in knetpy; use constant (one value), edge, reflect, symmetric or wrap"
+            f"np.pad: mode={mode!r} as given has no derivative rule in knetpy; use constant (with one value), edge, "
+            "reflect (reflect_type even), symmetric or wrap"
         )
     for axis, w in enumerate(width):
         if w != (0, 0):
@@ -285,10 +332,11 @@ def pad(x, pad_width, mode="constant", *, constant_values=0, reflect_type="even"
 for _op in (
     reshape, ravel, transpose, swapaxes, moveaxis, rollaxis, squeeze, expand_dims, broadcast_to, broadcast_arrays,
     concatenate, stack, vstack, hstack, dstack, column_stack, atleast_1d, atleast_2d, atleast_3d, array_split, split,
-    tile, repeat, flip, fliplr, flipud, roll, pad,
+    tile, repeat, flip, fliplr, flipud, roll, pad, full_like,
 ):  # fmt: skip
     serve(getattr(np, _op.__name__), _op)
 serve(np.permute_dims, transpose)
 serve(np.concat, concatenate)
 serve(np.matrix_transpose, lambda x: swapaxes(x, -1, -2))
-METHODS["flatten"] = ravel
+Value.mT = property(lambda x: swapaxes(x, -1, -2))
+METHODS["flatten"] = lambda x, order="C": np.copy(ravel(x, order))  # never a view, as NumPy's

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from ..core.errors import DtypeError
 from ..core.primitive import primitive
+from .conv import as_floating
+from .reduce import restored
 
 
 def _shifted(x, axis):
     """x minus its maximum, which becomes 0 also where it is infinite: the limit, instead of Inf - Inf."""
-    top = np.max(x, axis=axis, keepdims=True)
+    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     with np.errstate(invalid="ignore"):
         return np.where(x == top, 0, x - top)
 
@@ -22,23 +23,25 @@ def _softmax(x, *, axis):
 @primitive(x=lambda dy, y, axis: dy - np.exp(y) * np.sum(dy, axis=axis, keepdims=True))
 def _logsoftmax(x, *, axis):
     z = _shifted(x, axis)
-    return z - np.log(np.sum(np.exp(z), axis=axis, keepdims=True))
+    with np.errstate(divide="ignore"):  # of no elements the sum is 0
+        return z - np.log(np.sum(np.exp(z), axis=axis, keepdims=True))
 
 
-@primitive(x=lambda dy, x, axis: dy * _softmax(x, axis=axis))
-def _logsumexp(x, *, axis):
-    return np.max(x, axis=axis, keepdims=True) + np.log(np.sum(np.exp(_shifted(x, axis)), axis=axis, keepdims=True))
+@primitive(x=lambda dy, x, axis, keepdims: restored(dy, x.shape, axis, keepdims) * _softmax(x, axis=axis))
+def _logsumexp(x, *, axis, keepdims):
+    with np.errstate(divide="ignore"):  # of no elements it is -Inf
+        rest = np.log(np.sum(np.exp(_shifted(x, axis)), axis=axis, keepdims=keepdims))
+    return np.max(x, axis=axis, keepdims=keepdims, initial=-np.inf) + rest
 
 
 def _checked(name, x, axis):
-    """Axes as NumPy takes them; raises for what has no softmax."""
-    ndim = len(np.shape(x))
-    if getattr(x, "dtype", np.dtype(float)).kind != "f":
-        raise DtypeError(f"{name}: x has dtype {x.dtype}; write x.astype(np.float32)")
+    """x as a floating array, and its axes as NumPy takes them; raises for what has no softmax."""
+    (x,) = as_floating(name, x=x)
+    ndim = len(x.shape)
     axes = axis if isinstance(axis, tuple) else tuple(range(ndim)) if axis is None else (axis,)
     if any(not -ndim <= a < ndim for a in axes):
-        raise np.exceptions.AxisError(f"{name}: axis {axis} is out of range for x of shape {np.shape(x)}")
-    return axes
+        raise np.exceptions.AxisError(f"{name}: axis {axis} is out of range for x of shape {x.shape}")
+    return x, axes
 
 
 def softmax(x, axis=-1):
@@ -51,7 +54,8 @@ def softmax(x, axis=-1):
     >>> kn.softmax(np.array([0.0, 0.0, -np.inf]))
     array([0.5, 0.5, 0. ])
     """
-    return _softmax(x, axis=_checked("softmax", x, axis))
+    x, axes = _checked("softmax", x, axis)
+    return _softmax(x, axis=axes)
 
 
 def logsoftmax(x, axis=-1):
@@ -61,16 +65,16 @@ def logsoftmax(x, axis=-1):
     >>> kn.logsoftmax(np.array([0.0, 10000.0]))
     array([-10000.,      0.])
     """
-    return _logsoftmax(x, axis=_checked("logsoftmax", x, axis))
+    x, axes = _checked("logsoftmax", x, axis)
+    return _logsoftmax(x, axis=axes)
 
 
 def logsumexp(x, axis=-1, keepdims=False):
     """log(sum(exp(x))) along `axis`, by default the last, without overflow.
 
     >>> import knetpy as kn
-    >>> kn.logsumexp(np.array([1000.0, 1000.0])) - 1000
-    np.float64(0.6931471805599454)
+    >>> kn.logsumexp(np.array([1000.0, 1000.0]))
+    np.float64(1000.6931471805599)
     """
-    axes = _checked("logsumexp", x, axis)
-    y = _logsumexp(x, axis=axes)
-    return y if keepdims else np.squeeze(y, axes)
+    x, axes = _checked("logsumexp", x, axis)
+    return _logsumexp(x, axis=axes, keepdims=keepdims)

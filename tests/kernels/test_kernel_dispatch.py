@@ -36,7 +36,8 @@ def run(code, root=ROOT, **environment):
 
 def states(code="take()", **options):
     """(backend, state) of pool.take in a process of its own."""
-    return run(f"{code}\nprint(*status().rows[0][1:3], sep='|')", **options).stdout.strip().split("|")
+    show = "row = next(row for row in status().rows if row[0] == 'pool.take')\nprint(*row[1:3], sep='|')"
+    return run(f"{code}\n{show}", **options).stdout.strip().split("|")
 
 
 def test_kernel_is_one_function_with_its_name():
