@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DerivativeError, EscapeError, KnetpyError, MutationError
+from .errors import DerivativeError, EscapeError, MutationError
 
 _traces: ContextVar[tuple] = ContextVar("traces", default=())  # outermost first; per thread and per task
 _steps: ContextVar[dict | None] = ContextVar("steps", default=None)  # of a tape that is the only active trace
@@ -399,4 +399,3 @@ for _ufunc, _operator in OPERATORS.items():
     if _ufunc.nin == 2 and _ufunc is not np.matmul:
         setattr(Param, f"__i{_operator}__", _inplace(_ufunc, _operator))
 # `p @= v` would change p's shape: Python then writes p = p @ v, which is what NumPy's users mean.
-assert issubclass(EscapeError, KnetpyError)
