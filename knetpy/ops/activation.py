@@ -5,7 +5,7 @@ import numpy as np
 from ..core.primitive import primitive
 
 
-@primitive(elementwise=True, x=lambda dy, y: np.where(y <= 0, 0, dy))
+@primitive(elementwise=True, trusted=True, x=lambda dy, y: np.where(y <= 0, 0, dy))
 def relu(x):
     """max(x, 0), elementwise; NaN stays NaN. The derivative is 0 at 0.
 
@@ -16,7 +16,7 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-@primitive(elementwise=True, x=lambda dy, y: dy * y * (1 - y))
+@primitive(elementwise=True, trusted=True, x=lambda dy, y: dy * y * (1 - y))
 def sigmoid(x):
     """1 / (1 + exp(-x)), elementwise, without overflow for any x.
 

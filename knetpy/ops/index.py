@@ -8,12 +8,12 @@ from ..core.primitive import primitive, serve
 from ..core.value import Value, bare, is_tracked
 
 
-@primitive(x=lambda dy, key, x_shape: _put(dy, key=key, shape=x_shape))
+@primitive(trusted=True, x=lambda dy, key, x_shape: _put(dy, key=key, shape=x_shape))
 def _getitem(x, *, key):
     return x[key]
 
 
-@primitive(g=lambda dy, key: _getitem(dy, key=key))
+@primitive(trusted=True, g=lambda dy, key: _getitem(dy, key=key))
 def _put(g, *, key, shape):
     """Zeros of `shape` with `g` added at `key`; places that the key repeats accumulate."""
     x = np.zeros(shape, g.dtype)

@@ -3,10 +3,24 @@
 import numpy as np
 
 from ..core.errors import DtypeError, ShapeError, warn
+from ..core.primitive import primitive
 from ..core.value import Result, active, bare
+from ..kernels import kernel
 from .conv import as_floating
 from .index import take_along_axis
 from .softmax import _softmax, logsoftmax
+
+
+_forward, _dx = kernel("nll", "nll"), kernel("nll", "nll_dx")
+
+# Labels and losses have size 1 along the class axis.
+_nll = primitive(
+    lambda scores, *, labels, axis: _forward(scores, labels, axis=axis),
+    name="nll",
+    saves=("p",),
+    scores=lambda dy, p, labels, axis: _dx(dy, p, labels, axis=axis),
+    composed=lambda scores, *, labels, axis: -take_along_axis(logsoftmax(scores, axis), labels, axis),
+)
 
 
 def nll(scores, labels, axis=-1, *, ignore=None, reduction="mean"):
@@ -33,11 +47,11 @@ def nll(scores, labels, axis=-1, *, ignore=None, reduction="mean"):
     axis = axis % len(scores.shape)
     counts = np.ones(labels.shape, bool) if ignore is None else labels != ignore
     picked = np.expand_dims(np.where(counts, labels, 0), axis)
-    losses = -np.squeeze(take_along_axis(logsoftmax(scores, axis), picked, axis), axis)
+    losses = _nll(scores, labels=picked, axis=axis)
     if ignore is not None:
-        losses = np.where(counts, losses, 0)
+        losses = np.where(np.expand_dims(counts, axis), losses, 0)
     if reduction == "none":
-        return losses
+        return np.squeeze(losses, axis)
     total = np.sum(losses)
     return total if reduction == "sum" else total / max(int(counts.sum()), 1)
 

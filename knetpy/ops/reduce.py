@@ -45,12 +45,14 @@ def _count(shape, axis):
     return math.prod([shape[a] for a in _axes(axis, len(shape))])
 
 
-@primitive(x=lambda dy, x_shape, axis, keepdims: _spread(dy, x_shape, axis, keepdims))
+@primitive(trusted=True, x=lambda dy, x_shape, axis, keepdims: _spread(dy, x_shape, axis, keepdims))
 def _sum(x, *, axis, dtype, keepdims):
     return np.add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
-@primitive(x=lambda dy, x_shape, axis, keepdims: _spread(dy, x_shape, axis, keepdims) / _count(x_shape, axis))
+@primitive(
+    trusted=True, x=lambda dy, x_shape, axis, keepdims: _spread(dy, x_shape, axis, keepdims) / _count(x_shape, axis)
+)
 def _mean(x, *, axis, dtype, keepdims):
     return np.mean(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
@@ -100,7 +102,7 @@ def _others(x):
     return np.reshape(pairs, x.shape)[..., :n]
 
 
-@primitive(x=_prod_rule)
+@primitive(trusted=True, x=_prod_rule)
 def _prod(x, *, axis, dtype, keepdims):
     return np.multiply.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
@@ -156,12 +158,12 @@ def _std_rule(dy, y, x, axis, ddof, keepdims):
     return _spread(slope, x.shape, axis, keepdims) * _centred(x, axis)
 
 
-@primitive(x=_var_rule)
+@primitive(trusted=True, x=_var_rule)
 def _var(x, *, axis, dtype, ddof, keepdims):
     return np.var(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims)
 
 
-@primitive(x=_std_rule)
+@primitive(trusted=True, x=_std_rule)
 def _std(x, *, axis, dtype, ddof, keepdims):
     return np.std(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims)
 
@@ -184,7 +186,7 @@ def _backwards(x, axis):
     return np.flip(_cumsum(np.flip(x, axis), axis=axis, dtype=None), axis)
 
 
-@primitive(x=lambda dy, axis: _backwards(dy, axis))
+@primitive(trusted=True, x=lambda dy, axis: _backwards(dy, axis))
 def _cumsum(x, *, axis, dtype):
     return np.cumsum(x, axis=axis, dtype=dtype)
 
@@ -200,7 +202,7 @@ def _norm_rule(dy, y, x, axis, keepdims):
     return _spread(slope, x.shape, axis, keepdims) * x
 
 
-@primitive(x=_norm_rule)
+@primitive(trusted=True, x=_norm_rule)
 def _norm(x, *, axis, keepdims):
     return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
 

@@ -11,7 +11,7 @@ from ..core.tape import unbroadcast
 from ..core.value import METHODS, Param, Value, bare
 
 
-@primitive(x=lambda dy, x_shape: _reshape(dy, shape=x_shape))
+@primitive(trusted=True, x=lambda dy, x_shape: _reshape(dy, shape=x_shape))
 def _reshape(x, *, shape):
     return np.reshape(x, shape)
 
@@ -57,7 +57,7 @@ def ravel(x, order="C"):
     return reshape(x if hasattr(x, "flags") else np.asarray(x), -1, order=order)
 
 
-@primitive(x=lambda dy, axes: _transpose(dy, axes=None if axes is None else tuple(np.argsort(axes))))
+@primitive(trusted=True, x=lambda dy, axes: _transpose(dy, axes=None if axes is None else tuple(np.argsort(axes))))
 def _transpose(x, *, axes):
     return np.transpose(x, axes)
 
@@ -284,7 +284,7 @@ def flipud(x):
     return flip(x, 0)
 
 
-@primitive(x=lambda dy, shift, axis: roll(dy, _negative(shift), axis))
+@primitive(trusted=True, x=lambda dy, shift, axis: roll(dy, _negative(shift), axis))
 def _roll(x, *, shift, axis):
     return np.roll(x, shift, axis)
 
@@ -299,7 +299,7 @@ def roll(x, shift, axis=None):
     return _roll(x, shift=shift, axis=axis)
 
 
-@primitive(x=lambda dy, x_shape, width: dy[tuple([slice(b, b + n) for (b, _), n in zip(width, x_shape)])])
+@primitive(trusted=True, x=lambda dy, x_shape, width: dy[tuple([slice(b, b + n) for (b, _), n in zip(width, x_shape)])])
 def _pad(x, *, width, value):
     return np.pad(x, width, constant_values=value)
 
