@@ -1,6 +1,6 @@
 """knetpy: define-by-run deep learning for people who think in NumPy."""
 
-from . import data, random
+from . import data, optim, random, show, train
 from .check.nonfinite import check_nonfinite
 from .core import init
 from .core.checkpoint import checkpoint
@@ -20,6 +20,7 @@ from .core.params import model, named_params, param, param0, params
 from .core.primitive import constant, primitive
 from .core.transforms import defer, grad, stop_gradient, tape, value_and_grad
 from .core.value import Param, Result, value
+from .data.minibatch import minibatch
 from .ops.activation import relu, sigmoid
 from .ops.conv import conv
 from .ops.dropout import dropout
@@ -27,5 +28,7 @@ from .ops.flatten import mat
 from .ops.loss import accuracy, nll
 from .ops.pool import pool
 from .ops.softmax import logsoftmax, logsumexp, softmax
+from .optim import SGD, Adam, update
 from .random import seed
 from .settings import set_threads, threads, training
+from .train import minimize, progress

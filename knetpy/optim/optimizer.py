@@ -1,0 +1,205 @@
+"""What every optimizer has: settings that may be changed at any time, and a state for each array it has updated."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import numbers
+import signal
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..core.value import Param
+
+# The settings that have a range: from the first number on, below the second.
+RANGES = {
+    "lr": (0, math.inf),
+    "beta1": (0, 1),
+    "beta2": (0, 1),
+    "eps": (0, math.inf),
+}
+
+
+class Optimizer:
+    """The base of the rules. A rule says what it remembers of an array (`init`) and how it changes it (`step`).
+
+    The parameters of `__init__` are the settings: attributes that may be changed at any time; the next step goes by
+    them. The state belongs to the Param or array and is dropped with it; one that was never updated has none. A copy
+    and an unpickled optimizer have the settings but no state.
+
+    >>> import numpy as np
+    >>> import knetpy as kn
+    >>> class Momentum(kn.optim.Optimizer):
+    ...     def __init__(self, lr=0.05, gamma=0.9):
+    ...         self.lr, self.gamma = lr, gamma
+    ...     def init(self, w):
+    ...         return (np.zeros_like(w),)
+    ...     def step(self, w, g, state, t):
+    ...         (v,) = state
+    ...         v *= self.gamma
+    ...         v -= self.lr * g
+    ...         w += v
+    >>> w = kn.param([1.0, 2.0])
+    >>> kn.update(w, np.ones(2, "f4"), Momentum(lr=0.5))
+    >>> w.value
+    array([0.5, 1.5], dtype=float32)
+    """
+
+    settings: tuple[str, ...] = ()
+    states: dict[Any, State]
+    warned: set[int]  # serial numbers of the Params that were said to be untouched
+
+    def __init__(self) -> None:
+        pass  # no settings
+
+    def __init_subclass__(cls) -> None:
+        cls.settings = tuple(inspect.signature(cls.__init__).parameters)[1:]
+
+    def __new__(cls, *args: Any, **options: Any) -> Optimizer:
+        self = super().__new__(cls)
+        object.__setattr__(self, "states", {})
+        object.__setattr__(self, "warned", set())
+        return self
+
+    def init(self, w: Any) -> tuple:
+        """The arrays to remember about `w`, at its first update; `w` has the dtype that `step` computes in."""
+        return ()
+
+    def step(self, w: Any, g: Any, state: tuple, t: int) -> None:
+        """Write new values into the bare array `w` and into its `state`, from the gradient `g`, at its `t`-th update.
+
+        `g` and the state are float32 if `w` is float16, else they have its dtype.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no step(self, w, g, state, t)")
+
+    def apply(self, pairs: list[tuple[Any, Any]]) -> None:
+        """Update each Param or array by its gradient. Trusts its caller, which is `update`, to have checked them."""
+        with np.errstate(all="ignore"):
+            states = [self.state(target) for target, _ in pairs]  # what needs much memory comes before the first write
+            with uninterrupted():
+                for (target, g), state in zip(pairs, states):
+                    w = target.writable() if isinstance(target, Param) else target
+                    self.states[state.key] = state
+                    state.t += 1
+                    self.step(w, g.astype(working_dtype(w), copy=False), state.arrays, state.t)
+
+    def state(self, target: Any) -> State:
+        """What is remembered about a Param or array; a fresh state, not remembered yet, if it was never updated."""
+        key, owner = identity(target)
+        state = self.states.get(key)
+        if state is None or state.owner() is not owner:
+            w = target.value if isinstance(target, Param) else target
+            state = State(self, key, owner, self.init(w.astype(working_dtype(w), copy=False)))
+        return state
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        rule = type(self).__name__
+        if name not in self.settings:
+            raise AttributeError(f"{rule} has no setting {name!r}; it has {', '.join(self.settings)}")
+        low, high = RANGES.get(name, (None, None))
+        if low is not None:
+            if not is_number(value):
+                hint = "" if isinstance(value, str) else "; params are given to update or minimize, not to the rule"
+                raise TypeError(f"{rule}: {name} must be a number, got {type(value).__name__}{hint}")
+            if not low <= value < high:
+                raise ValueError(f"{rule}: {name} must be at least {low} and less than {high}, got {value}")
+            value = float(value)
+        object.__setattr__(self, name, value)
+
+    def __reduce__(self) -> tuple:
+        return type(self), tuple(getattr(self, name) for name in self.settings)
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
+        return f"{type(self).__name__}({settings})"
+
+
+class State:
+    """What an optimizer remembers about one Param or array: `arrays`, and `t`, how often it was updated."""
+
+    __slots__ = ("arrays", "key", "owner", "t")
+
+    def __init__(self, optimizer: Optimizer, key: Any, owner: Any, arrays: tuple):
+        self.t, self.key, self.arrays = 0, key, arrays
+        self.owner = weakref.ref(owner, _dropping(weakref.ref(optimizer), key))
+
+
+def _dropping(optimizer: Any, key: Any) -> Any:
+    """What is called when the owner dies. It must not hold the optimizer, which holds the state, which holds it."""
+
+    def drop(_: Any) -> None:
+        alive = optimizer()
+        if alive is not None:
+            alive.states.pop(key, None)
+
+    return drop
+
+
+def identity(target: Any) -> tuple[Any, Any]:
+    """(key of the state, owner of the state): it lives as long as its owner.
+
+    For a Param its serial number; for an array its place in memory, so that another view of the same finds the state.
+    """
+    if isinstance(target, Param):
+        return target.uid, target
+    owner = target
+    while isinstance(getattr(owner, "base", None), type(target)):
+        owner = owner.base
+    begin = target.ctypes.data if isinstance(target, np.ndarray) else target.data.ptr
+    return (id(owner), begin, target.shape, target.strides), owner
+
+
+def working_dtype(w: Any) -> np.dtype:
+    """The dtype that gradients, moments and steps of `w` have: at least float32."""
+    return np.promote_types(w.dtype, np.float32)
+
+
+def is_number(x: Any) -> bool:
+    """Whether `x` is a real number of Python's or NumPy's; not a boolean, not an array."""
+    return isinstance(x, numbers.Real) and not isinstance(x, (bool, np.bool_))
+
+
+def checked_optimizer(opt: Any, caller: str) -> Optimizer:
+    """`opt` if it is an optimizer, else an error that says what to write."""
+    if isinstance(opt, Optimizer):
+        return opt
+    if isinstance(opt, type) and issubclass(opt, Optimizer):
+        raise TypeError(f"{caller}: opt is the class {opt.__name__}; make one: opt = kn.{opt.__name__}()")
+    if opt is None:
+        raise TypeError(f"{caller}: opt is missing; before the loop write opt = kn.Adam(), and pass it at every step")
+    example = f"kn.Adam(lr={opt})" if is_number(opt) else "kn.Adam()"
+    raise TypeError(f"{caller}: opt must be an optimizer such as {example}, got {type(opt).__name__}")
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait until the block has ended, so that it cannot leave half of it done.
+
+    >>> from knetpy.optim.optimizer import uninterrupted
+    >>> done = []
+    >>> try:
+    ...     with uninterrupted():
+    ...         signal.raise_signal(signal.SIGINT)
+    ...         done.append("the block")
+    ... except KeyboardInterrupt:
+    ...     done.append("then the interrupt")
+    >>> done
+    ['the block', 'then the interrupt']
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before in (None, signal.SIG_IGN):
+        yield  # signals come to the main thread only
+        return
+    waiting: list[Any] = []
+    signal.signal(signal.SIGINT, lambda *received: waiting.append(received))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if waiting:
+            signal.raise_signal(signal.SIGINT)

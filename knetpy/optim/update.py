@@ -1,0 +1,224 @@
+"""`update`: everything is checked before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.errors import DtypeError, MutationError, NonFiniteError, ShapeError, warn
+from ..core.gradients import Gradients
+from ..core.params import named_params
+from ..core.tree import children, leaves, tree_map
+from ..core.value import Param, active
+from .optimizer import Optimizer, checked_optimizer, identity, is_number
+
+
+def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: bool = False) -> None:
+    """Change params, in place, by one step of an optimizer along their gradients.
+
+    Parameters:
+      params_or_model: a Param; a container of Params or of plain floating arrays, nested as you like; or a function or
+        model, which means all `kn.params` of it.
+      grads: what `grad(f)(...)` returned, or a dict from Params to arrays; or a container of the same structure as
+        params_or_model, as `grad(f, 0)(...)` returns. Each gradient has the shape and dtype of its param; None leaves
+        the param alone.
+      opt: the optimizer, such as `kn.Adam()`. Make it once, before the loop: it remembers what the rule needs.
+      check_finite: refuse gradients with NaN or Inf.
+    Returns: None. A param that the call of f did not touch is left alone, and warns once.
+    Raises: TypeError, ShapeError, DtypeError, MutationError (in a transform, or into what cannot be written),
+      NonFiniteError, ValueError if none of the params was touched. A failed update has changed nothing.
+
+    >>> import knetpy as kn
+    >>> w, b = kn.param([[2.0]]), kn.param0(1)
+    >>> def loss(x, y):
+    ...     return np.mean((x @ w + b - y) ** 2)
+    >>> x, y, opt = np.ones((1, 1), "f4"), np.ones((1, 1), "f4"), kn.SGD(lr=0.25)
+    >>> for _ in range(2):
+    ...     kn.update([w, b], kn.grad(loss)(x, y), opt)
+    >>> w.value.item(), b.value.item()
+    (1.5, -0.5)
+    """
+    check_roles(params_or_model, grads)
+    opt = checked_optimizer(opt, "update")
+    if any(trace.derives for trace in active()):
+        raise MutationError(
+            "update was called while a transform runs; take the gradient first, then update outside of the function"
+        )
+    if is_by_param(grads):
+        pairs = by_param(params_or_model, grads, opt)
+    else:
+        pairs = by_structure(params_or_model, grads)
+    pairs = [pair for pair in pairs if pair.gradient is not None]
+    for pair in pairs:
+        check(pair, check_finite)
+    opt.apply([(pair.target, pair.gradient) for pair in once(pairs)])
+
+
+class Pair(NamedTuple):
+    """A Param or array, its gradient, and what messages call it."""
+
+    target: Any
+    gradient: Any
+    name: str
+
+
+def name_of(target: Any, path: str) -> str:
+    """What messages call the Param or array at a path of the first argument."""
+    path = "params" + path if path[:1] in ("[", ".") else path or "the array"
+    return f"{path} of shape {target.shape}" if is_array(target) else path
+
+
+# ------------------------------------------------------------------------------------- what belongs to what
+
+
+def is_by_param(grads: Any) -> bool:
+    """Whether gradients are looked up by Param: `Gradients`, or a dict from Params to arrays."""
+    return isinstance(grads, Gradients) or (
+        isinstance(grads, Mapping) and len(grads) > 0 and all(isinstance(key, Param) for key in grads)
+    )
+
+
+def by_param(params_or_model: Any, grads: Mapping, opt: Optimizer) -> list[Pair]:
+    """The Params of an object that have a gradient; the others warn."""
+    found = named_params(params_or_model)
+    if not found:
+        raise TypeError(
+            f"update: there is no Param in {described(params_or_model)}; make Params with kn.param(array), or take the "
+            "gradient of plain arrays by argument: grad(f, 0)(w, x)"
+        )
+    pairs = [Pair(p, grads[p], name_of(p, path)) for path, p in found.items() if p in grads]
+    if not pairs:
+        touched = ", ".join(f"{path} {p.shape}" for path, p in named(grads).items()) or "none"
+        given = ", ".join(f"{path} {p.shape}" for path, p in found.items())
+        raise ValueError(
+            f"update: these are gradients of other params. To be updated: {given}; the gradients are for: {touched}. "
+            "Pass the params, or the model, that the loss uses"
+        )
+    for path, p in found.items():
+        if p not in grads and p.uid not in opt.warned:
+            warn(
+                f"update: {name_of(p, path)} was not touched by the call that gave these gradients; it is left as it is"
+            )
+            opt.warned.add(p.uid)
+    return pairs
+
+
+def named(grads: Mapping) -> dict[str, Param]:
+    """The Params that gradients are for, by name."""
+    return grads.named() if isinstance(grads, Gradients) else {f"param[{n}]": p for n, p in enumerate(grads)}
+
+
+def by_structure(params: Any, grads: Any) -> list[Pair]:
+    """The leaves of two containers of the same structure, paired."""
+    if children(params) is None and not is_array(params):
+        raise TypeError(
+            f"update: to change the params of {described(params)} takes what grad(loss)(x, y) returned, "
+            f"got {described(grads)}"
+        )
+    gradients: list[Any] = []
+    try:
+        tree_map(lambda _, g: gradients.append(g), params, grads)
+    except TypeError as mismatch:
+        raise TypeError(f"update: the gradients do not have the structure of the params: {mismatch}") from None
+    return [Pair(p, g, name_of(p, path)) for (path, p), g in zip(leaves(params), gradients)]
+
+
+def once(pairs: list[Pair]) -> list[Pair]:
+    """`pairs` without repetitions of the same array with the same gradient; with another gradient it raises."""
+    kept: dict[Any, Pair] = {}
+    for pair in pairs:
+        first = kept.setdefault(identity(pair.target)[0], pair)
+        if first.gradient is not pair.gradient:
+            raise ValueError(
+                f"update: {first.name} and {pair.name} are the same array and have two gradients; pass it once, with "
+                "their sum"
+            )
+    return list(kept.values())
+
+
+# ---------------------------------------------------------------------------------------------------- checks
+
+
+def check_roles(params: Any, grads: Any) -> None:
+    """Raise if the first argument cannot be params, or the second cannot be gradients."""
+    if isinstance(params, (Gradients, Optimizer)) or isinstance(grads, Optimizer):
+        raise TypeError(
+            f"update: the arguments are (params, gradients, optimizer), got {described(params)} and {described(grads)}"
+        )
+    if callable(grads) and children(grads) is None and not is_array(grads) and not isinstance(grads, Mapping):
+        raise TypeError(
+            "update: the second argument is a function; gradients are what it returns: g = grad(loss)(x, y), then "
+            "update(params, g, opt)"
+        )
+    if isinstance(grads, tuple) and any(isinstance(part, Mapping) and is_by_param(part) for part in grads):
+        raise TypeError(
+            "update: the second argument is the pair that value_and_grad returned; write value, g = "
+            "value_and_grad(loss)(x, y), then update(params, g, opt)"
+        )
+    if is_number(grads) and not (isinstance(params, Param) and not params.shape):
+        raise TypeError(f"update: the second argument is the number {grads}, a loss? Gradients are grad(loss)(x, y)")
+
+
+def check(pair: Pair, check_finite: bool) -> None:
+    """Raise unless the gradient fits and the array can be written."""
+    w, g, name = pair
+    if isinstance(g, Param):
+        raise TypeError(
+            f"update: a Param is given as the gradient of {name}; the arguments are (params, gradients, optimizer)"
+        )
+    if not is_array(w):
+        raise TypeError(f"update: {name} is {described(w)}, which cannot be written in place; make it an array")
+    if w.dtype.kind != "f":
+        raise DtypeError(f"update: {name} has dtype {w.dtype}, which has no gradient; write .astype(np.float32)")
+    if not hasattr(g, "dtype") or not hasattr(g, "shape"):
+        raise TypeError(f"update: the gradient of {name} must be an array, got {described(g)}")
+    if g.shape != w.shape:
+        raise ShapeError(f"update: {name} has a gradient of shape {g.shape}; a gradient has the shape of its param")
+    if g.dtype != w.dtype:
+        raise DtypeError(f"update: {name} has dtype {w.dtype}, its gradient {g.dtype}; write g.astype(np.{w.dtype})")
+    check_writable(w, name)
+    if check_finite:
+        check_values(g, name)
+
+
+def check_writable(w: Any, name: str) -> None:
+    """Raise if the array cannot be written."""
+    array = w.value.base if isinstance(w, Param) else w  # p.value is a read-only view of what is written
+    if isinstance(array, np.ndarray) and not array.flags.writeable:
+        raise MutationError(
+            f"update: {name} is read-only: it is the .value of a Param (pass the Param), or a derivative still needs "
+            "it, such as a pullback of kn.vjp (del it first), or it was made so"
+        )
+
+
+def check_values(g: Any, name: str) -> None:
+    """Raise if there is a NaN or an Inf."""
+    finite = np.isfinite(g)
+    if not finite.all():
+        kind = "NaN" if np.isnan(g).any() else "Inf"
+        raise NonFiniteError(
+            f"update: the gradient of {name} has {int((~finite).sum())} of {g.size} elements not finite ({kind} among "
+            "them); nothing was changed. kn.check_nonfinite() finds where it comes from"
+        )
+
+
+def is_array(x: Any) -> bool:
+    """Whether `x` is a Param or an array, of any device; NumPy's scalars are not."""
+    return hasattr(x, "dtype") and hasattr(x, "shape") and not isinstance(x, np.generic)
+
+
+def described(x: Any) -> str:
+    """What an argument is, in a few words."""
+    if isinstance(x, Gradients):
+        return "the gradients"
+    if isinstance(x, Optimizer):
+        return f"the optimizer {type(x).__name__}"
+    if is_array(x):
+        return f"an array of shape {x.shape}"
+    if x is None or is_number(x):
+        return f"the number {x}" if x is not None else "None"
+    if callable(x):
+        return f"the function {getattr(x, '__name__', type(x).__name__)}"
+    return f"a {type(x).__name__}"

@@ -1,0 +1,106 @@
+"""Pictures with matplotlib, which is imported only here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+EXTRA = "pip install 'knetpy[plot]'"
+ROWS, COLUMNS = 4, 6  # of the grid of images
+RIGHT, WRONG = "#2a7f3f", "#c23b22"
+
+
+def can_plot() -> bool:
+    """Whether matplotlib is there.
+
+    >>> from knetpy.show.plot import can_plot
+    >>> can_plot()
+    True
+    """
+    return find_spec("matplotlib") is not None
+
+
+def training_picture(
+    losses: Sequence[float],
+    images: np.ndarray,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    names: Sequence[str],
+    path: str | Path | None = None,
+) -> Any:
+    """Draw the losses of a training, raw and smoothed, beside test images with their predicted classes.
+
+    Parameters:
+      losses: the loss of each step.
+      images: (N, 1, H, W) or (N, H, W); the first 24 are drawn, grey, dark for large values.
+      labels, predictions: (N,) integers. A wrong prediction is red, with the right class in brackets.
+      names: the name of each class.
+      path: where to save the picture, by its ending as PNG, SVG or PDF; None saves nothing.
+    Returns: the matplotlib Figure.
+    Raises: ImportError, which says what to install, if matplotlib is missing.
+
+    >>> import numpy as np
+    >>> from knetpy.show.plot import training_picture
+    >>> images, labels = np.zeros((3, 1, 8, 8)), np.array([0, 1, 1])
+    >>> figure = training_picture([2.0, 1.0, 0.5], images, labels, np.array([0, 1, 0]), ["shoe", "shirt"])
+    >>> len(figure.axes)
+    4
+    """
+    if not can_plot():
+        raise ImportError(f"pictures need matplotlib: {EXTRA}")
+    from matplotlib.figure import Figure  # not pyplot: no window system, and nothing stays open
+
+    figure: Any = Figure(figsize=(12, 4.6), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.25))
+    draw_losses(left.subplots(), np.asarray(losses, float))
+    draw_images(right, np.asarray(images), np.asarray(labels), np.asarray(predictions), names)
+    if path is not None:
+        figure.savefig(path, dpi=110)
+    return figure
+
+
+def draw_losses(axes: Any, losses: np.ndarray) -> None:
+    """Draw the loss of each step, and a running mean over it."""
+    steps = np.arange(1, len(losses) + 1)
+    axes.plot(steps, losses, color="tab:blue", alpha=0.25, linewidth=0.8, label="each step")
+    width = max(1, len(losses) // 20)
+    middle = slice(width // 2, width // 2 + max(0, len(losses) - width + 1))
+    axes.plot(steps[middle], smooth(losses, width), color="tab:blue", label=f"mean of {width} steps")
+    axes.set(xlabel="step", ylabel="loss", title="training loss")
+    if np.any(losses > 0):
+        axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def smooth(values: np.ndarray, width: int) -> np.ndarray:
+    """The mean of every `width` values that follow each other.
+
+    >>> from knetpy.show.plot import smooth
+    >>> smooth(np.array([1.0, 3.0, 5.0]), 2)
+    array([2., 4.])
+    """
+    if len(values) < width:
+        return values[:0]
+    return np.convolve(values, np.full(width, 1 / width), mode="valid")
+
+
+def draw_images(
+    figure: Any, images: np.ndarray, labels: np.ndarray, predictions: np.ndarray, names: Sequence[str]
+) -> None:
+    """Draw a grid of images, each under the class that was predicted."""
+    figure.suptitle("test images and what the model takes them for")
+    count = min(len(images), ROWS * COLUMNS)
+    grid = figure.subplots(ROWS, COLUMNS, squeeze=False).ravel()
+    for axes in grid[count:]:
+        axes.remove()
+    for axes, image, label, guess in zip(grid[:count], images, labels, predictions):
+        axes.imshow(image.reshape(image.shape[-2:]), cmap="gray_r")
+        axes.set(xticks=[], yticks=[])
+        wrong = guess != label
+        title = f"{names[guess]}\n({names[label]})" if wrong else names[guess]
+        axes.set_title(title, fontsize=7, color=WRONG if wrong else RIGHT)

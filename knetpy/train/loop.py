@@ -1,0 +1,150 @@
+"""Iterators over training: one step for each item of data."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import DerivativeError, warn
+from ..core.transforms import _by_params
+from ..optim import Adam, update
+from ..optim.optimizer import Optimizer, checked_optimizer
+
+
+def minimize(loss: Callable, data: Iterable, opt: Optimizer | None = None, *, params: Any = None) -> Minimize:
+    """An iterable that makes a training step for each item of `data` and yields its loss.
+
+    Parameters:
+      loss: a function that returns a real scalar; called as loss(*item) for a tuple, else as loss(item).
+      data: batches, for instance `kn.minibatch(x, y, 50)`. A loop over it is an epoch; `kn.train.repeat(data, 10)` has
+        ten.
+      opt: the optimizer, by default a new `kn.Adam()`. `opt.lr = ...` in the loop takes effect at the next step.
+      params: what to train, as for `kn.update`; by default every Param that loss touches.
+    Returns: an iterable of NumPy scalars of the loss's dtype, with the `len()` of data. Each loop over it trains on,
+      with the state that the optimizer has reached. The training mode is on within a step, never in the body of the
+      loop. A break and Ctrl-C leave params and state as the last whole step left them.
+    Raises: TypeError for arguments of the wrong kind, DerivativeError if loss touches no Param or is no real scalar.
+
+    >>> import knetpy as kn
+    >>> w = kn.param([0.0])
+    >>> def loss(x, y):
+    ...     return np.mean((x @ w - y) ** 2)
+    >>> batch = np.ones((4, 1), "f4"), np.ones(4, "f4")
+    >>> [float(value) for value in kn.minimize(loss, [batch, batch], kn.SGD(lr=0.25))]
+    [1.0, 0.25]
+    """
+    if not callable(loss):
+        raise TypeError(
+            f"minimize: loss must be a function, got {type(loss).__name__}; write minimize(loss, data), not loss(x, y)"
+        )
+    if isinstance(data, tuple) and data and all(hasattr(part, "shape") for part in data):
+        raise TypeError(
+            "minimize: data is a tuple of arrays; write [(x, y)] if it is one batch, kn.minibatch(x, y, 50) to cut it"
+        )
+    if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+        raise TypeError(f"minimize: data must be an iterable of batches, got {type(data).__name__}")
+    if hasattr(opt, "shape"):
+        raise TypeError(
+            "minimize: opt is an array; arrays go into data: minimize(loss, [(x, y)], opt) for one batch, "
+            "minimize(loss, kn.minibatch(x, y, 50), opt) for many"
+        )
+    return Minimize(loss, data, Adam() if opt is None else checked_optimizer(opt, "minimize"), params)
+
+
+class Minimize:
+    """What `minimize` returns; `loss`, `data`, `opt` and `params` are its arguments."""
+
+    def __init__(self, loss: Callable, data: Iterable, opt: Optimizer, params: Any):
+        self.loss, self.data, self.opt, self.params = loss, data, opt, params
+
+    def __len__(self) -> int:
+        return len(self.data)  # type: ignore[arg-type]  # without a length it raises, as it should
+
+    def __iter__(self) -> Iterator[np.generic]:
+        first = True
+        for item in self.data:
+            args = item if isinstance(item, tuple) else (item,)
+            if first:
+                check_takes(self.loss, args)
+            first = False
+            yield self.step(*args)
+        if first and iter(self.data) is self.data:
+            warn("minimize: data gave nothing; an iterator can be gone through only once, a list or kn.minibatch again")
+
+    def step(self, *args: Any) -> np.generic:
+        """Make one step on these arguments of the loss function, and return the loss before it."""
+        found = _by_params(self.loss, args, {}, has_aux=False)
+        if found is None:
+            raise DerivativeError(
+                f"minimize: {name_of(self.loss)} touched no Param, so there is nothing to change; make the weights "
+                "with kn.param and use them in the loss (kn.value(w) and w.value are constants)"
+            )
+        value, grads = found
+        update(list(grads) if self.params is None else self.params, grads, self.opt)
+        return value
+
+    def __repr__(self) -> str:
+        return f"minimize({name_of(self.loss)}, {self.data!r:.60}, {self.opt!r})"
+
+
+def check_takes(loss: Callable, args: tuple) -> None:
+    """Raise if `loss` cannot be called with an item of data."""
+    try:
+        inspect.signature(loss).bind(*args)
+    except ValueError:
+        pass  # a function that does not tell
+    except TypeError as misfit:
+        kinds = "(" + ", ".join(type(a).__name__ for a in args) + ("," if len(args) == 1 else "") + ")"
+        raise TypeError(
+            f"minimize: {name_of(loss)} cannot be called with an item of data, {kinds}: {misfit}. A tuple (x, y) is "
+            "passed as two arguments, anything else, lists too, as one"
+        ) from None
+
+
+def name_of(loss: Callable) -> str:
+    """What messages call a loss function."""
+    return getattr(loss, "__name__", type(loss).__name__)
+
+
+def repeat(data: Iterable, epochs: int) -> Repeat:
+    """`data`, gone through `epochs` times; its `len()` is that many times the length of data.
+
+    Parameters: data, an iterable that can be gone through again, such as `kn.minibatch` or a list; epochs, at least 0.
+    Raises: TypeError if data is an iterator, which is used up after one pass, or epochs is not an integer; ValueError
+      if it is negative.
+
+    >>> import knetpy as kn
+    >>> list(kn.train.repeat("ab", 2)), len(kn.train.repeat("ab", 10))
+    (['a', 'b', 'a', 'b'], 20)
+    """
+    if not hasattr(epochs, "__index__") or isinstance(epochs, bool):
+        raise TypeError(f"repeat: epochs must be an integer, got {type(epochs).__name__}")
+    if epochs < 0:
+        raise ValueError(f"repeat: epochs must be at least 0, got {epochs}")
+    if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+        raise TypeError(f"repeat: data must be an iterable of batches, got {type(data).__name__}")
+    if hasattr(data, "__next__"):
+        raise TypeError(
+            f"repeat: a {type(data).__name__} can be gone through only once; pass a list, or kn.minibatch(x, y, 50)"
+        )
+    return Repeat(data, epochs.__index__())
+
+
+class Repeat:
+    """What `repeat` returns."""
+
+    def __init__(self, data: Iterable, epochs: int):
+        self.data, self.epochs = data, epochs
+
+    def __len__(self) -> int:
+        return self.epochs * len(self.data)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[Any]:
+        for _ in range(self.epochs):
+            yield from self.data
+
+    def __repr__(self) -> str:
+        return f"repeat({self.data!r}, {self.epochs})"

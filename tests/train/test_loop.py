@@ -1,0 +1,311 @@
+"""minimize and repeat."""
+
+import signal
+
+import numpy as np
+import pytest
+
+import knetpy as kn
+from knetpy.train import repeat
+
+BATCH = np.ones((4, 2), np.float32), np.zeros(4, np.int64)
+
+
+@pytest.fixture
+def net():
+    w = [kn.param(2, 3), kn.param0(3)]
+
+    def loss(x, y):
+        return kn.nll(x @ w[0] + w[1], y)
+
+    return w, loss
+
+
+def test_it_yields_the_losses_of_the_steps(net):
+    w, loss = net
+    losses = list(kn.minimize(loss, [BATCH] * 5, kn.SGD(lr=0.5)))
+    assert all(type(value) is np.float32 for value in losses)
+    assert sorted(losses, reverse=True) == losses
+    assert loss(*BATCH) < losses[-1]
+
+
+def test_it_is_the_loop_by_hand(net):
+    w, loss = net
+    start = [p.value.copy() for p in w]
+    opt, expected = kn.Adam(lr=0.1), []
+    for x, y in [BATCH] * 4:
+        value, g = kn.value_and_grad(loss)(x, y)
+        kn.update(w, g, opt)
+        expected.append(value)
+    reached = [p.value.copy() for p in w]
+    for p, v in zip(w, start):
+        p[...] = v
+    assert list(kn.minimize(loss, [BATCH] * 4, kn.Adam(lr=0.1))) == expected
+    assert all(np.array_equal(p.value, v) for p, v in zip(w, reached))
+
+
+def test_adam_is_the_default(net):
+    _, loss = net
+    assert repr(kn.minimize(loss, []).opt) == repr(kn.Adam())
+
+
+def test_every_loop_trains_on(net):
+    w, loss = net
+    steps = kn.minimize(loss, [BATCH] * 3, kn.Adam(lr=0.1))
+    first, second = list(steps), list(steps)
+    assert len(first) == len(second) == len(steps) == 3 and second[0] < first[-1]
+    assert steps.opt.state(w[0]).t == 6
+
+
+def test_items_of_data(net):
+    w = kn.param([1.0, 2.0])
+    seen = []
+
+    def loss(x):
+        seen.append(type(x))
+        return (w * w).sum()
+
+    items = [np.ones(2), [1, 2], {"a": 1}, (np.ones(2),)]
+    assert len(list(kn.minimize(loss, items, kn.SGD()))) == 4
+    assert seen == [np.ndarray, list, dict, np.ndarray]
+    assert len(list(kn.minimize(lambda: (w * w).sum(), [()] * 3))) == 3
+
+
+def test_generators_have_no_length(net):
+    _, loss = net
+    steps = kn.minimize(loss, (BATCH for _ in range(3)))
+    with pytest.raises(TypeError):
+        len(steps)
+    assert len(list(steps)) == 3
+    with pytest.warns(UserWarning, match="gave nothing.*only once") as caught:
+        assert list(steps) == []
+    assert caught[0].filename == __file__
+
+
+def test_no_data_is_no_step(net):
+    _, loss = net
+    assert list(kn.minimize(loss, [])) == []
+
+
+def test_the_training_mode_is_on_in_the_step_only(net):
+    w, _ = net
+    inside, body = [], []
+
+    def loss(x, y):
+        inside.append(kn.training())
+        return kn.nll(x @ w[0] + w[1], y)
+
+    def data():
+        for _ in range(3):
+            body.append(kn.training())
+            yield BATCH
+
+    for _ in kn.minimize(loss, data()):
+        body.append(kn.training())
+        assert type(BATCH[0] @ w[0]) is np.ndarray
+    assert inside == [True] * 3 and body == [False] * 6
+
+
+def test_a_changed_learning_rate_takes_effect(net):
+    w, loss = net
+    opt = kn.SGD(lr=1.0)
+    for n, _ in enumerate(kn.minimize(loss, [BATCH] * 3, opt)):
+        opt.lr = 0
+        if n == 0:
+            after = w[0].value.copy()
+    assert (w[0].value == after).all()
+
+
+def test_only_the_params_that_were_named(net):
+    w, loss = net
+    before = w[0].value.copy()
+    list(kn.minimize(loss, [BATCH] * 2, kn.SGD(), params=w[1]))
+    assert (w[0].value == before).all() and (w[1].value != 0).any()
+
+
+def test_break_and_continue(net):
+    w, loss = net
+    opt = kn.Adam()
+    steps = kn.minimize(loss, [BATCH] * 10, opt)
+    for n, _ in enumerate(steps):
+        if n == 2:
+            break
+    assert opt.state(w[0]).t == 3
+    assert len(list(steps)) == 10 and opt.state(w[0]).t == 13
+
+
+def test_an_exception_in_the_loss_changes_nothing(net):
+    w, _ = net
+    calls = []
+
+    def loss(x, y):
+        calls.append(1)
+        y = kn.nll(x @ w[0] + w[1], y)
+        if len(calls) == 3:
+            raise ZeroDivisionError
+        return y
+
+    opt = kn.Adam()
+    with pytest.raises(ZeroDivisionError):
+        list(kn.minimize(loss, [BATCH] * 5, opt))
+    assert opt.state(w[0]).t == 2 and w[0].version == 2 and not kn.training()
+
+
+@pytest.mark.parametrize("at", ["forward", "update"])
+def test_ctrl_c_leaves_params_and_state_of_a_whole_step(net, at):
+    w, plain_loss = net
+    calls = []
+
+    def interrupt(where):
+        calls.append(where)
+        if where == at and calls.count(at) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    def loss(x, y):
+        interrupt("forward")
+        return plain_loss(x, y)
+
+    class Rule(kn.SGD):
+        def step(self, w, g, state, t):
+            if w.ndim == 2:  # the first of the two params
+                interrupt("update")
+            super().step(w, g, state, t)
+
+    opt = Rule(lr=0.1)
+    steps = kn.minimize(loss, [BATCH] * 5, opt)
+    with pytest.raises(KeyboardInterrupt):
+        list(steps)
+    done = 2 if at == "forward" else 3
+    assert [opt.state(p).t for p in w] == [done, done] and [p.version for p in w] == [done, done]
+    assert not kn.training() and len(list(steps)) == 5  # and it can go on
+
+
+def test_params_made_inside_the_model():
+    @kn.model
+    def model(x):
+        return x @ kn.param(2, 3)
+
+    def loss(x, y):
+        return kn.nll(model(x), y)
+
+    losses = list(kn.minimize(loss, [BATCH] * 5, kn.SGD(0.5)))
+    assert losses[-1] < losses[0] and len(kn.params(loss)) == 1
+
+
+def test_minibatches_shuffle_anew_in_every_loop(net):
+    w, _ = net
+    x, seen = np.arange(12, dtype=np.float32).reshape(6, 2), []
+
+    def loss(x):
+        seen.append(x[0, 0])
+        return (x @ w[0]).sum()
+
+    steps = kn.minimize(loss, kn.minibatch(x, 1, shuffle=True), kn.SGD(lr=0))
+    list(steps), list(steps)
+    assert len(steps) == 6 and sorted(seen[:6]) == sorted(seen[6:]) and seen[:6] != seen[6:]
+
+
+def test_repr(net):
+    _, loss = net
+    assert repr(kn.minimize(loss, [1], kn.SGD())) == "minimize(loss, [1], SGD(lr=0.1))"
+    assert repr(repeat([1], 2)) == "repeat([1], 2)"
+
+
+# -------------------------------------------------------------------------------------------------- mistakes
+
+
+def mistakes():
+    w = kn.param(2, 3)
+
+    def loss(x, y):
+        return kn.nll(x @ w, y)
+
+    x, y = BATCH
+    return {
+        "a loss": ((loss(x, y), [BATCH]), r"minimize\(loss, data\), not loss\(x, y\)"),
+        "one batch": ((loss, BATCH), r"\[\(x, y\)\]"),
+        "arrays": ((loss, x, y), r"opt is an array.*\[\(x, y\)\]"),
+        "no data": ((loss, 10), "iterable of batches, got int"),
+        "the class": ((loss, [BATCH], kn.Adam), r"class Adam.*kn.Adam\(\)"),
+        "a learning rate": ((loss, [BATCH], 0.01), r"kn.Adam\(lr=0.01\)"),
+    }
+
+
+@pytest.mark.parametrize("which", mistakes())
+def test_mistakes_are_refused_at_once(which):
+    arguments, words = mistakes()[which]
+    with pytest.raises(TypeError, match=f"minimize: .*{words}"):
+        kn.minimize(*arguments)
+
+
+def test_lists_as_items(net):
+    _, loss = net
+    with pytest.raises(TypeError, match=r"minimize: loss .*\(list,\).*'y'.*tuple \(x, y\)"):
+        list(kn.minimize(loss, [list(BATCH)]))
+
+
+def test_a_loss_without_params():
+    def loss(x, y):
+        return x.sum()
+
+    for x in (np.ones(2), np.ones(2, int)):
+        with pytest.raises(kn.DerivativeError, match="loss touched no Param.*kn.param"):
+            list(kn.minimize(loss, [(x, 1)]))
+
+
+def test_a_loss_that_is_no_scalar(net):
+    w, _ = net
+    with pytest.raises(kn.DerivativeError, match=r"shape \(4, 3\)"):
+        list(kn.minimize(lambda x, y: x @ w[0], [BATCH]))
+
+
+# ---------------------------------------------------------------------------------------------------- repeat
+
+
+def test_repeat_goes_through_again():
+    class Data:
+        epochs = 0
+
+        def __len__(self):
+            return 2
+
+        def __iter__(self):
+            self.epochs += 1
+            yield from (self.epochs, -self.epochs)
+
+    again = repeat(Data(), 3)
+    assert len(again) == 6 and list(again) == [1, -1, 2, -2, 3, -3] and list(again)[0] == 4
+    assert list(repeat([1], 0)) == [] and len(repeat([1], np.int64(4))) == 4
+
+
+def test_repeat_without_a_length():
+    class Data:
+        def __iter__(self):
+            return iter([1, 2])
+
+    assert list(repeat(Data(), 2)) == [1, 2, 1, 2]
+    with pytest.raises(TypeError):
+        len(repeat(Data(), 2))
+
+
+@pytest.mark.parametrize(
+    "data, epochs, error, words",
+    [
+        ((i for i in range(3)), 2, TypeError, "generator.*only once"),
+        (zip([1], [2]), 2, TypeError, "zip.*only once"),
+        (5, 2, TypeError, "iterable.*int"),
+        ([1], 1.5, TypeError, "integer.*float"),
+        ([1], True, TypeError, "integer.*bool"),
+        ([1], -1, ValueError, "at least 0.*-1"),
+    ],
+)
+def test_repeat_refuses(data, epochs, error, words):
+    with pytest.raises(error, match=f"repeat: .*{words}"):
+        repeat(data, epochs)
+
+
+def test_epochs_of_minibatches_under_a_bar(net):
+    _, loss = net
+    data = kn.minibatch(np.ones((6, 2)), np.zeros(6, int), 2, shuffle=True)
+    steps = kn.progress(kn.minimize(loss, repeat(data, 4)), disable=True)
+    assert len(steps) == 12 == len(list(steps))
