@@ -153,8 +153,8 @@ class Primitive:
                 np.broadcast_shapes(*shapes)
             except ValueError:
                 raise ShapeError(
-                    f"{self.name}: shapes {' and '.join(map(str, shapes))} do not broadcast; counted from the last, each "
-                    "axis must agree or be 1: reshape one, or insert an axis with x[:, None]"
+                    f"{self.name}: shapes {' and '.join(map(str, shapes))} do not broadcast; counted from the last, "
+                    "each axis must agree or be 1: reshape one, or insert an axis with x[:, None]"
                 ) from None
 
 

@@ -103,6 +103,10 @@ class Value(Displayed):
     def T(self) -> Any:
         return METHODS["transpose"](self)
 
+    @property
+    def mT(self) -> Any:
+        return METHODS["swapaxes"](self, -1, -2)
+
     def __getattr__(self, name: str) -> Any:
         if name in METHODS:
             return partial(METHODS[name], self)
