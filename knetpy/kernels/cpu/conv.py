@@ -14,15 +14,17 @@ import numpy as np
 from numba import prange
 
 from knetpy.kernels.cpu import channels_last, channels_second, floats, threes
+from knetpy.kernels.cpu.blas import one_thread
 from knetpy.kernels.cpu.jit import jit
 from knetpy.kernels.reference import conv as reference
 
-BUFFER = 32 << 20  # bytes of patches at a time
+BUFFER = 8 << 20  # bytes of patches at a time: few parallel launches, each of which may wait for a busy core
 
 Threes = tuple[int, int, int]
 
 
 @floats(reference.conv)
+@one_thread()
 def conv(x, w, *, stride, padding, dilation, groups):
     """As the reference's, but the channels of y lie last in memory."""
     plan = _plan(x.shape, w.shape, stride, padding, dilation, groups)
@@ -36,6 +38,7 @@ def conv(x, w, *, stride, padding, dilation, groups):
 
 
 @floats(reference.conv_dx)
+@one_thread()
 def conv_dx(dy, w, *, size, stride, padding, dilation, groups):
     """As the reference's, but the channels of dx lie last in memory."""
     channels = w.shape[1] * groups
@@ -49,6 +52,7 @@ def conv_dx(dy, w, *, size, stride, padding, dilation, groups):
 
 
 @floats(reference.conv_dw)
+@one_thread()
 def conv_dw(x, dy, *, window, stride, padding, dilation, groups):
     """As the reference's."""
     shape = (dy.shape[1], x.shape[1] // groups, *window)
