@@ -66,11 +66,18 @@ def line_of(code, lasti):
     return next((n for start, end, n in code.co_lines() if start <= lasti < end), None) or code.co_firstlineno
 
 
+def _file(name):
+    """The short name of a source file; a notebook's cell by its number."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    cell = getattr(getattr(shell, "compile", None), "_filename_map", {}).get(name)
+    return f"In[{cell}]" if cell else os.path.basename(name)
+
+
 def place(code, lasti):
     """The user's line as a message shows it: `model.py:12, in loss: y = x @ w`."""
     line = line_of(code, lasti)
     text = linecache.getline(code.co_filename, line).strip()
-    return f"{os.path.basename(code.co_filename)}:{line}, in {code.co_name}" + (f": {text}" if text else "")
+    return f"{_file(code.co_filename)}:{line}, in {code.co_name}" + (f": {text}" if text else "")
 
 
 def warn(message, category=UserWarning):

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import DerivativeError
+import numpy as np
+
+from .errors import DerivativeError, ShapeError
 from .params import named_params
 from .tree import leaves, tree_map
-from .value import Param, Swept, bare, norm
+from .value import Param, Swept, Value, bare, norm
 
 
 class Gradients(Mapping, Swept):
@@ -43,6 +45,16 @@ class Gradients(Mapping, Swept):
             touched = ", ".join(f"{name} {q.shape}" for name, q in self.named().items())
             raise KeyError(f"the param of shape {p.shape} was never touched; touched were: {touched}")
         return self._arrays[p.uid]
+
+    def __setitem__(self, p, new):
+        """Replace a gradient, to clip or scale it: `g[p] *= 0.5`; shape and dtype stay."""
+        old = self._one(p)
+        if np.shape(new) != old.shape or getattr(new, "dtype", old.dtype) != old.dtype:
+            raise ShapeError(
+                f"the gradient of a param of shape {old.shape} and dtype {old.dtype} cannot be replaced by one of "
+                f"shape {np.shape(new)} and dtype {getattr(new, 'dtype', type(new).__name__)}"
+            )
+        self._arrays[p.uid] = new if isinstance(new, Value) else np.asarray(new, old.dtype)
 
     def __iter__(self):
         return iter(self._params.values())
@@ -99,9 +111,14 @@ class Record(Gradients):
         super().__init__(gradients._params, gradients._arrays, gradients.unused, gradients._users)
         self.value, self.steps = value, steps
 
-    def step_rows(self):
-        """(op, shape, bytes, norm of the cotangent, line) of each step."""
-        for s in self.steps:
+    def step_rows(self, most=200):
+        """(op, shape, bytes, norm of the cotangent, line) of each step; of many only the first and the last."""
+        hidden = len(self.steps) - most
+        for n, s in enumerate(self.steps):
+            if hidden > 0 and most // 2 <= n < most // 2 + hidden:
+                if n == most // 2:
+                    yield "...", "", "", "", f"{hidden} more steps"
+                continue
             yield s.op, str(s.shape), str(s.bytes), "" if s.norm is None else f"{s.norm:.4g}", s.line
 
     def __repr__(self):

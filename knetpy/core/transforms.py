@@ -116,14 +116,14 @@ def value_and_grad(
         if argnums is not None:
             return _by_arguments(f, args, kwargs, argnums, has_aux)[0]
         if touches_params:
-            found = _by_params(f, args, kwargs, has_aux)
+            found = by_params(f, args, kwargs, has_aux)
             if found is not None:
                 return found
         if not args:
             raise DerivativeError(f"{label_of(f)} touched no param and was given no argument to differentiate by")
         found, met_params = _by_arguments(f, args, kwargs, 0, has_aux, f"{label_of(f)} touched no param, and ")
         touches_params = met_params
-        return _by_params(f, args, kwargs, has_aux) if met_params else found
+        return by_params(f, args, kwargs, has_aux) if met_params else found
 
     return functools.update_wrapper(both, f)
 
@@ -177,7 +177,7 @@ def watch():
     return lambda *told: [tell(*told) for tell in watching]
 
 
-def _by_params(f, args, kwargs, has_aux, always=False):
+def by_params(f, args, kwargs, has_aux, always=False):
     """((value, aux) or value, Gradients), or, unless `always`, None if f touched no param."""
     tape = Tape()
     try:
@@ -273,7 +273,7 @@ def tape(f: Callable, *args: Any, **kwargs: Any) -> Record:
     """
     log = _Log()
     with tracing(*active(), log):
-        y, gradients = _by_params(check_callable(f, "tape"), args, kwargs, has_aux=False, always=True)
+        y, gradients = by_params(check_callable(f, "tape"), args, kwargs, has_aux=False, always=True)
     return Record(y, gradients, log.steps_swept())
 
 

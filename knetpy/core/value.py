@@ -214,7 +214,7 @@ class Param(Value):
 
     def writable(self) -> Any:
         """The array itself, to be written in place at once: this counts as a change, and raises inside a transform."""
-        if active():
+        if any(trace.derives for trace in active()):
             raise MutationError(
                 f"{self!r} was to be written in place while a transform runs; write it after the gradient is taken"
             )
@@ -268,13 +268,15 @@ def read_only(array):
 
 
 def norm(array):
-    """The Euclidean norm of a bare array as a Python float, accumulated in float64 (no overflow in half precision)."""
-    flat = abs(array).ravel()
-    scale = float(flat.max()) if flat.size else 0.0
-    if not 0.0 < scale < math.inf:
-        return scale
-    flat = (flat / scale).astype(np.float64)
-    return scale * math.sqrt(float((flat * flat).sum()))
+    """The Euclidean norm of a bare array as a Python float, in float64 and without overflow."""
+    largest = max(float(array.max()), -float(array.min())) if array.size else 0.0
+    if not 0.0 < largest < math.inf:
+        return largest
+    flat, total = array.reshape(-1), 0.0
+    for start in range(0, flat.size, 1 << 16):  # in blocks, so that a large array needs no large copy
+        block = flat[start : start + (1 << 16)].astype(np.float64) / largest
+        total += float(block @ block)
+    return largest * math.sqrt(total)
 
 
 def is_tracked(x):

@@ -75,7 +75,7 @@ class Optimizer:
 
         `g` and the state are float32 if `w` is float16, else they have its dtype.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no step(self, w, g, state, t)")
+        raise TypeError(f"{type(self).__name__} has no step(self, w, g, state, t)")
 
     def apply(self, pairs: list[tuple[Any, Any]]) -> None:
         """Update each Param or array by its gradient. Trusts its caller, which is `update`, to have checked them."""

@@ -65,7 +65,9 @@ def record(tape: Record) -> str:
     >>> "multiply" in record(kn.tape(lambda: (w * w).sum()))
     True
     """
-    rows = [(*row, place if len(place) <= WIDTH else place[: WIDTH - 1] + "…") for *row, place in tape.step_rows()]
+    rows = [
+        (*row, place if len(place) <= WIDTH else place[: WIDTH - 1] + "…") for *row, place in tape.step_rows(math.inf)
+    ]
     steps = f"<details open><summary>{len(rows)} calls</summary>{table(Record.step_columns, rows)}</details>"
     return f"<div>value {escape(str(tape.value))}</div>{steps}{gradients(tape)}"
 

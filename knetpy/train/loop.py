@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DerivativeError, warn
-from ..core.transforms import _by_params
+from ..core.transforms import by_params
 from ..optim import Adam, update
 from ..optim.optimizer import Optimizer, checked_optimizer
 
@@ -76,7 +76,7 @@ class Minimize:
 
     def step(self, *args: Any) -> np.generic:
         """Make one step on these arguments of the loss function, and return the loss before it."""
-        found = _by_params(self.loss, args, {}, has_aux=False)
+        found = by_params(self.loss, args, {}, has_aux=False)
         if found is None:
             raise DerivativeError(
                 f"minimize: {name_of(self.loss)} touched no Param, so there is nothing to change; make the weights "

@@ -40,6 +40,18 @@ def test_gradients_by_params_are_a_mapping():
     assert g.unused == [] and dict(g.items())[w] is g[w] and g.get(other) is None
 
 
+def test_gradients_may_be_scaled_and_clipped_in_place():
+    w = param(X)
+    g = grad(lambda: np.sum(w * w))()
+    g[w] *= 0.5
+    assert np.array_equal(g[w], X)
+    g[w] = np.clip(g[w], -1, 1)
+    assert np.array_equal(g[w], [1, -1, 1])
+    for wrong in (np.ones(2), np.ones(3, "f4")):
+        with pytest.raises(kn.ShapeError, match=r"\(3,\).*float64"):
+            g[w] = wrong
+
+
 def test_touched_without_influence_gives_zeros_and_is_listed():
     w, b = param(X), param(X)
 

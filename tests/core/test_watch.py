@@ -45,6 +45,26 @@ def test_params_are_watched_and_finite_numbers_pass():
             grad(lambda: np.sum(1 / w))()
 
 
+def test_params_may_be_updated_while_watched():
+    w = param(X)
+    with kn.check_nonfinite():
+        kn.update(w, grad(lambda: np.sum(w * w))(), kn.SGD(lr=0.5))
+        w += 1
+    assert np.array_equal(w.value, [1, 1, 1])
+
+
+def test_long_tapes_are_shown_in_part():
+    def loss(x):
+        for _ in range(1000):
+            x = x + 1.0
+        return np.sum(x)
+
+    text = repr(kn.tape(loss, X))
+    J = kn.tape(lambda w=param(X): loss(w))
+    assert len(J.steps) == 1001 and len(repr(J).splitlines()) < 220 and "801 more steps" in repr(J)
+    assert text.startswith("value")
+
+
 def test_text():
     w, b = param(np.ones((2, 3), "f4")), param(np.zeros(3))
     assert repr(w) == "Param((2, 3), float32, norm=2.449)"

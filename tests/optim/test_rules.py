@@ -245,5 +245,5 @@ def test_rules_of_ones_own():
         kn.update(w, np.ones(1, "f4"), opt)
     assert w.value.item() == -(1 + 1.5 + 1.75) and repr(opt) == "Momentum(lr=1.0, gamma=0.5)"
     kn.update(w, np.ones(1, "f4"), Nothing())
-    with pytest.raises(NotImplementedError, match="Optimizer has no step"):
+    with pytest.raises(TypeError, match="Optimizer has no step"):
         kn.update(w, np.ones(1, "f4"), kn.optim.Optimizer())

@@ -24,7 +24,7 @@ def _libraries() -> list[Any]:
 
 
 class one_thread(ContextDecorator):
-    """`with one_thread():` or `@one_thread()`: products run on one BLAS thread; afterwards the setting is given back."""
+    """`with one_thread():` or `@one_thread()`: products run on one BLAS thread, and then as before."""
 
     def __enter__(self) -> None:
         global _users, _before
