@@ -362,7 +362,8 @@ def _binary(op, record, depth):
     """The short path for two operands."""
     kernel, rules, elementwise = op.kernel, list(op.declared.values()), op.elementwise
     ra, rb = [rule.call for rule in rules]
-    reads_y, (a_of_a, b_of_a), (a_of_b, b_of_b) = [r.reads_y for r in rules], *[r.reads for r in rules]
+    reads_y = [r.reads_y for r in rules]
+    (a_of_a, b_of_a), (a_of_b, b_of_b) = [r.reads for r in rules]
     keep_y, keep_a, keep_b = any(reads_y), max(a_of_a, a_of_b), max(b_of_a, b_of_b)  # if both operands are followed
 
     def call(a, b):
