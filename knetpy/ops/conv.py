@@ -37,8 +37,8 @@ def conv(x, w, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
       stride, dilation: a number, or one for each spatial axis.
       padding: zeros around x: a number, one for each axis, or a (before, after) pair for each axis.
       groups: channels are split into this many groups that do not see each other.
-    Returns: (N, O, *So) with So = (S + before + after - dilation * (K - 1) - 1) // stride + 1. Not C-contiguous: the channels
-      lie last in memory.
+    Returns: (N, O, *So) with So = (S + before + after - dilation * (K - 1) - 1) // stride + 1. Not C-contiguous: the
+      channels lie last in memory.
     Raises: ShapeError, DtypeError, ValueError, naming what does not fit.
 
     >>> import knetpy as kn
@@ -67,7 +67,8 @@ def as_floating(name, **arrays):
     for k, b in others:
         if a.dtype != b.dtype:
             raise DtypeError(
-                f"{name}: {first} has dtype {a.dtype} and {k} has {b.dtype}; write {first}.astype({k}.dtype) or the reverse"
+                f"{name}: {first} has dtype {a.dtype} and {k} has {b.dtype}; write {first}.astype({k}.dtype) or the "
+                "reverse"
             )
     return list(found.values())
 
@@ -99,8 +100,8 @@ def _checked(x, w, stride, padding, dilation, groups):
     padding = padding_pairs("conv", padding, axes)
     if w[1] * groups != x[1]:
         raise ShapeError(
-            f"conv: w expects {w[1] * groups} channels (axis 1 of {w}, groups={groups}) but x has {x[1]} (axis 1 of {x}); "
-            f"pass w of shape {(w[0], x[1] // groups, *w[2:])} or groups=..."
+            f"conv: w expects {w[1] * groups} channels (axis 1 of {w}{f', groups={groups}' * (groups > 1)}) but x has "
+            f"{x[1]} (axis 1 of {x}); pass w of shape {(w[0], x[1] // groups, *w[2:])} or groups=..."
         )
     if w[0] % groups:
         raise ShapeError(f"conv: the {w[0]} output channels (axis 0 of w {w}) do not divide into groups={groups}")
@@ -108,7 +109,7 @@ def _checked(x, w, stride, padding, dilation, groups):
         reach, room = dilation[i] * (w[2 + i] - 1) + 1, x[2 + i] + sum(padding[i])
         if w[2 + i] < 1 or reach > room:
             raise ShapeError(
-                f"conv: the window reaches over {reach} along spatial axis {i} (w {w}, dilation {dilation[i]}), the padded x "
-                f"has {room} there (x {x}, padding {padding[i]}); pad more or take a smaller window"
+                f"conv: the window reaches over {reach} along spatial axis {i} (w {w}, dilation {dilation[i]}), the "
+                f"padded x has {room} there (x {x}, padding {padding[i]}); pad more or take a smaller window"
             )
     return {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}

@@ -6,7 +6,6 @@ at 0, `clip` 1 at its bounds, `sqrt` inf at 0, `x ** 0` 0 everywhere. Where PyTo
 """
 
 import math
-from functools import partial
 
 import numpy as np
 

@@ -44,6 +44,8 @@ def _plain(k):
     if isinstance(k, Value):
         is_tracked(k)
         raise DerivativeError(f"an index must be an integer or boolean array, got {k.dtype} under differentiation")
+    if k.__class__ is slice or k.__class__ is int:
+        return k
     if isinstance(k, (np.ndarray, np.generic)) or not (isinstance(k, (list, tuple, range)) or hasattr(k, "__array__")):
         return k
     array = np.asarray(k)

@@ -10,7 +10,6 @@ from .conv import as_floating
 from .index import take_along_axis
 from .softmax import _softmax, logsoftmax
 
-
 _forward, _dx = kernel("nll", "nll"), kernel("nll", "nll_dx")
 
 # Labels and losses have size 1 along the class axis.

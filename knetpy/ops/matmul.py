@@ -22,8 +22,8 @@ def _check(a, b):
     rows = b[-2] if len(b) > 1 else b[-1]
     if a[-1] != rows:
         raise ShapeError(
-            f"matmul: a has {a[-1]} columns (axis {len(a) - 1} of {a}) but b has {rows} rows (axis {max(len(b) - 2, 0)} of "
-            f"{b}); they must agree: transpose one, as b.T, or reshape"
+            f"matmul: a has {a[-1]} columns (axis {len(a) - 1} of {a}) but b has {rows} rows (axis "
+            f"{max(len(b) - 2, 0)} of {b}); they must agree: transpose one, as b.T, or reshape"
         )
     try:
         np.broadcast_shapes(a[:-2], b[:-2])
@@ -42,8 +42,8 @@ def _matmul(a, b):
 
 
 def matmul(a, b, /):
-    """`np.matmul` and `a @ b`: products of matrices, batched over leading axes, which broadcast; vectors count as one row
-    (left) or one column (right).
+    """`np.matmul` and `a @ b`: products of matrices, batched over leading axes, which broadcast; a vector counts as one
+    row (left) or one column (right).
 
     >>> import knetpy as kn
     >>> kn.grad(lambda a: (a @ np.array([1.0, 2.0])).sum())(np.ones((2, 2)))
@@ -66,7 +66,7 @@ def _array(x):
 
 
 def dot(a, b, out=None):
-    """`np.dot`: the inner product of vectors, the product of matrices, the sum over a's last and b's last axis but one."""
+    """`np.dot`: inner product of vectors, product of matrices, the sum over a's last and b's last axis but one."""
     a, b = _array(a), _array(b)
     if not a.shape or not b.shape:
         return a * b

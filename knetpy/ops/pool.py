@@ -43,7 +43,8 @@ def pool(x, window=2, *, stride=None, padding=0, mode="max"):
     Parameters:
       x: (N, C, *S), floating, with 1, 2 or 3 spatial axes.
       window: its size, a number or one for each spatial axis. stride: likewise, by default the window.
-      padding: a number, one for each axis, or (before, after) pairs; less than the window. Never the maximum; zeros in means.
+      padding: a number, one for each axis, or (before, after) pairs; less than the window. Never the maximum; zeros in
+        means.
       mode: "max", "mean" (over the whole window, padding included), "mean_valid" (over the real elements in it).
     Returns: (N, C, *So) with So = (S + before + after - window) // stride + 1.
     Derivative: of a maximum, to the first of equal elements in row-major order; NaN counts as the largest.

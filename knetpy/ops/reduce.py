@@ -1,7 +1,7 @@
 """Reductions: sums, products, extremes, moments, norms.
 
-Axes are NumPy's: None for all, a number or a tuple. `max` and `min` split ties evenly; `norm` and `std` have derivative 0 at
-0; `prod` is exact with zeros.
+Axes are NumPy's: None for all, a number or a tuple. `max` and `min` split ties evenly; `norm` and `std` have derivative
+0 at 0; `prod` is exact with zeros.
 """
 
 import math
@@ -90,7 +90,7 @@ def _prod_rule(dy, y, x, axis, keepdims):
 
 
 def _others(x):
-    """For each element the product of the others along the last axis, exact at every order: products of pairs, downwards."""
+    """For each element the product of the others along the last axis, by products of pairs: exact at every order."""
     n = x.shape[-1]
     if n < 2:
         return np.ones_like(x)

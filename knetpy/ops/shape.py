@@ -1,6 +1,7 @@
 """Moves that change only where elements lie: reshape, transpose, concatenate, tile, pad and their kin."""
 
 import operator
+from itertools import accumulate
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -67,7 +68,8 @@ def transpose(x, *order, axes=None):
     order = order if axes is None else (axes,)
     if not order or order[0] is None:
         return _transpose(x, axes=None)
-    return _transpose(x, axes=tuple([normalize_axis_index(a, len(np.shape(x))) for a in _sizes(order)]))
+    ndim = len(np.shape(bare(x)))
+    return _transpose(x, axes=tuple([normalize_axis_index(a, ndim) for a in _sizes(order)]))
 
 
 def _permuted(move, x, *how):
@@ -108,8 +110,8 @@ def _like(x):
 
 def _check_broadcast_to(x, shape):
     raise ShapeError(
-        f"broadcast_to: x of shape {np.shape(x)} cannot become {shape}; counted from the last, each axis of x must agree or "
-        "be 1: reshape x, or insert an axis with x[:, None]"
+        f"broadcast_to: x of shape {np.shape(x)} cannot become {shape}; counted from the last, each axis must agree "
+        "or be 1: reshape x, or insert an axis with x[:, None]"
     )
 
 
@@ -143,8 +145,8 @@ def _check_concatenate(*arrays, axis):
     for shape in others:
         if len(shape) != len(first) or any(m != n for i, (m, n) in enumerate(zip(first, shape)) if i != axis):
             raise ShapeError(
-                f"concatenate: shapes {' and '.join(map(str, shapes))} must agree but for axis {axis}, along which they are "
-                "joined; np.stack makes a new axis"
+                f"concatenate: shapes {' and '.join(map(str, shapes))} must agree but for axis {axis}, along which "
+                "they are joined; np.stack makes a new axis"
             )
 
 
@@ -155,7 +157,7 @@ def _check_concatenate(*arrays, axis):
 )
 def _concatenate(*arrays, axis):
     y = np.concatenate(arrays, axis)
-    return y, np.cumsum([0, *[np.shape(a)[axis] for a in arrays]]).tolist()
+    return y, list(accumulate([a.shape[axis] for a in arrays], initial=0))
 
 
 def concatenate(arrays, axis=0, out=None, dtype=None, casting="same_kind"):
@@ -338,5 +340,4 @@ for _op in (
 serve(np.permute_dims, transpose)
 serve(np.concat, concatenate)
 serve(np.matrix_transpose, lambda x: swapaxes(x, -1, -2))
-Value.mT = property(lambda x: swapaxes(x, -1, -2))
 METHODS["flatten"] = lambda x, order="C": np.copy(ravel(x, order))  # never a view, as NumPy's

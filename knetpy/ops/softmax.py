@@ -48,7 +48,8 @@ def softmax(x, axis=-1):
     """exp(x) / sum(exp(x)) along `axis`: positive numbers that sum to 1.
 
     Parameters: x, floating array of any shape; axis, a number, a tuple, or None for all axes.
-    Returns: array of the shape and dtype of x. Infinite scores give the limit: where the maximum is Inf its elements share 1.
+    Returns: array of the shape and dtype of x. Infinite scores give the limit: where the maximum is Inf its elements
+      share 1.
 
     >>> import knetpy as kn
     >>> kn.softmax(np.array([0.0, 0.0, -np.inf]))

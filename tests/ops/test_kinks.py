@@ -1,4 +1,4 @@
-"""Derivatives where there is no single one, or an infinite one: kinks, ties, zeros, NaN and Inf. Literals throughout."""
+"""Derivatives where there is no single one, or an infinite one: kinks, ties, zeros, NaN and Inf. All literals."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from tests.ops.checker import check_first, check_second, quiet
 
 inf, nan = np.inf, np.nan
 half, third = 1 / 2, 1 / 3
+PLACES = np.array([[1, 1], [0, 1]])
 
 
 def norm(ord):
@@ -149,7 +150,7 @@ KINKS = {  # what: (f, x, gradient of the sum of f)
     "x[[0, 0], 1:]": (lambda x: x[[0, 0], 1:], [[1, 2], [3, 4]], [[0, 2], [0, 0]]),
     "take": (lambda x: np.take(x, [1, 1, 1]), [1, 2], [0, 3]),
     "repeat": (lambda x: np.repeat(x, [3, 0]), [1, 2], [3, 0]),
-    "take_along_axis": (lambda x: np.take_along_axis(x, np.array([[1, 1], [0, 1]]), 1), [[1, 2], [3, 4]], [[0, 2], [1, 1]]),
+    "take_along_axis": (lambda x: np.take_along_axis(x, PLACES, 1), [[1, 2], [3, 4]], [[0, 2], [1, 1]]),
     "tile": (lambda x: np.tile(x, 3), [1, 2], [3, 3]),
     "pad edge": (lambda x: np.pad(x, 2, "edge"), [1, 2], [3, 3]),
     "broadcast_to": (lambda x: np.broadcast_to(x, (3, 2)), [1, 2], [3, 3]),
@@ -215,9 +216,7 @@ def test_product_of_many_with_a_zero():
 
 
 def test_hessian_of_a_product_with_zeros():
-    np.testing.assert_array_equal(
-        kn.hessian(np.prod)(np.array([0.0, 0.0, 5.0])), [[0, 5, 0], [5, 0, 0], [0, 0, 0]]
-    )
+    np.testing.assert_array_equal(kn.hessian(np.prod)(np.array([0.0, 0.0, 5.0])), [[0, 5, 0], [5, 0, 0], [0, 0, 0]])
 
 
 SECOND = {  # second derivatives by one number
