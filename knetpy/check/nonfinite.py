@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..core.errors import NonFiniteError, place
-from ..core.primitive import Trace
-from ..core.value import active, bare, tracing
+from ..core.trace import Trace, active, tracing
+from ..core.value import bare
 
 
 @contextmanager

@@ -6,8 +6,9 @@ import numpy as np
 
 from .errors import DerivativeError, DtypeError
 from .primitive import primitive
+from .trace import active
 from .tree import children, leaves, tree_map
-from .value import Param, Result, Value, active
+from .value import Param, Result, Value
 
 # The same array under a new name: other uses of it are then constants for the transform that renamed it.
 _alias = primitive(lambda x: x, name="alias", x=lambda dy: dy)

@@ -5,12 +5,13 @@ from collections.abc import Callable
 
 from ..settings import Journal, training
 from .dual import Dual
-from .primitive import Trace, tell
+from .primitive import tell
 from .rules import NOTHING, Rule
 from .tape import Tape, sweep
+from .trace import Trace, active, tracing
 from .transforms import check_callable, defer, label_of, watch
 from .tree import leaves, tree_map
-from .value import Result, active, tracing
+from .value import Result
 
 
 def checkpoint(f: Callable) -> Callable:

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from .primitive import Trace, spec
+from .rules import spec
 from .tape import Tape, pull, sweep
-from .value import Result, active, tracing
+from .trace import Trace, active, tracing
+from .value import Result
 
 
 class Dual(Trace):

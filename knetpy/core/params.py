@@ -14,8 +14,9 @@ import numpy as np
 from ..settings import recall
 from . import init
 from .errors import PACKAGE, DtypeError, ShapeError, place, warn
+from .trace import active
 from .tree import children
-from .value import Param, Result, Swept, active, bare
+from .value import Param, Result, Swept, bare
 
 
 def param(*shape_or_array: Any, init: Callable = init.xavier_uniform, dtype: Any = None) -> Param:

@@ -5,66 +5,18 @@ its own table, so there are no boxes in boxes. What a trace keeps of an operand 
 follows that operand, else the bare array; that alone gives every nesting its right meaning.
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .errors import DerivativeError, ShapeError, outside, users
-from .lock import Holder
-from .rules import ARRAY, Spec, adapt, signature_of
-from .value import (
-    METHODS,
-    NUMPY,
-    OPERATORS,
-    Param,
-    Result,
-    Value,
-    active,
-    install_operator,
-    is_tracked,
-    serial,
-    sole_steps,
-)
-
-_getframe = sys._getframe
-_new = object.__new__
-
-
-class Trace:
-    """What a transform learns of the calls made while it runs. This one learns nothing; see `Tape` and `Dual`."""
-
-    derives = False  # whether it takes derivatives, so that rules must be recordable for the traces outside it
-    raw = False  # whether rules on bare arrays may serve it, if it is the only one that derives
-    steps = None  # the table that the short paths write into, if it has one
-    watch = None  # called in sweeps as watch(uid, step, cotangent)
-
-    def __init__(self):
-        self.hold, self.writes = Holder(), []  # arrays that must not change; side effects to make on success
-
-    def follows(self, x):
-        """Whether the Value `x` depends on what this trace differentiates by."""
-        return False
-
-    def observe(self, call, depth):
-        """A call was made; return whether its outputs are to be followed."""
-        return False
-
-
-class Call:
-    """One evaluated call, as it is told to a trace.
-
-    `uids` are the serial numbers of the operands that the trace follows, None for the others; `seen` is what it may
-    keep of the operands, `y` of the output.
-    """
-
-    __slots__ = ("args", "attrs", "frame", "op", "outs", "seen", "uids", "y")
-
-    def __init__(self, op, args, seen, attrs, y, outs):
-        self.op, self.args, self.seen, self.attrs, self.y, self.outs = op, args, seen, attrs, y, outs
-        self.frame = outside(_getframe(2))
+from .errors import DerivativeError, DtypeError, ShapeError
+from .protocols import serve
+from .rules import adapt, signature_of
+from .short import binary, unary
+from .trace import Call, active
+from .value import Param, Result, Value, is_tracked
 
 
 class Primitive:
@@ -158,11 +110,6 @@ class Primitive:
                 ) from None
 
 
-def spec(x):
-    """Shape and dtype of an operand of any kind."""
-    return Spec(x.shape, x.dtype) if hasattr(x, "dtype") else Spec(np.shape(x), np.result_type(x))
-
-
 def primitive(
     kernel: Callable | None = None,
     *,
@@ -214,9 +161,9 @@ def primitive(
     name = name or kernel.__name__.lstrip("_")
     op = Primitive(kernel, name, outputs, tuple(saves), check, rules, vjp, jvp, composed, elementwise)
     call = through_numpy = _recorder(op)
-    short = {1: _unary, 2: _binary}.get(op.signature.required)
+    short = {1: unary, 2: binary}.get(op.signature.required)
     if short and (trusted or isinstance(kernel, np.ufunc)) and all(op.declared.values()):
-        call, through_numpy = short(op, call, depth=1), short(op, call, depth=2)
+        call, through_numpy = short(op, call, tell, depth=1), short(op, call, tell, depth=2)
     call.__name__ = call.__qualname__ = op.name
     call.__doc__, call.__module__ = kernel.__doc__, getattr(kernel, "__module__", __name__)
     call.primitive = op
@@ -253,19 +200,6 @@ def _stripped(x):
     return type(x)([_stripped(v) for v in x]) if type(x) in (list, tuple) else x
 
 
-def serve(functions, op, through_numpy=None):
-    """Let `op` answer for one or several NumPy functions, their operators and array methods of the same name.
-
-    `through_numpy` is the same op for calls that come by NumPy's protocols, one frame further from the user.
-    """
-    for function in functions if isinstance(functions, tuple) else (functions,):
-        NUMPY[function] = through_numpy or op
-        if function in OPERATORS:
-            install_operator(function, op)
-        if hasattr(np.ndarray, function.__name__):
-            METHODS[function.__name__] = op
-
-
 def _recorder(op):
     """The general path: any number of operands and outputs, options, any depth of nesting."""
     count, options, variadic = len(op.signature.operands), len(op.signature.attrs), op.signature.variadic
@@ -295,6 +229,18 @@ def _recorder(op):
     return record
 
 
+def _result(op, y):
+    """An output as a Result; a complex one would get a wrong gradient."""
+    if not hasattr(y, "dtype"):
+        y = np.asarray(y)
+    if y.dtype.kind == "c":
+        raise DtypeError(
+            f"{op.name} of a value being differentiated gave {y.dtype}: there are no complex derivatives; compute with "
+            "real and imaginary parts"
+        )
+    return Result(y)
+
+
 def _raw():
     """Whether exactly one trace derives and takes rules on bare arrays."""
     deriving = [trace for trace in active() if trace.derives]
@@ -304,7 +250,10 @@ def _raw():
 def tell(op, args, seen, attrs, y):
     """Tell every active trace of a call that gave `y` for `args`, whose bare arrays are `seen`; returns what the caller
     gets, a Result if any trace follows it."""
-    outs = [Result(v) for v in y] if op.outputs > 1 else [Result(y)]
+    outs = [_result(op, v) for v in (y if op.outputs > 1 else (y,))]
+    followable = [out if out.dtype.kind == "f" else out.value for out in outs]  # integers and booleans are constants
+    if op.outputs == 1 and followable[0] is not outs[0]:
+        return y
     call, public = Call(op, args, seen, attrs, y, outs), None
     for depth, trace in enumerate(active()):
         call.uids = [
@@ -312,124 +261,6 @@ def tell(op, args, seen, attrs, y):
         ]
         if trace.observe(call, depth):
             # The traces further in keep a Value where this one follows, so that it is told of what they do with it.
-            call.y = public = tuple(outs) if op.outputs > 1 else outs[0]
+            call.y = public = tuple(followable) if op.outputs > 1 else outs[0]
             call.seen = [s if u is None else a for a, s, u in zip(args, call.seen, call.uids)]
     return y if public is None else public
-
-
-# The two short paths: a call of one or two operands under a single tape, of an op whose rules are known to return the
-# operand's shape and dtype. They do what `tell` and `Tape.observe` do, with everything that can be known beforehand
-# decided here. An idle trace (`Trace()`) beside the tape switches them off.
-
-
-def _unary(op, record, depth):
-    """The short path for one operand; `depth` is how many frames out its caller is."""
-    kernel, (rule,) = op.kernel, op.declared.values()
-    rule, keep_y, (keep_x,) = rule
-
-    def call(x, **attrs):
-        kind = x.__class__
-        if kind is not Result and kind is not Param:
-            return record(x, **attrs) if attrs else kernel(x)
-        steps, uid = sole_steps(), x.uid
-        if steps is None or (uid not in steps and not active()[0].follows(x)):
-            return record(x, **attrs)
-        r, x = x, x.value
-        if attrs:
-            y = op.evaluate((x,), attrs)[0]
-            active()[0].hold.all(attrs.values())
-        else:
-            y = kernel(x)
-        if y.dtype is not x.dtype:
-            return tell(op, (r,), (x,), attrs, y)
-        frame = _getframe(depth)
-        code = frame.f_code
-        if code.co_filename not in users:
-            frame = outside(frame)
-            code = frame.f_code
-        out = _new(Result)
-        out.value = y
-        out.uid = new = serial()
-        if keep_x != ARRAY:
-            x = Spec(x.shape, x.dtype) if keep_x else None
-        steps[new] = rule, y if keep_y else None, x, uid, attrs, op, code, frame.f_lasti
-        return out
-
-    return call
-
-
-def _binary(op, record, depth):
-    """The short path for two operands."""
-    kernel, rules, elementwise = op.kernel, list(op.declared.values()), op.elementwise
-    ra, rb = [rule.call for rule in rules]
-    reads_y = [r.reads_y for r in rules]
-    (a_of_a, b_of_a), (a_of_b, b_of_b) = [r.reads for r in rules]
-    keep_y, keep_a, keep_b = any(reads_y), max(a_of_a, a_of_b), max(b_of_a, b_of_b)  # if both operands are followed
-
-    def call(a, b):
-        kind = a.__class__
-        if kind is Result or kind is Param:
-            x, ua = a.value, a.uid
-        else:
-            x, ua = a, None
-        kind = b.__class__
-        if kind is Result or kind is Param:
-            z, ub = b.value, b.uid
-        else:
-            z, ub = b, None
-        if ua is ub is None:
-            return untracked(a, b)
-        steps = sole_steps()
-        if (
-            steps is None
-            or (ua is not None and ua not in steps and not active()[0].follows(a))
-            or (ub is not None and ub not in steps and not active()[0].follows(b))
-        ):
-            return record(a, b)
-        y = untracked(x, z)
-        dtype = y.dtype
-        if (ua is not None and x.dtype is not dtype) or (ub is not None and z.dtype is not dtype):
-            return tell(op, (a, b), (x, z), {}, y)  # which warns, and returns each cotangent in its own dtype
-        sx = sz = None
-        if ub is None:
-            shape = x.shape
-            if elementwise and shape != y.shape:
-                sx = shape
-            ky, kx, kz = reads_y[0], a_of_a, b_of_a
-            if kz:
-                z = active()[0].hold(z)
-        elif ua is None:
-            shape = z.shape
-            if elementwise and shape != y.shape:
-                sz = shape
-            ky, kx, kz = reads_y[1], a_of_b, b_of_b
-            if kx:
-                x = active()[0].hold(x)
-        else:
-            shape = x.shape
-            if elementwise and shape != z.shape:
-                sx, sz = shape, z.shape
-            ky, kx, kz = keep_y, keep_a, keep_b
-        if kx != ARRAY:
-            x = spec(x) if kx else None
-        if kz != ARRAY:
-            z = spec(z) if kz else None
-        frame = _getframe(depth)
-        code = frame.f_code
-        if code.co_filename not in users:
-            frame = outside(frame)
-            code = frame.f_code
-        out = _new(Result)
-        out.value = y
-        out.uid = new = serial()
-        steps[new] = ra, rb, y if ky else None, x, z, ua, ub, sx, sz, op, code, frame.f_lasti
-        return out
-
-    def untracked(a, b):
-        try:
-            return kernel(a, b)
-        except Exception as failure:
-            op.explain(failure, (a, b), {})
-            raise
-
-    return call

@@ -20,6 +20,11 @@ class Spec(NamedTuple):
     dtype: np.dtype
 
 
+def spec(x):
+    """Shape and dtype of an operand of any kind."""
+    return Spec(x.shape, x.dtype) if hasattr(x, "dtype") else Spec(np.shape(x), np.result_type(x))
+
+
 class Signature(NamedTuple):
     """A kernel's parameters: operands (positional), whether the last is `*operands`, attrs with defaults, saved."""
 

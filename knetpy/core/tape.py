@@ -3,8 +3,8 @@
 import numpy as np
 
 from .errors import MutationError, NonFiniteError, ShapeError, place, warn
-from .primitive import Trace, spec
-from .rules import ARRAY
+from .rules import ARRAY, spec
+from .trace import Trace
 from .value import Param, Value
 
 LEAF = None  # stands in the table for a value that the derivative is taken by, or that a later entry makes

@@ -13,10 +13,11 @@ from .boundary import Exit, enter, loss_of, scalar
 from .errors import DerivativeError, place
 from .gradients import Gradients, Record
 from .params import label
-from .primitive import Trace, spec
+from .rules import spec
 from .tape import Tape, sweep
+from .trace import Trace, active, tracing
 from .tree import tree_map
-from .value import Param, Result, Value, active, bare, norm, tracing, value
+from .value import Param, Result, Value, bare, norm, value
 
 Positions = int | tuple[int, ...] | None
 

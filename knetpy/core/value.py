@@ -2,7 +2,6 @@
 
 import math
 import operator
-from contextvars import ContextVar
 from functools import partial
 from itertools import count
 from typing import Any
@@ -10,51 +9,17 @@ from typing import Any
 import numpy as np
 
 from .errors import DerivativeError, EscapeError, MutationError
+from .trace import active
 
-_traces: ContextVar[tuple] = ContextVar("traces", default=())  # outermost first; per thread and per task
-_steps: ContextVar[dict | None] = ContextVar("steps", default=None)  # of a tape that is the only active trace
-active = _traces.get
-sole_steps = _steps.get
 serial = count(1).__next__
 
-# Filled by `primitive`: NumPy function -> our function; its array methods by name; html displays by class.
+# Filled by `protocols.serve`: NumPy function -> our function; its array methods by name; html displays by class.
 NUMPY: dict = {}
 METHODS: dict = {}
 DISPLAYS: dict = {}
 
-OPERATORS = {
-    np.add: "add",
-    np.subtract: "sub",
-    np.multiply: "mul",
-    np.true_divide: "truediv",
-    np.floor_divide: "floordiv",
-    np.remainder: "mod",
-    np.power: "pow",
-    np.matmul: "matmul",
-    np.negative: "neg",
-    np.positive: "pos",
-    np.absolute: "abs",
-}
-COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor")
 _PLAIN = frozenset(("nbytes", "itemsize", "strides", "flags", "device"))  # what any array tells about itself
 _WRITES = frozenset(("fill", "sort", "partition", "put", "resize", "setfield", "setflags", "byteswap", "itemset"))
-
-
-class tracing:
-    """Makes exactly `traces` active inside the block, outermost first."""
-
-    __slots__ = ("tokens", "traces")
-
-    def __init__(self, *traces):
-        self.traces = traces
-
-    def __enter__(self):
-        alone = self.traces[0].steps if len(self.traces) == 1 else None
-        self.tokens = _traces.set(self.traces), _steps.set(alone)
-
-    def __exit__(self, *exception):
-        _traces.reset(self.tokens[0])
-        _steps.reset(self.tokens[1])
 
 
 class Displayed:
@@ -77,11 +42,11 @@ class Value(Displayed):
     __array_priority__ = 1000
     value: Any
     uid: int
-    # Operators are installed by `primitive`, each the function that it stands for; this tells type checkers of them.
+    # Operators are installed by `protocols`, each the function that it stands for; this tells type checkers of them.
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _installed
     __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _installed
     __neg__ = __pos__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = __xor__ = _installed
-    __getitem__ = _installed
+    __getitem__ = __array_ufunc__ = __array_function__ = _installed
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -113,19 +78,8 @@ class Value(Displayed):
         if name in _PLAIN:
             return getattr(self.value, name)
         if name in _WRITES:
-            raise MutationError(f"{name}() writes in place, which {_kind(self)} refuses; {_INSTEAD[type(self)]}")
-        raise AttributeError(f"{_kind(self)} has no attribute {name!r}")
-
-    def __array_ufunc__(self, ufunc, method, *args, **options):
-        if options or method != "__call__":
-            return _unusual(ufunc, method, args, options)
-        if ufunc in NUMPY:
-            return NUMPY[ufunc](*args)
-        return _no_rule(ufunc, args, options)
-
-    def __array_function__(self, function, types, args, options):
-        op = NUMPY.get(function)
-        return _no_rule(function, args, options) if op is None else op(*args, **options)
+            raise MutationError(f"{name}() writes in place, which {kind_of(self)} refuses; {_INSTEAD[type(self)]}")
+        raise AttributeError(f"{kind_of(self)} has no attribute {name!r}")
 
     def __hash__(self):
         return self.uid
@@ -297,13 +251,14 @@ def plain(x, spelling):
     """The bare array behind `x` where no derivative could follow it; raises if one is being taken."""
     if is_tracked(x):
         raise DerivativeError(
-            f"{spelling} of {_kind(x)} of shape {x.shape} would cut the derivative; compute with it as it is (NumPy's "
-            "functions and operators work), or write kn.value(r) to take the bare array on purpose"
+            f"{spelling} of {kind_of(x)} of shape {x.shape} would cut the derivative; compute with it as it is "
+            "(NumPy's functions and operators work), or write kn.value(r) to take the bare array on purpose"
         )
     return x.value
 
 
-def _kind(x):
+def kind_of(x):
+    """What a message calls the Value `x`."""
     return "a Param" if isinstance(x, Param) else "a value being differentiated"
 
 
@@ -311,97 +266,3 @@ _INSTEAD = {
     Param: "write p[...] = new values, outside a transform",
     Result: "use the function of the same name, or build a new array with np.where or np.concatenate",
 }
-
-
-def _name(function):
-    module = "np.linalg" if "linalg" in (getattr(function, "__module__", "") or "") else "np"
-    return f"{module}.{function.__name__}"
-
-
-def _map_values(change, args):
-    """Apply `change` to the Values in nested lists, tuples and dicts of call arguments."""
-    if isinstance(args, Value):
-        return change(args)
-    if isinstance(args, (list, tuple)):
-        return type(args)([_map_values(change, a) for a in args])
-    if isinstance(args, dict):
-        return {k: _map_values(change, a) for k, a in args.items()}
-    return args
-
-
-def _no_rule(function, args, options):
-    """A NumPy function without a rule: plain arithmetic on params outside transforms, an error inside."""
-    name = _name(function)
-
-    def untracked(x):
-        if is_tracked(x):
-            raise DerivativeError(
-                f"{name} has no derivative rule in knetpy, and {_kind(x)} of shape {x.shape} was passed; if it needs "
-                f"none, write {name}(kn.value(x)), else declare a rule with kn.primitive"
-            )
-        return x.value
-
-    return function(*_map_values(untracked, args), **_map_values(untracked, options))
-
-
-def _unusual(ufunc, method, args, options):
-    """out=, where=, dtype= and the ufunc methods (reduce, accumulate, outer, at)."""
-    out = options.get("out", ())
-    if any(isinstance(x, Value) for x in out):
-        raise MutationError(f"np.{ufunc.__name__}(..., out=...) would write into {_kind(out[0])}; use what it returns")
-    if out and method == "__call__" and any(isinstance(x, Value) and is_tracked(x) for x in args):
-        raise MutationError(
-            f"np.{ufunc.__name__}(..., out=...) would write a value being differentiated into a plain array; use what "
-            "it returns, and for array += r write array = array + r"
-        )
-    call = ufunc if method == "__call__" else getattr(ufunc, method)
-    spelling = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
-    spelling += "".join(f", {k}=..." for k in options)
-
-    def untracked(x):
-        if is_tracked(x):
-            raise DerivativeError(
-                f"{spelling} has no derivative rule; use the plain np.{ufunc.__name__}(...), np.where to choose, and "
-                "np.sum, np.prod, np.max, np.min or np.cumsum to reduce"
-            )
-        return x.value
-
-    return call(*_map_values(untracked, args), **_map_values(untracked, options))
-
-
-def _comparison(name):
-    compare = getattr(operator, f"__{name}__")
-
-    def method(self, other):
-        is_tracked(self)
-        return compare(self.value, bare(other))
-
-    method.__name__ = f"__{name}__"
-    return method
-
-
-def _inplace(ufunc, name):
-    def method(self, other):
-        other = bare(other)
-        array = self.writable()
-        ufunc(array, other, out=array, casting="same_kind")
-        return self
-
-    method.__name__ = f"__i{name}__"
-    return method
-
-
-def install_operator(ufunc, op):
-    """Make `op` the operator that stands for `ufunc`; called once for each, by `primitive`."""
-    name = OPERATORS[ufunc]
-    setattr(Value, f"__{name}__", op)
-    if ufunc.nin == 2:
-        setattr(Value, f"__r{name}__", lambda self, other: op(other, self))
-
-
-for _compare in COMPARISONS:
-    setattr(Value, f"__{_compare}__", _comparison(_compare))
-for _ufunc, _operator in OPERATORS.items():
-    if _ufunc.nin == 2 and _ufunc is not np.matmul:
-        setattr(Param, f"__i{_operator}__", _inplace(_ufunc, _operator))
-# `p @= v` would change p's shape: Python then writes p = p @ v, which is what NumPy's users mean.

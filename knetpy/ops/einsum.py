@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..core.errors import ShapeError
-from ..core.primitive import primitive, serve
+from ..core.primitive import primitive
+from ..core.protocols import serve
 from ..core.tape import unbroadcast
 from .shape import broadcast_to
 

@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from ..core.primitive import constant, primitive, serve
+from ..core.primitive import constant, primitive
+from ..core.protocols import serve
 from ..core.value import METHODS
 from .activation import sigmoid
 

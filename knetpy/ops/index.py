@@ -4,7 +4,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.errors import DerivativeError, ShapeError
-from ..core.primitive import primitive, serve
+from ..core.primitive import primitive
+from ..core.protocols import serve
 from ..core.value import Value, bare, is_tracked
 
 

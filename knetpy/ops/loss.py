@@ -4,7 +4,8 @@ import numpy as np
 
 from ..core.errors import DtypeError, ShapeError, warn
 from ..core.primitive import primitive
-from ..core.value import Result, active, bare
+from ..core.trace import active
+from ..core.value import Result, bare
 from ..kernels import kernel
 from .conv import as_floating
 from .index import take_along_axis

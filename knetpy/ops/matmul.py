@@ -7,7 +7,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.errors import ShapeError
-from ..core.primitive import primitive, serve
+from ..core.primitive import primitive
+from ..core.protocols import serve
 from ..core.tape import unbroadcast
 
 

@@ -8,7 +8,8 @@ import math
 
 import numpy as np
 
-from ..core.primitive import primitive, serve
+from ..core.primitive import primitive
+from ..core.protocols import serve
 from ..core.value import bare
 from .shape import broadcast_to
 

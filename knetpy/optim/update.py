@@ -10,8 +10,9 @@ import numpy as np
 from ..core.errors import DtypeError, MutationError, NonFiniteError, ShapeError, warn
 from ..core.gradients import Gradients
 from ..core.params import named_params
+from ..core.trace import active
 from ..core.tree import children, leaves, tree_map
-from ..core.value import Param, active
+from ..core.value import Param
 from .optimizer import Optimizer, checked_optimizer, identity, is_number
 
 

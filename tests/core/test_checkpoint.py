@@ -136,7 +136,7 @@ def test_exceptions_inside_leave_nothing_behind():
 
     with pytest.raises(KeyError, match="mine"):
         grad(lambda x: np.sum(checkpoint(f)(x)), 0)(X)
-    assert kn.core.value.active() == ()
+    assert kn.core.trace.active() == ()
     assert grad(lambda x: np.sum(x))(X).tolist() == [1, 1, 1]
 
 

@@ -21,7 +21,7 @@ def refused(kind, f, *facts):
     with pytest.raises(kind) as failure:
         f()
     says(failure, *facts)
-    assert kn.core.value.active() == () and X.flags.writeable
+    assert kn.core.trace.active() == () and X.flags.writeable
     return failure
 
 

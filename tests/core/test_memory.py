@@ -104,7 +104,7 @@ def test_a_failed_call_leaves_nothing(no_collector):
         grad(f, 0)(x)
     except KeyError:
         pass
-    assert refs[0]() is None and x.flags.writeable and kn.core.value.active() == ()
+    assert refs[0]() is None and x.flags.writeable and kn.core.trace.active() == ()
 
 
 LEAK = """

@@ -55,7 +55,7 @@ def test_what_no_rule_reads_is_not_kept():
     tape = kn.core.tape.Tape(params=False)
     x = kn.Result(X)
     tape.leaf(x)
-    with kn.core.value.tracing(tape):
+    with kn.core.trace.tracing(tape):
         y = f(x, np.ones(3))
     kept = tape.steps[y.uid][1]
     assert kept[0] is None and kept[1] is not None
@@ -103,6 +103,24 @@ def test_several_outputs():
     assert type(u) is np.ndarray
     unused = grad(lambda x: f(x, a) and np.sum(x))(X)
     assert np.array_equal(unused, np.ones(3))
+
+
+def test_integer_outputs_are_constants_and_complex_ones_are_refused():
+    top = primitive(
+        lambda x: (x.max(), x.argmax()), name="top", outputs=2, vjp=lambda dy, x, y: (dy[0] * (np.arange(3) == y[1]),)
+    )
+
+    def loss(x):
+        largest, where = top(x)
+        assert type(where) is not kn.Result
+        return largest * 2.0
+
+    assert np.array_equal(grad(loss, 0)(X), [0, 0, 2])
+    assert np.array_equal(grad(lambda x: np.cumsum(x, dtype=int)[0] * 1.0, 0)(X), np.zeros(3))
+    with pytest.raises(kn.DtypeError, match="complex128"):
+        grad(lambda x: np.abs(x * 1j).sum(), 0)(X)
+    numbers = primitive(lambda x: float(x) * 2, x=lambda dy: dy * 2)
+    assert grad(numbers)(3.0) == 2
 
 
 def test_saved_values_are_for_the_rules_only():

@@ -46,7 +46,7 @@ def test_training_mode_of_one_thread_is_not_anothers():
     thread = threading.Thread(target=work)
     thread.start()
     inside.wait(10)
-    assert not kn.training() and kn.core.value.active() == ()
+    assert not kn.training() and kn.core.trace.active() == ()
     done.set()
     thread.join()
 
@@ -57,7 +57,7 @@ def test_tasks_that_interleave():
             x = kn.core.value.Result(np.float64(k))
             tape = kn.core.tape.Tape(params=False)
             tape.leaf(x)
-            with kn.core.value.tracing(tape):
+            with kn.core.trace.tracing(tape):
                 y = x
                 for _ in range(3):
                     y = y * x

@@ -14,7 +14,7 @@ def test_first_nan_forward_names_op_and_line():
         grad(lambda x: np.sum(x / np.log(x)), 0)(X)  # log(0)
     text = str(failure.value)
     assert "log" in text and "test_watch.py" in text and "# log(0)" in text and "Inf" in text and "1 of 3" in text
-    assert kn.core.value.active() == ()
+    assert kn.core.trace.active() == ()
 
 
 def test_first_inf_backward_names_op_and_line():

@@ -105,9 +105,7 @@ def test_the_second_process_loads_what_the_first_compiled(tmp_path):
 
 @needs_numba
 def test_an_edited_kernel_is_compiled_again(tmp_path):
-    (tmp_path / "knetpy").mkdir()
-    shutil.copy(ROOT / "knetpy" / "settings.py", tmp_path / "knetpy")
-    copy = shutil.copytree(ROOT / "knetpy" / "kernels", tmp_path / "knetpy" / "kernels")
+    copy = shutil.copytree(ROOT / "knetpy", tmp_path / "knetpy") / "kernels"
     options = {"root": tmp_path, "KNETPY_CACHE_DIR": str(tmp_path / "cache")}
     assert states(**options) == ["cpu", "compiled"]
     with (copy / "cpu" / "pool.py").open("a") as file:

@@ -6,9 +6,8 @@ import warnings
 import numpy as np
 
 import knetpy as kn
-from knetpy.core.primitive import Trace
+from knetpy.core.trace import Trace, active, tracing
 from knetpy.core.tree import leaves
-from knetpy.core.value import active, tracing
 
 STEP = 1e-3
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import knetpy as kn
+from knetpy.core.protocols import OPERATORS
 from knetpy.core.tree import leaves
-from knetpy.core.value import METHODS, NUMPY, OPERATORS, Value
+from knetpy.core.value import METHODS, NUMPY, Value
 from tests.ops.checker import arrays_in, check_first, check_second, gradients, idle, quiet, same, scalar
 from tests.ops.table import CONSTANTS, DTYPES, ROWS, WRONG, draw
 

@@ -1,0 +1,155 @@
+"""How NumPy reaches our values: its functions and methods, its operators, its two protocols.
+
+`serve` fills the tables; a function that is in none of them is an error that names it.
+"""
+
+import inspect
+import operator
+
+import numpy as np
+
+from .errors import DerivativeError, MutationError
+from .value import METHODS, NUMPY, Param, Value, bare, is_tracked, kind_of
+
+OPERATORS = {
+    np.add: "add",
+    np.subtract: "sub",
+    np.multiply: "mul",
+    np.true_divide: "truediv",
+    np.floor_divide: "floordiv",
+    np.remainder: "mod",
+    np.power: "pow",
+    np.matmul: "matmul",
+    np.negative: "neg",
+    np.positive: "pos",
+    np.absolute: "abs",
+}
+COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor")
+
+
+def serve(functions, op, through_numpy=None):
+    """Let `op` answer for one or several NumPy functions, their operators and array methods of the same name.
+
+    `through_numpy` is the same op for calls that come by NumPy's protocols, one frame further from the user.
+    """
+    for function in functions if isinstance(functions, tuple) else (functions,):
+        NUMPY[function] = through_numpy or op
+        if function in OPERATORS:
+            _install(function, op)
+        if hasattr(np.ndarray, function.__name__):
+            METHODS[function.__name__] = op
+
+
+def _install(ufunc, op):
+    """Make `op` the operator that stands for `ufunc`; called once for each, by `primitive`."""
+    name = OPERATORS[ufunc]
+    setattr(Value, f"__{name}__", op)
+    if ufunc.nin == 2:
+        setattr(Value, f"__r{name}__", lambda self, other: op(other, self))
+
+
+def _array_ufunc(self, ufunc, method, *args, **options):
+    if options or method != "__call__":
+        return _unusual(ufunc, method, args, options)
+    if ufunc in NUMPY:
+        return NUMPY[ufunc](*args)
+    return _no_rule(ufunc, args, options)
+
+
+def _array_function(self, function, types, args, options):
+    op = NUMPY.get(function)
+    if op is None:
+        return _no_rule(function, args, options)
+    if not args:  # NumPy names its first parameter in many ways (a, ary, arr...); ours are positional
+        name = next(iter(inspect.signature(function).parameters))
+        args = (options.pop(name),)
+    return op(*args, **options)
+
+
+def _name(function):
+    module = "np.linalg" if "linalg" in (getattr(function, "__module__", "") or "") else "np"
+    return f"{module}.{function.__name__}"
+
+
+def _map_values(change, args):
+    """Apply `change` to the Values in nested lists, tuples and dicts of call arguments."""
+    if isinstance(args, Value):
+        return change(args)
+    if isinstance(args, (list, tuple)):
+        return type(args)([_map_values(change, a) for a in args])
+    if isinstance(args, dict):
+        return {k: _map_values(change, a) for k, a in args.items()}
+    return args
+
+
+def _no_rule(function, args, options):
+    """A NumPy function without a rule: plain arithmetic on params outside transforms, an error inside."""
+    name = _name(function)
+
+    def untracked(x):
+        if is_tracked(x):
+            raise DerivativeError(
+                f"{name} has no derivative rule in knetpy, and {kind_of(x)} of shape {x.shape} was passed; if it needs "
+                f"none, write {name}(kn.value(x)), else declare a rule with kn.primitive"
+            )
+        return x.value
+
+    return function(*_map_values(untracked, args), **_map_values(untracked, options))
+
+
+def _unusual(ufunc, method, args, options):
+    """out=, where=, dtype= and the ufunc methods (reduce, accumulate, outer, at)."""
+    out = options.get("out", ())
+    if any(isinstance(x, Value) for x in out):
+        raise MutationError(
+            f"np.{ufunc.__name__}(..., out=...) would write into {kind_of(out[0])}; use what it returns"
+        )
+    if out and method == "__call__" and any(isinstance(x, Value) and is_tracked(x) for x in args):
+        raise MutationError(
+            f"np.{ufunc.__name__}(..., out=...) would write a value being differentiated into a plain array; use what "
+            "it returns, and for array += r write array = array + r"
+        )
+    call = ufunc if method == "__call__" else getattr(ufunc, method)
+    spelling = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+    spelling += "".join(f", {k}=..." for k in options)
+
+    def untracked(x):
+        if is_tracked(x):
+            raise DerivativeError(
+                f"{spelling} has no derivative rule; use the plain np.{ufunc.__name__}(...), np.where to choose, and "
+                "np.sum, np.prod, np.max, np.min or np.cumsum to reduce"
+            )
+        return x.value
+
+    return call(*_map_values(untracked, args), **_map_values(untracked, options))
+
+
+def _comparison(name):
+    compare = getattr(operator, f"__{name}__")
+
+    def method(self, other):
+        is_tracked(self)
+        return compare(self.value, bare(other))
+
+    method.__name__ = f"__{name}__"
+    return method
+
+
+def _inplace(ufunc, name):
+    def method(self, other):
+        other = bare(other)
+        array = self.writable()
+        ufunc(array, other, out=array, casting="same_kind")
+        return self
+
+    method.__name__ = f"__i{name}__"
+    return method
+
+
+Value.__array_ufunc__, Value.__array_function__ = _array_ufunc, _array_function
+for _compare in COMPARISONS:
+    setattr(Value, f"__{_compare}__", _comparison(_compare))
+for _ufunc, _operator in OPERATORS.items():
+    if _ufunc.nin == 2 and _ufunc is not np.matmul:
+        setattr(Param, f"__i{_operator}__", _inplace(_ufunc, _operator))
+# `p @= v` would change p's shape: Python then writes p = p @ v, which is what NumPy's users mean.

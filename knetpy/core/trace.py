@@ -1,0 +1,63 @@
+"""What a transform learns of the calls made while it runs, and which transforms are running."""
+
+import sys
+from contextvars import ContextVar
+
+from .errors import outside
+from .lock import Holder
+
+_traces: ContextVar[tuple] = ContextVar("traces", default=())  # outermost first; per thread and per task
+_steps: ContextVar[dict | None] = ContextVar("steps", default=None)  # of a tape that is the only active trace
+active = _traces.get
+sole_steps = _steps.get
+
+
+class tracing:
+    """Makes exactly `traces` active inside the block, outermost first."""
+
+    __slots__ = ("tokens", "traces")
+
+    def __init__(self, *traces):
+        self.traces = traces
+
+    def __enter__(self):
+        alone = self.traces[0].steps if len(self.traces) == 1 else None
+        self.tokens = _traces.set(self.traces), _steps.set(alone)
+
+    def __exit__(self, *exception):
+        _traces.reset(self.tokens[0])
+        _steps.reset(self.tokens[1])
+
+
+class Trace:
+    """What a transform learns of the calls made while it runs. This one learns nothing; see `Tape` and `Dual`."""
+
+    derives = False  # whether it takes derivatives, so that rules must be recordable for the traces outside it
+    raw = False  # whether rules on bare arrays may serve it, if it is the only one that derives
+    steps = None  # the table that the short paths write into, if it has one
+    watch = None  # called in sweeps as watch(uid, step, cotangent)
+
+    def __init__(self):
+        self.hold, self.writes = Holder(), []  # arrays that must not change; side effects to make on success
+
+    def follows(self, x):
+        """Whether the Value `x` depends on what this trace differentiates by."""
+        return False
+
+    def observe(self, call, depth):
+        """A call was made; return whether its outputs are to be followed."""
+        return False
+
+
+class Call:
+    """One evaluated call, as it is told to a trace.
+
+    `uids` are the serial numbers of the operands that the trace follows, None for the others; `seen` is what it may
+    keep of the operands, `y` of the output.
+    """
+
+    __slots__ = ("args", "attrs", "frame", "op", "outs", "seen", "uids", "y")
+
+    def __init__(self, op, args, seen, attrs, y, outs):
+        self.op, self.args, self.seen, self.attrs, self.y, self.outs = op, args, seen, attrs, y, outs
+        self.frame = outside(sys._getframe(2))
