@@ -607,7 +607,7 @@ OWN = [
     ],
 ]  # fmt: skip
 
-NEWER = {"clip by new names": "2.1.0", "reshape shape=": "2.1.0", "pad dict": "2.2.0"}  # NumPy's
+NEWER = {"clip by new names": "2.1.0", "reshape shape=": "2.1.0", "pad dict": "2.3.0"}  # NumPy's
 ROWS = [
     row
     for row in [*ELEMENTWISE, *REDUCTIONS, *INDEXING, *SHAPES, *PRODUCTS, *OWN]
