@@ -3,13 +3,14 @@
 `serve` fills the tables; a function that is in none of them is an error that names it.
 """
 
+import functools
 import inspect
 import operator
 
 import numpy as np
 
 from .errors import DerivativeError, MutationError
-from .value import METHODS, NUMPY, Param, Value, bare, is_tracked, kind_of
+from .value import METHODS, NUMPY, Param, Result, Value, bare, is_tracked, kind_of
 
 OPERATORS = {
     np.add: "add",
@@ -38,6 +39,35 @@ def serve(functions, op, through_numpy=None):
             _install(function, op)
         if hasattr(np.ndarray, function.__name__):
             METHODS[function.__name__] = op
+
+
+def spells(*functions):
+    """Decorate our version of one or several NumPy functions, which then call it for values.
+
+    Called by its own name on plain arrays it is NumPy's function itself.
+    """
+
+    def register(op):
+        serve(functions, op)
+        numpy = functions[0]
+
+        @functools.wraps(op)
+        def call(*args, **options):
+            for a in (*args, *options.values()) if options else args:
+                kind = a.__class__
+                if kind is Result or kind is Param:
+                    return op(*args, **options)
+                if (kind is list or kind is tuple) and a and a[0].__class__ is not int:
+                    if any([isinstance(v, Value) for v in a]):
+                        return op(*args, **options)
+            try:
+                return numpy(*args, **options)
+            except Exception:
+                return op(*args, **options)  # for the better message
+
+        return call
+
+    return register
 
 
 def _install(ufunc, op):

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
-from ..core.protocols import serve
+from ..core.protocols import spells
 from ..core.tape import unbroadcast
 from .shape import broadcast_to
 
@@ -39,6 +39,7 @@ def _einsum(*operands, inputs, output, optimize):
     return np.einsum(",".join(inputs) + "->" + output, *operands, optimize=optimize)
 
 
+@spells(np.einsum)
 def einsum(*operands, out=None, dtype=None, order="K", casting="safe", optimize=False):
     """`np.einsum` in all its forms: a string or lists of axis numbers, implicit output, ellipsis, repeated letters.
 
@@ -115,6 +116,3 @@ def _without_repeats(s, x):
             x = np.moveaxis(x, 0, first)
             s = s[:axis] + s[axis + 1 :]
     return s, x
-
-
-serve(np.einsum, einsum)

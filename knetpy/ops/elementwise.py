@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from ..core.primitive import constant, primitive
-from ..core.protocols import serve
+from ..core.protocols import serve, spells
 from ..core.value import METHODS
 from .activation import sigmoid
 
@@ -141,6 +141,7 @@ def _where(condition, a, b):
     return np.where(condition, a, b)
 
 
+@spells(np.where)
 def where(condition, *choices):
     """`np.where`: elements of the first choice where `condition` holds, of the second elsewhere.
 
@@ -151,9 +152,6 @@ def where(condition, *choices):
     if len(choices) == 1:
         raise ValueError("where: either both or neither of the two choices must be given")
     return _where(condition, *choices) if choices else np.nonzero(condition)
-
-
-serve(np.where, where)
 
 
 @primitive(
@@ -171,6 +169,7 @@ def _within(x, low, high):
     return inside if high is None else (x <= high) & inside
 
 
+@spells(np.clip)
 def clip(x, a_min=None, a_max=None, *, min=None, max=None):
     """`np.clip`; the derivative is 1 inside and at the bounds, 0 outside.
 
@@ -180,8 +179,6 @@ def clip(x, a_min=None, a_max=None, *, min=None, max=None):
     """
     return _clip(x, a_min if min is None else min, a_max if max is None else max)
 
-
-serve(np.clip, clip)
 
 astype = primitive(lambda x, *, dtype: x.astype(dtype), name="astype", x=lambda dy, x_dtype: dy.astype(x_dtype))
 _copy = primitive(lambda x: np.copy(x), name="copy", x=lambda dy: dy)

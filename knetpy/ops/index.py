@@ -5,7 +5,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.errors import DerivativeError, ShapeError
 from ..core.primitive import primitive
-from ..core.protocols import serve
+from ..core.protocols import serve, spells
 from ..core.value import Value, bare, is_tracked
 
 
@@ -56,6 +56,7 @@ def _plain(k):
 Value.__getitem__ = getitem
 
 
+@spells(np.take)
 def take(x, indices, axis=None, out=None, mode="raise"):
     """`np.take`: the elements at `indices` along an axis."""
     if out is not None:
@@ -83,6 +84,8 @@ def take_along_axis(x, indices, axis=-1):
     array([[1., 0.],
            [0., 1.]])
     """
+    if not isinstance(x, Value):
+        return np.take_along_axis(x, indices, axis)
     if axis is None:
         x, axis = np.reshape(x, -1), 0
     indices = np.asarray(indices)
@@ -107,5 +110,4 @@ def bincount(x, /, weights=None, minlength=0):
 
 
 serve(np.bincount, bincount)
-serve(np.take, take)
 serve(np.take_along_axis, take_along_axis)

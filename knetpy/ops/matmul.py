@@ -8,7 +8,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
-from ..core.protocols import serve
+from ..core.protocols import spells
 from ..core.tape import unbroadcast
 
 
@@ -42,6 +42,7 @@ def _matmul(a, b):
     return np.matmul(a, b)
 
 
+@spells(np.matmul)
 def matmul(a, b, /):
     """`np.matmul` and `a @ b`: products of matrices, batched over leading axes, which broadcast; a vector counts as one
     row (left) or one column (right).
@@ -66,6 +67,7 @@ def _array(x):
     return x if hasattr(x, "shape") else np.asarray(x)
 
 
+@spells(np.dot)
 def dot(a, b, out=None):
     """`np.dot`: inner product of vectors, product of matrices, the sum over a's last and b's last axis but one."""
     a, b = _array(a), _array(b)
@@ -76,6 +78,7 @@ def dot(a, b, out=None):
     return tensordot(a, b, ([-1], [-2]))
 
 
+@spells(np.tensordot)
 def tensordot(a, b, axes=2):
     """`np.tensordot`: the sum over pairs of axes; a number n pairs the last n axes of a with the first n of b."""
     a, b = _array(a), _array(b)
@@ -101,11 +104,13 @@ def tensordot(a, b, axes=2):
     return np.reshape(_matmul(left, right), (*rows, *columns))
 
 
+@spells(np.outer)
 def outer(a, b, out=None):
     """`np.outer`: all products of an element of a with one of b."""
     return np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1))
 
 
+@spells(np.inner)
 def inner(a, b, /):
     """`np.inner`: the sum over the last axes."""
     a, b = _array(a), _array(b)
@@ -114,11 +119,7 @@ def inner(a, b, /):
     return matmul(a, b) if len(a.shape) == len(b.shape) == 1 else tensordot(a, b, ([-1], [-1]))
 
 
+@spells(np.vdot)
 def vdot(a, b, /):
     """`np.vdot` of real arrays: the sum of all products."""
     return matmul(np.reshape(a, -1), np.reshape(b, -1))
-
-
-serve(np.matmul, matmul)
-for _op in (dot, tensordot, outer, inner, vdot):
-    serve(getattr(np, _op.__name__), _op)

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from ..core.primitive import primitive
-from ..core.protocols import serve
+from ..core.protocols import spells
 from ..core.value import bare
 from .shape import broadcast_to
 
@@ -58,6 +58,7 @@ def _mean(x, *, axis, dtype, keepdims):
     return np.mean(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
+@spells(np.sum)
 def sum(x, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
     """`np.sum`.
 
@@ -71,6 +72,7 @@ def sum(x, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, where
     return _sum(x, axis=axis, dtype=dtype, keepdims=bool(keepdims))
 
 
+@spells(np.mean)
 def mean(x, axis=None, dtype=None, out=None, keepdims=False, *, where=_NONE):
     """`np.mean`."""
     if out is not None or where is not _NONE:
@@ -108,6 +110,7 @@ def _prod(x, *, axis, dtype, keepdims):
     return np.multiply.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
+@spells(np.prod)
 def prod(x, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
     """`np.prod`; the derivative is exact where elements are zero.
 
@@ -130,6 +133,7 @@ _max = primitive(lambda x, *, axis, keepdims: np.max(x, axis=axis, keepdims=keep
 _min = primitive(lambda x, *, axis, keepdims: np.min(x, axis=axis, keepdims=keepdims), name="min", x=_extreme_rule)
 
 
+@spells(np.max, np.amax)
 def max(x, axis=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
     """`np.max`; the cotangent is split evenly among tied elements. NaN counts as the largest."""
     if out is not None or initial is not _NONE or where is not _NONE:
@@ -137,6 +141,7 @@ def max(x, axis=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
     return _max(x, axis=axis, keepdims=bool(keepdims))
 
 
+@spells(np.min, np.amin)
 def min(x, axis=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
     """`np.min`; the cotangent is split evenly among tied elements. NaN counts as the smallest."""
     if out is not None or initial is not _NONE or where is not _NONE:
@@ -169,6 +174,7 @@ def _std(x, *, axis, dtype, ddof, keepdims):
     return np.std(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims)
 
 
+@spells(np.var)
 def var(x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=_NONE, mean=_NONE, correction=_NONE):
     """`np.var`, divided by n - ddof; of a single element it is 0 with ddof=0 and NaN with ddof=1."""
     refuse("var", out=out, where=where, mean=mean)
@@ -176,6 +182,7 @@ def var(x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=_NO
     return _var(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=bool(keepdims))
 
 
+@spells(np.std)
 def std(x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=_NONE, mean=_NONE, correction=_NONE):
     """`np.std`, the root of `var`; its derivative is 0 where it is 0."""
     refuse("std", out=out, where=where, mean=mean)
@@ -192,6 +199,7 @@ def _cumsum(x, *, axis, dtype):
     return np.cumsum(x, axis=axis, dtype=dtype)
 
 
+@spells(np.cumsum)
 def cumsum(x, axis=None, dtype=None, out=None):
     """`np.cumsum`; with axis=None of the flattened array."""
     refuse("cumsum", out=out)
@@ -208,6 +216,7 @@ def _norm(x, *, axis, keepdims):
     return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
 
 
+@spells(np.linalg.norm)
 def norm(x, ord=None, axis=None, keepdims=False):
     """`np.linalg.norm`: Euclidean and Frobenius norms and the p-norms of vectors; the 1- and inf-norms of matrices.
 
@@ -243,17 +252,3 @@ def _masked_power(x, p):
     """x ** p with derivative 0 where x is 0."""
     zero = bare(x) == 0
     return np.where(zero, bare(x) ** p, np.where(zero, 1, x) ** p) if p != 1 and zero.any() else x**p
-
-
-for _function, _op in (
-    (np.sum, sum),
-    (np.mean, mean),
-    (np.prod, prod),
-    ((np.max, np.amax), max),
-    ((np.min, np.amin), min),
-    (np.var, var),
-    (np.std, std),
-    (np.cumsum, cumsum),
-    (np.linalg.norm, norm),
-):
-    serve(_function, _op)

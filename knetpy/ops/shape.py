@@ -8,7 +8,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
-from ..core.protocols import serve
+from ..core.protocols import serve, spells
 from ..core.tape import unbroadcast
 from ..core.value import METHODS, Param, Value, bare
 
@@ -32,6 +32,8 @@ def reshape(x, *sizes, order="C", copy=None, shape=None):
     >>> kn.grad(lambda x: x.reshape(2, -1)[0].sum())(np.ones(4))
     array([1., 1., 0., 0.])
     """
+    if x.__class__ is np.ndarray and order == "C" and sizes and sizes[-1].__class__ is not str:
+        return x.reshape(*sizes)
     if len(sizes) == 2 and isinstance(sizes[1], str):  # np.reshape(x, shape, "F")
         sizes, order = sizes[:1], sizes[1]
     shape = _sizes(sizes if shape is None else (shape,))
@@ -54,6 +56,7 @@ def _order(x, order):
     return "F" if flags.fnc else "C"
 
 
+@spells(np.ravel)
 def ravel(x, order="C"):
     """`np.ravel` and `x.flatten()`: one axis with all elements."""
     return reshape(x if hasattr(x, "flags") else np.asarray(x), -1, order=order)
@@ -66,6 +69,8 @@ def _transpose(x, *, axes):
 
 def transpose(x, *order, axes=None):
     """`np.transpose` and `x.transpose`: axes as a tuple or one by one; none reverses them."""
+    if x.__class__ is np.ndarray and axes is None:
+        return x.transpose(*order)
     order = order if axes is None else (axes,)
     if not order or order[0] is None:
         return _transpose(x, axes=None)
@@ -79,26 +84,31 @@ def _permuted(move, x, *how):
     return _transpose(x, axes=move(numbers, *how).shape)
 
 
+@spells(np.swapaxes)
 def swapaxes(x, axis1, axis2):
     """`np.swapaxes`."""
     return _permuted(np.swapaxes, x, axis1, axis2)
 
 
+@spells(np.moveaxis)
 def moveaxis(x, source, destination):
     """`np.moveaxis`."""
     return _permuted(np.moveaxis, x, source, destination)
 
 
+@spells(np.rollaxis)
 def rollaxis(x, axis, start=0):
     """`np.rollaxis`."""
     return _permuted(np.rollaxis, x, axis, start)
 
 
+@spells(np.squeeze)
 def squeeze(x, axis=None):
     """`np.squeeze`."""
     return _reshape(x, shape=np.squeeze(_like(x), axis).shape)
 
 
+@spells(np.expand_dims)
 def expand_dims(x, axis):
     """`np.expand_dims`."""
     return _reshape(x, shape=np.expand_dims(_like(x), axis).shape)
@@ -121,12 +131,14 @@ def _broadcast_to(x, *, shape):
     return np.broadcast_to(x, shape)
 
 
+@spells(np.broadcast_to)
 def broadcast_to(x, shape, subok=False):
     """`np.broadcast_to`: stretched without copying; the derivative sums over what was stretched."""
     shape = tuple(shape) if hasattr(shape, "__len__") else (operator.index(shape),)
     return x if np.shape(x) == shape and x.__class__ is not Param else _broadcast_to(x, shape=shape)
 
 
+@spells(np.full_like)
 def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, **options):
     """`np.full_like`; there is a derivative by `fill_value`."""
     if not isinstance(fill_value, Value):
@@ -135,6 +147,7 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, **op
     return filled.astype(a.dtype if dtype is None else dtype)
 
 
+@spells(np.broadcast_arrays)
 def broadcast_arrays(*arrays, subok=False):
     """`np.broadcast_arrays`."""
     shape = np.broadcast_shapes(*[np.shape(a) for a in arrays])
@@ -161,6 +174,7 @@ def _concatenate(*arrays, axis):
     return y, list(accumulate([a.shape[axis] for a in arrays], initial=0))
 
 
+@spells(np.concatenate, np.concat)
 def concatenate(arrays, axis=0, out=None, dtype=None, casting="same_kind"):
     """`np.concatenate`; axis=None flattens first.
 
@@ -179,6 +193,7 @@ def concatenate(arrays, axis=0, out=None, dtype=None, casting="same_kind"):
     return y if dtype is None else y.astype(dtype, casting=casting)
 
 
+@spells(np.stack)
 def stack(arrays, axis=0, out=None, **options):
     """`np.stack`."""
     arrays = [a if hasattr(a, "dtype") else np.asarray(a) for a in arrays]
@@ -188,22 +203,26 @@ def stack(arrays, axis=0, out=None, **options):
     return concatenate([expand_dims(a, axis) for a in arrays], axis, out, **options)
 
 
+@spells(np.vstack)
 def vstack(arrays, **options):
     """`np.vstack`."""
     return concatenate([atleast_2d(a) for a in arrays], 0, **options)
 
 
+@spells(np.hstack)
 def hstack(arrays, **options):
     """`np.hstack`."""
     arrays = [atleast_1d(a) for a in arrays]
     return concatenate(arrays, 0 if arrays[0].ndim == 1 else 1, **options)
 
 
+@spells(np.dstack)
 def dstack(arrays):
     """`np.dstack`."""
     return concatenate([atleast_3d(a) for a in arrays], 2)
 
 
+@spells(np.column_stack)
 def column_stack(arrays):
     """`np.column_stack`."""
     return concatenate([np.reshape(a, (-1, 1)) if np.ndim(a) < 2 else a for a in arrays], 1)
@@ -214,26 +233,31 @@ def _atleast(function, arrays):
     return raised[0] if len(raised) == 1 else tuple(raised)
 
 
+@spells(np.atleast_1d)
 def atleast_1d(*arrays):
     """`np.atleast_1d`."""
     return _atleast(np.atleast_1d, arrays)
 
 
+@spells(np.atleast_2d)
 def atleast_2d(*arrays):
     """`np.atleast_2d`."""
     return _atleast(np.atleast_2d, arrays)
 
 
+@spells(np.atleast_3d)
 def atleast_3d(*arrays):
     """`np.atleast_3d`."""
     return _atleast(np.atleast_3d, arrays)
 
 
+@spells(np.array_split)
 def array_split(x, indices_or_sections, axis=0):
     """`np.array_split`: parts of nearly equal size, as slices of x."""
     return _split(np.array_split, x, indices_or_sections, axis)
 
 
+@spells(np.split)
 def split(x, indices_or_sections, axis=0):
     """`np.split`: parts of equal size, or cut at the given indices.
 
@@ -251,6 +275,7 @@ def _split(function, x, indices_or_sections, axis):
     return [x[(*around, slice(p[0], p[-1] + 1) if len(p) else slice(0, 0))] for p in parts]
 
 
+@spells(np.tile)
 def tile(x, reps):
     """`np.tile`."""
     reps = tuple([operator.index(n) for n in reps]) if hasattr(reps, "__len__") else (operator.index(reps),)
@@ -261,6 +286,7 @@ def tile(x, reps):
     return np.reshape(broadcast_to(np.reshape(x, between), stretched), [r * n for r, n in zip(reps, shape)])
 
 
+@spells(np.repeat)
 def repeat(x, repeats, axis=None):
     """`np.repeat`."""
     if axis is None:
@@ -269,6 +295,7 @@ def repeat(x, repeats, axis=None):
     return x[(slice(None),) * axis + (np.repeat(np.arange(x.shape[axis]), repeats),)]
 
 
+@spells(np.flip)
 def flip(x, axis=None):
     """`np.flip`."""
     ndim = len(np.shape(x))
@@ -277,11 +304,13 @@ def flip(x, axis=None):
     return x[tuple([slice(None, None, -1) if i in axes else slice(None) for i in range(ndim)])]
 
 
+@spells(np.fliplr)
 def fliplr(x):
     """`np.fliplr`."""
     return flip(x, 1)
 
 
+@spells(np.flipud)
 def flipud(x):
     """`np.flipud`."""
     return flip(x, 0)
@@ -296,6 +325,7 @@ def _negative(shift):
     return tuple([-s for s in shift]) if isinstance(shift, tuple) else -shift
 
 
+@spells(np.roll)
 def roll(x, shift, axis=None):
     """`np.roll`."""
     shift = tuple(shift) if isinstance(shift, list) else shift
@@ -307,6 +337,7 @@ def _pad(x, *, width, value):
     return np.pad(x, width, constant_values=value)
 
 
+@spells(np.pad)
 def pad(x, pad_width, mode="constant", *, constant_values=0, reflect_type="even"):
     """`np.pad` in the modes constant, edge, reflect, symmetric and wrap.
 
@@ -332,13 +363,8 @@ def pad(x, pad_width, mode="constant", *, constant_values=0, reflect_type="even"
     return x
 
 
-for _op in (
-    reshape, ravel, transpose, swapaxes, moveaxis, rollaxis, squeeze, expand_dims, broadcast_to, broadcast_arrays,
-    concatenate, stack, vstack, hstack, dstack, column_stack, atleast_1d, atleast_2d, atleast_3d, array_split, split,
-    tile, repeat, flip, fliplr, flipud, roll, pad, full_like,
-):  # fmt: skip
-    serve(getattr(np, _op.__name__), _op)
+serve(np.reshape, reshape)
+serve(np.transpose, transpose)
 serve(np.permute_dims, transpose)
-serve(np.concat, concatenate)
 serve(np.matrix_transpose, lambda x: swapaxes(x, -1, -2))
 METHODS["flatten"] = lambda x, order="C": np.copy(ravel(x, order))  # never a view, as NumPy's
