@@ -1,6 +1,6 @@
 """knetpy: define-by-run deep learning for people who think in NumPy."""
 
-from . import data, optim, random, show, train
+from . import check, data, kernels, ops, optim, random, show, train
 from .check.nonfinite import check_nonfinite
 from .core import init
 from .core.checkpoint import checkpoint
@@ -32,3 +32,69 @@ from .optim import SGD, Adam, update
 from .random import seed
 from .settings import set_threads, threads, training
 from .train import minimize, progress
+
+__version__ = "0.1.0"
+__all__ = [
+    "accuracy",
+    "Adam",
+    "check",
+    "check_nonfinite",
+    "checkpoint",
+    "constant",
+    "conv",
+    "data",
+    "defer",
+    "DerivativeError",
+    "dropout",
+    "DtypeError",
+    "EscapeError",
+    "grad",
+    "Gradients",
+    "hessian",
+    "hvp",
+    "init",
+    "jacobian",
+    "jvp",
+    "kernels",
+    "KnetpyError",
+    "logsoftmax",
+    "logsumexp",
+    "mat",
+    "minibatch",
+    "minimize",
+    "model",
+    "MutationError",
+    "named_params",
+    "nll",
+    "NonFiniteError",
+    "ops",
+    "optim",
+    "Param",
+    "param",
+    "param0",
+    "params",
+    "pool",
+    "primitive",
+    "progress",
+    "random",
+    "Record",
+    "relu",
+    "Result",
+    "seed",
+    "set_threads",
+    "SGD",
+    "ShapeError",
+    "show",
+    "sigmoid",
+    "softmax",
+    "stop_gradient",
+    "tape",
+    "threads",
+    "train",
+    "training",
+    "update",
+    "value",
+    "value_and_grad",
+    "vjp",
+    "xavier",
+]

@@ -214,3 +214,12 @@ def test_circles_are_found(tmp_path, sources):
 def test_paths_are_recognised(line):
     assert ABSOLUTE.search(line)
     assert not ABSOLUTE.search(line.replace("/", "a/", 1))
+
+
+def test_the_public_names_are_listed_and_documented():
+    import knetpy as kn
+
+    public = {name for name in vars(kn) if not name.startswith("_")} - {"core", "settings"}
+    assert public == set(kn.__all__)
+    for name in kn.__all__:
+        assert (getattr(kn, name).__doc__ or "").strip(), f"kn.{name} has no docstring"
