@@ -60,13 +60,18 @@ def _real(x, what):
 class Exit:
     """Lets values out of one transform: stripped, writable, owning their memory, sharing it with nothing."""
 
-    def __init__(self):
-        self.taken = {}  # arrays handed out, by id; they are kept, else an id could come again
+    def __init__(self, *callers, tape_stays=False):
+        # Arrays that are not ours to hand out, by id; they are kept, else an id could come again.
+        self.taken = {id(x): x for tree in callers for _, x in leaves(tree)}
+        self.tape_stays = tape_stays
 
     def strip(self, x):
         """A leaf as it leaves: a Result that no remaining trace follows becomes its array."""
         if x.__class__ is not Result or any(trace.follows(x) for trace in active()):
             return x
+        # What a tape that lives on may have kept cannot be given away.
+        if self.tape_stays or active():
+            self.taken[id(x.value)] = x.value
         return self.own(x.value)
 
     def own(self, array):

@@ -11,7 +11,7 @@ from .tape import Tape, sweep
 from .trace import Trace, active, tracing
 from .transforms import check_callable, defer, label_of, watch
 from .tree import leaves, tree_map
-from .value import Result
+from .value import Result, Value
 
 
 def checkpoint(f: Callable) -> Callable:
@@ -60,6 +60,9 @@ class _First(Trace):
         return False
 
     def observe(self, call, depth):
+        for trace in self.outer:  # the second run reads what this one reads: nobody may change it in between
+            trace.hold.all([s for a, s in zip(call.args, call.seen) if not isinstance(a, Value)])
+            trace.hold.all(call.attrs.values())
         if all(u is None for u in call.uids):
             return False
         self.inner.update(out.uid for out in call.outs)
@@ -72,13 +75,13 @@ class _Replay:
     elementwise, composed = False, None
 
     def __init__(self, f, args, kwargs):
-        self.f, self.args, self.kwargs, self.name = f, args, kwargs, label_of(f)
+        self.f, self.name = f, label_of(f)
+        self.args, self.kwargs = tree_map(lambda x: x, (args, kwargs))  # containers of our own: the caller's may change
         self.training, self.journal = training(), Journal()
-        self.vjp = Rule(self._pull, False, ())
-        self.jvp = Rule(self._push, False, ())
 
     def first_run(self, first):
-        with tracing(first), self.journal.recording():
+        watches = [trace for trace in active() if not trace.derives]
+        with tracing(*watches, first), self.journal.recording():
             return self.f(*self.args, **self.kwargs)
 
     def record(self, y, first):
@@ -101,11 +104,22 @@ class _Replay:
     def plan(self, uids):
         return False, [NOTHING] * len(uids)  # `self.inputs` keeps them
 
+    def lost_at_second_order(self, attrs):
+        return False
+
     @property
     def signature(self):
         return self
 
     variadic = True
+
+    @property
+    def vjp(self):
+        return Rule(self._pull, False, ())
+
+    @property
+    def jvp(self):
+        return Rule(self._push, False, ())
 
     def _run(self, trace):
         """The outputs of the second run, with `trace` innermost."""

@@ -12,7 +12,9 @@ from .value import Param, Swept, Value, bare, norm
 
 
 class Gradients(Mapping, Swept):
-    """The gradients of the params that a call touched: `g[p]`, or `g[w]` for a list, dict or model `w` of params.
+    """The gradients of the params that a call touched: `g[p]`, or `g[w]` for a list, dict or dataclass `w` of params.
+
+    `g[f]` for another object or a function gives {path: gradient} of the params that it uses.
 
     A param that was touched but had no influence has zeros, and `unused` lists it. One that was never touched raises
     KeyError. Prints, and displays in a notebook, as a table.
@@ -27,17 +29,23 @@ class Gradients(Mapping, Swept):
     w      (2,)   float32  5
     """
 
-    __slots__ = ("_arrays", "_params", "_users", "unused")
+    __slots__ = ("_arrays", "_names", "_params", "unused")
     __array_ufunc__ = None  # arithmetic with arrays comes to our own message
 
-    def __init__(self, params, arrays, unused, users):
-        self._params, self._arrays, self.unused, self._users = params, arrays, unused, users
+    def __init__(self, params, arrays, unused, user=None, arguments=None):
+        self._params, self._arrays, self.unused = params, arrays, unused
+        self._names = lambda: named_params(user, **(arguments or {}))  # looked up when they are asked for
+
+    def __reduce__(self):
+        return _restored, (type(self), list(self), list(self._arrays.values()), self.unused, list(self.named()))
 
     def __getitem__(self, tree: Any) -> Any:
         if isinstance(tree, Param):
             return self._one(tree)
-        if all(isinstance(leaf, Param) or leaf is None for _, leaf in leaves(tree)) and leaves(tree):
-            return tree_map(lambda p: None if p is None else self._one(p), tree)
+        if any(isinstance(leaf, Param) for _, leaf in leaves(tree)):
+            return tree_map(lambda p: self._one(p) if isinstance(p, Param) else None, tree)
+        if found := named_params(tree):
+            return {name: self._one(p) for name, p in found.items()}
         raise KeyError(f"gradients are looked up by a Param or a container of Params, not by {tree!r:.60}")
 
     def _one(self, p):
@@ -72,7 +80,7 @@ class Gradients(Mapping, Swept):
 
     def named(self) -> dict[str, Param]:
         """{path of the param in the user's code: param}."""
-        names = {p.uid: name for name, p in named_params(*self._users).items()}
+        names = {p.uid: name for name, p in self._names().items()}
         return {names.get(uid, f"param[{n}]"): p for n, (uid, p) in enumerate(self._params.items())}
 
     def rows(self):
@@ -108,8 +116,11 @@ class Record(Gradients):
     step_columns = ("op", "shape", "bytes", "gradient", "line")
 
     def __init__(self, value, gradients, steps):
-        super().__init__(gradients._params, gradients._arrays, gradients.unused, gradients._users)
-        self.value, self.steps = value, steps
+        super().__init__(gradients._params, gradients._arrays, gradients.unused)
+        self._names, self.value, self.steps = gradients._names, value, steps
+
+    def __reduce__(self):
+        return _restored, (*super().__reduce__()[1], self.value, self.steps)
 
     def step_rows(self, most=200):
         """(op, shape, bytes, norm of the cotangent, line) of each step; of many only the first and the last."""
@@ -123,6 +134,14 @@ class Record(Gradients):
 
     def __repr__(self):
         return f"value {self.value}\n{table(self.step_columns, self.step_rows())}\n\n{super().__repr__()}"
+
+
+def _restored(kind, params, arrays, unused, names, *record):
+    """A copied or unpickled mapping: its Params, copied with it, have serial numbers of their own."""
+    uids = [p.uid for p in params]
+    found = Gradients(dict(zip(uids, params)), dict(zip(uids, arrays)), unused)
+    found._names = lambda: dict(zip(names, params))
+    return Record(record[0], found, record[1]) if kind is Record else found
 
 
 def table(columns, rows):

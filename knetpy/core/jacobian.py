@@ -1,11 +1,13 @@
 """Derivatives of functions with any number of outputs: `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
 import numpy as np
 
+from ..settings import Journal
 from .boundary import Exit, enter, is_number
 from .dual import Dual
 from .errors import DtypeError, ShapeError
@@ -30,7 +32,7 @@ def vjp(f: Callable, *args: Any, **kwargs: Any) -> tuple[Any, Callable]:
     >>> pullback(np.ones(2))
     (array([1.        , 0.54030231]),)
     """
-    check_callable(f, "vjp")
+    check_callable(f, "vjp", "{}(f, x)")
     tape = Tape(params=False, raw=False)  # the pullback may itself be differentiated: rules must be recordable
     try:
         new = [enter(a, tape, f"argument {n} of {label_of(f)}") for n, a in enumerate(args)]
@@ -49,11 +51,12 @@ def vjp(f: Callable, *args: Any, **kwargs: Any) -> tuple[Any, Callable]:
             c = matching(c, like, f"cotangent{path}")
             if uid in tape.steps and c is not None:
                 seeds[uid] = c if uid not in seeds else seeds[uid] + c
-        found, out = sweep(dict(tape.steps), seeds, watch()), Exit()
+        found, out = sweep(dict(tape.steps), seeds, watch()), Exit(cotangent)
         return tuple(tree_map(lambda x, r: gradient_of(out, found, x, r), a, r) for a, r in zip(args, new))
 
     y_like = tree_map(lambda x: None, y)
-    y = Exit().tree(y)
+    y = Exit(tape_stays=True).tree(y)
+    tape.derives = False  # for a task that was started inside and still sees it
     commit(tape)
     return y, pullback
 
@@ -82,18 +85,17 @@ def jvp(f: Callable, args: Sequence, tangents: Sequence) -> tuple[Any, Any]:
     >>> kn.jvp(lambda x: x ** 3, (2.0,), (1.0,))
     (np.float64(8.0), np.float64(12.0))
     """
-    check_callable(f, "jvp")
+    check_callable(f, "jvp", "{}(f, (x,), (dx,))")
     if not isinstance(args, (tuple, list)) or not isinstance(tangents, (tuple, list)) or len(args) != len(tangents):
         raise TypeError("jvp(f, args, tangents) takes two tuples of one length, for one argument jvp(f, (x,), (dx,))")
     dual = Dual()
     try:
         pairs = enumerate(zip(args, tangents))
         new = [_enter_with(dual, a, t, f"argument {n} of {label_of(f)}") for n, (a, t) in pairs]
-        y = run(f, new, {}, dual, training=False)
+        y, out = run(f, new, {}, dual, training=False), Exit(args, tangents)
+        result = out.tree(y), tree_map(lambda x: _tangent(out, dual, x), y)
     finally:
-        dual.hold.release()
-    out = Exit()
-    result = out.tree(y), tree_map(lambda x: _tangent(out, dual, x), y)
+        dual.end()
     commit(dual)
     return result
 
@@ -113,7 +115,7 @@ def _enter_with(dual, arg, tangent, what):
 
 def _tangent(out, dual, x):
     """The tangent of one leaf of the output; zeros where it does not depend on the arguments."""
-    array = bare(x)
+    array = np.float64(x) if is_number(x) and not hasattr(x, "dtype") else bare(x)
     if not hasattr(array, "dtype") or array.dtype.kind not in "fc":
         return None
     return out.gradient(dual.tangents.get(x.uid) if isinstance(x, Value) else None, array)
@@ -129,6 +131,8 @@ def hvp(f: Callable, args: Sequence, v: Any) -> Any:
     >>> kn.hvp(lambda x: (x ** 3).sum(), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     (array([6., 0.]),)
     """
+    if not isinstance(args, (tuple, list)):
+        raise TypeError("hvp(f, args, v) takes a tuple of arguments, for one argument hvp(f, (x,), (v,))")
     if not isinstance(v, Mapping) or not all(isinstance(p, Param) for p in v):
         return jvp(grad(f, tuple(range(len(args)))), args, v)[1]
     dual = Dual()
@@ -141,7 +145,8 @@ def hvp(f: Callable, args: Sequence, v: Any) -> Any:
     for p in v:
         g = found[p]
         arrays[p.uid] = out.gradient(dual.tangents.get(g.uid) if isinstance(g, Value) else None, p)
-    return Gradients({p.uid: p for p in v}, arrays, [], (f,))
+    commit(dual)
+    return Gradients({p.uid: p for p in v}, arrays, [], f)
 
 
 def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None = None) -> Callable:
@@ -174,9 +179,16 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None =
 
         of_chosen.__name__ = label_of(f)
         chosen = tuple(args[n] for n in numbers)
-        y, pullback = vjp(of_chosen, *chosen)
+        journal = Journal()  # further passes see the random numbers and params of the first, and make no side effects
+        with journal.recording():
+            y, pullback = vjp(of_chosen, *chosen)
         forward = mode == "forward" or (mode is None and _size(y) > _size(chosen))
-        lines = _lines(lambda u: jvp(of_chosen, chosen, u)[1], chosen) if forward else _lines(pullback, y)
+
+        def push(tangents):
+            with journal.replaying():
+                return jvp(of_chosen, chosen, tangents)[1]
+
+        lines = _lines(push, chosen) if forward else _lines(pullback, y)
 
         def block(i, out, j, x):
             if not _is_array(x):
@@ -189,7 +201,7 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None =
             lambda i, out: _numbered(lambda j, x: block(i, out, j, x), inputs) if _is_array(out) else None, y
         )
 
-    return all_partials
+    return functools.update_wrapper(all_partials, f)
 
 
 def hessian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:

@@ -1,7 +1,8 @@
 """Arrays that a derivative will read are locked against writing, so that a mutation raises at the guilty line.
 
 Only arrays that were writable are locked, and only their last holder unlocks them. The owner of a view's memory is
-locked with it, else writing through the owner would go unseen.
+locked with it, else writing through the owner would go unseen. What NumPy cannot tell us: another view of the same
+memory that was made before the lock stays writable, and one that is made of a locked array stays read-only.
 """
 
 import threading
@@ -48,8 +49,9 @@ class Holder:
         with _guard:
             lock = _locks.get(id(x))
             if lock is None:
-                if not x.flags.writeable:
-                    return  # the user's own decision, not ours to undo
+                owner = x.base if isinstance(x.base, np.ndarray) else x
+                if not x.flags.writeable or not (owner.flags.writeable or id(owner) in _locks):
+                    return  # locked by the user, or NumPy would not let us unlock it
                 lock = _locks[id(x)] = [x, 0, []]
                 x.flags.writeable = False
             lock[1] += 1
@@ -78,6 +80,8 @@ def _unlock(lock):
     if owner is not None:  # another tape still needs the memory: this view is unlocked with its owner
         owner[2].append(array)
         return
-    array.flags.writeable = True
-    for view in waiting:
-        view.flags.writeable = True
+    for x in (array, *waiting):
+        try:
+            x.flags.writeable = True
+        except ValueError:
+            pass  # its memory has been made read-only by its owner in the meantime

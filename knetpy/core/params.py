@@ -2,7 +2,9 @@
 
 import dis
 import functools
+import os
 import sys
+import threading
 import types
 from collections import deque
 from collections.abc import Callable
@@ -111,28 +113,53 @@ class model:
     def __init__(self, function: Callable):
         if not callable(function):
             raise TypeError(f"model needs a function, got {type(function).__name__}")
+        self.__name__ = type(function).__name__
         functools.update_wrapper(self, function)
         self.function = function
         self.made: dict = {}  # (call sites, visit) -> Param
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        token = _call.set((self, {}))
+        call: tuple = (self, {})
+        token = _call.set(call)
         try:
-            return self.function(*args, **kwargs)
+            y = self.function(*args, **kwargs)
         finally:
             _call.reset(token)
+        return _in_call(call, y) if isinstance(y, types.GeneratorType) else y
 
     def __get__(self, owner, kind=None):
-        return self if owner is None else types.MethodType(self, owner)
+        if owner is None:
+            return self
+        if not hasattr(owner, "__dict__"):
+            raise TypeError(f"@kn.model on a method keeps the params in the instance: {kind.__name__} needs a __dict__")
+        bound = model(types.MethodType(self.function, owner))
+        bound.made = owner.__dict__.setdefault(_MADE, {}).setdefault(self.__name__, {})
+        return bound
 
     def __repr__(self):
-        return f"<model {getattr(self.function, '__name__', self.function)} with {len(self.made)} params of its own>"
+        return f"<model {self.__name__} with {len(self.made)} params of its own>"
+
+
+_MADE = "_params_made"  # where an instance keeps what its methods made: {method: {place: Param}}
+
+
+def _in_call(call, generator):
+    """The generator, each of its steps within the model call that made it."""
+    while True:
+        token = _call.set(call)
+        try:
+            y = next(generator)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            _call.reset(token)
+        yield y
 
 
 def _remembered(make, shape):
     call = _call.get()
     if call is None:
-        if active():
+        if any(trace.derives for trace in active()):
             warn(
                 "param inside a function being differentiated makes a new Param at every call; write @kn.model above "
                 "the function, or make the Param outside"
@@ -141,9 +168,10 @@ def _remembered(make, shape):
     owner, visits = call
     chain = _call_sites()
     visits[chain] = nth = visits.get(chain, 0) + 1
-    found = owner.made.get((chain, nth))
-    if found is None:
-        found = owner.made[chain, nth] = make()
+    with _making:  # two threads at their first call must get the same
+        found = owner.made.get((chain, nth))
+        if found is None:
+            found = owner.made[chain, nth] = make()
     if found.shape != shape:
         raise ShapeError(
             f"{owner!r}: param at {place(*chain[0])} had shape {found.shape} before and has {shape} now; "
@@ -152,14 +180,15 @@ def _remembered(make, shape):
     return found
 
 
-_MACHINERY = (__name__, recall.__module__)  # frames between the caller's and here that are always the same
+_OURS = (os.path.dirname(__file__) + os.sep, recall.__code__.co_filename)
+_making = threading.RLock()
 
 
 def _call_sites():
     """(code, instruction) of each frame from the caller of `param` out to the innermost model call."""
     frame, sites = sys._getframe(1), []
-    while frame is not None and frame.f_code is not model.__call__.__code__:
-        if frame.f_globals.get("__name__") not in _MACHINERY:
+    while frame is not None and frame.f_code not in (model.__call__.__code__, _in_call.__code__):
+        if not frame.f_code.co_filename.startswith(_OURS):  # what of our own lies between differs from run to run
             sites.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
     return tuple(sites)
@@ -183,15 +212,17 @@ def params(*objects: Any) -> list[Param]:
     return list(named_params(*objects).values())
 
 
-def named_params(*objects: Any) -> dict[str, Param]:
+def named_params(*objects: Any, **named: Any) -> dict[str, Param]:
     """{path: Param} in order of first use; a path reads as in the user's code, `w[0]` or `model.w[2]`.
+
+    Objects given by name have that name in front.
 
     >>> import knetpy as kn
     >>> w = {"in": kn.param(2, 3), "out": kn.param(3, 1)}
     >>> list(kn.named_params(w))
     ["['in']", "['out']"]
     """
-    return _Search().over(objects)
+    return _Search().over(objects, named)
 
 
 class _Search:
@@ -200,9 +231,9 @@ class _Search:
     def __init__(self):
         self.found, self.seen, self.kept = {}, set(), []
 
-    def over(self, objects):
-        for x in objects:
-            self.visit(x, "", "")
+    def over(self, objects, named):
+        for path, x in (*[("", x) for x in objects], *named.items()):
+            self.visit(x, path, "")
         return self.found
 
     def visit(self, x, path, owner):
@@ -245,6 +276,7 @@ class _Search:
         elif isinstance(x, types.FunctionType):
             self._function(x)
         else:
+            self.visit(getattr(x, "__wrapped__", None), path, owner)  # functools.lru_cache and its kin
             self._attributes(x, path, owner)
 
     def _attributes(self, x, path, owner):
@@ -255,14 +287,20 @@ class _Search:
             return
         slots = [n for kind in type(x).__mro__ for n in _names(getattr(kind, "__slots__", ())) if hasattr(x, n)]
         held = {**{n: getattr(x, n) for n in slots}, **getattr(x, "__dict__", {})}
+        for kind in reversed(type(x).__mro__):  # params of the class itself
+            held |= {n: c for n, c in vars(kind).items() if isinstance(c, (Param, list, tuple, dict)) and n not in held}
+        for method, made in held.pop(_MADE, {}).items():
+            for n, p in enumerate(made.values()):
+                self.visit(p, f"{path}.{method}.param[{n}]".removeprefix("."), owner)
         for name, child in held.items():
             self.visit(child, f"{path}.{name}" if path else name, owner)
-        if isinstance(method := type(x).__dict__.get("__call__"), types.FunctionType):
-            self.visit(method, path, owner)
+        method = type(x).__dict__.get("__call__")
+        if isinstance(method, (types.FunctionType, model)):
+            self.visit(getattr(method, "function", method), path, owner)
 
     def _function(self, f):
         self.visit(getattr(f, "__wrapped__", None), "", f.__name__)  # grad(f), checkpoint(f)
-        if f.__code__.co_filename.startswith(PACKAGE) or (f.__module__ or "").partition(".")[0] in _FOREIGN:
+        if f.__code__.co_filename.startswith(PACKAGE) or (f.__module__ or "").partition(".")[0] in _LIBRARIES:
             return
         cells = dict(zip(f.__code__.co_freevars, f.__closure__ or ()))
         for name in _loads(f.__code__):
@@ -283,6 +321,7 @@ class _Search:
 
 _FOREIGN = frozenset((*sys.stdlib_module_names, "numpy", "cupy", "numba", "scipy", "matplotlib", "pandas"))
 _FOREIGN -= {"__main__"}
+_LIBRARIES = _FOREIGN - {"builtins"}  # which is where functions made by exec say that they come from
 
 
 def _names(slots):
@@ -304,7 +343,7 @@ def _loads(code):
             names.append(instruction.argval)
         elif isinstance(instruction.argval, types.CodeType):
             names.extend(_loads(instruction.argval))
-    return list(dict.fromkeys(names))
+    return [name for name in dict.fromkeys(names) if name not in code.co_cellvars]  # those are its own variables
 
 
 def label(p, *objects):

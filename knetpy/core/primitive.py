@@ -5,6 +5,7 @@ its own table, so there are no boxes in boxes. What a trace keeps of an operand 
 follows that operand, else the bare array; that alone gives every nesting its right meaning.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from .protocols import serve
 from .rules import adapt, signature_of
 from .short import binary, unary
 from .trace import Call, active
-from .value import Param, Result, Value, is_tracked
+from .value import Param, Result, Value, is_tracked, plain
 
 
 class Primitive:
@@ -26,6 +27,10 @@ class Primitive:
         self.kernel, self.name, self.outputs = kernel, name, outputs
         self.composed, self.check, self.elementwise = composed, check, elementwise
         self.signature = signature_of(kernel, tuple(rules), saves)
+        if isinstance(kernel, np.ufunc) and len(rules) != kernel.nin and not (vjp or jvp):
+            raise TypeError(
+                f"primitive {name}: a ufunc of {kernel.nin} operands needs a rule for each, or operand=None for none"
+            )
         unknown = set(rules) - set(self.signature.operands)
         if unknown:
             raise TypeError(f"primitive {name}: a rule for {unknown.pop()!r}, which is no operand of {name}")
@@ -64,6 +69,10 @@ class Primitive:
             self.plans[followed] = any(r.reads_y for r in rules), amounts
         return self.plans[followed]
 
+    def lost_at_second_order(self, attrs):
+        """Whether a rule reads saved numbers, through which nothing can be differentiated."""
+        return any(getattr(attrs[name], "dtype", np.dtype(bool)).kind == "f" for name in self.signature.saves)
+
     def complete(self, args, attrs):
         """Operands given by name or left to their defaults, put in order; attrs with their defaults."""
         names, given = self.signature.operands, list(args)
@@ -81,7 +90,11 @@ class Primitive:
         unknown = attrs.keys() - self.signature.attrs.keys()
         if unknown:
             raise TypeError(f"{self.name} has no argument {unknown.pop()!r}")
-        return given, {**self.signature.attrs, **attrs}
+        attrs = {**self.signature.attrs, **attrs}
+        missing = [name for name, v in attrs.items() if v is inspect.Parameter.empty]
+        if missing:
+            raise TypeError(f"{self.name}: missing argument {missing[0]!r}")
+        return given, attrs
 
     def evaluate(self, args, attrs):
         """(output, attrs with the saved values) of the kernel on bare arrays."""
@@ -138,7 +151,8 @@ def primitive(
       jvp: optional, the tangent of the output; asks for tangents as `d<operand>` (zeros where an operand is constant).
         Without it forward mode transposes the rules.
       outputs: the number of outputs; with more than one, `y` and `dy` are tuples in the rules.
-      saves: names of further arrays that the kernel returns after its outputs, for the rules only.
+      saves: names of further arrays that the kernel returns after its outputs, for the rules only. If they are
+        floating, second derivatives need `composed`.
       composed: the same function written with differentiable functions. The rules may then work on bare arrays (fused
         kernels): they serve a single tape, and `composed` is recorded for higher orders and forward mode.
       numpy: the NumPy function (or several) that calls this one for knetpy values.
@@ -158,7 +172,10 @@ def primitive(
         options: dict[str, Any] = dict(numpy=numpy, name=name, outputs=outputs, saves=saves, check=check, **rules)
         options |= dict(vjp=vjp, jvp=jvp, composed=composed, elementwise=elementwise, trusted=trusted)
         return partial(primitive, **options)
-    name = name or kernel.__name__.lstrip("_")
+    name = name or getattr(kernel, "__name__", "").lstrip("_")
+    if not name:
+        raise TypeError(f"primitive: a {type(kernel).__name__} has no name of its own; pass name=")
+    elementwise = elementwise or (isinstance(kernel, np.ufunc) and kernel.signature is None)
     op = Primitive(kernel, name, outputs, tuple(saves), check, rules, vjp, jvp, composed, elementwise)
     call = through_numpy = _recorder(op)
     short = {1: unary, 2: binary}.get(op.signature.required)
@@ -223,6 +240,9 @@ def _recorder(op):
             seen.append(a)
         if tracked and op.composed is not None and not _raw():
             return op.composed(*args, **attrs)
+        for name, v in attrs.items():
+            if isinstance(v, Value):
+                attrs[name] = plain(v, f"the option {name}= of {op.name}")
         y, attrs = op.evaluate(seen, attrs)
         return tell(op, args, seen, attrs, y) if tracked else y
 
@@ -233,10 +253,10 @@ def _result(op, y):
     """An output as a Result; a complex one would get a wrong gradient."""
     if not hasattr(y, "dtype"):
         y = np.asarray(y)
-    if y.dtype.kind == "c":
+    if y.dtype.kind not in "fbiu":
+        way = "compute with real and imaginary parts" if y.dtype.kind == "c" else "convert operands with .astype(float)"
         raise DtypeError(
-            f"{op.name} of a value being differentiated gave {y.dtype}: there are no complex derivatives; compute with "
-            "real and imaginary parts"
+            f"{op.name} of a value being differentiated gave {y.dtype}, which has no derivative here: {way}"
         )
     return Result(y)
 
@@ -254,12 +274,18 @@ def tell(op, args, seen, attrs, y):
     followable = [out if out.dtype.kind == "f" else out.value for out in outs]  # integers and booleans are constants
     if op.outputs == 1 and followable[0] is not outs[0]:
         return y
-    call, public = Call(op, args, seen, attrs, y, outs), None
+    call, public, followers = Call(op, args, seen, attrs, y, outs), None, 0
     for depth, trace in enumerate(active()):
         call.uids = [
             a.uid if (a.__class__ is Result or a.__class__ is Param) and trace.follows(a) else None for a in args
         ]
         if trace.observe(call, depth):
+            followers += 1
+            if followers == 2 and op.lost_at_second_order(attrs):
+                raise DerivativeError(
+                    f"{op.name} saves {', '.join(op.signature.saves)} for its rules, constants to a second one: "
+                    "declare composed= in the primitive, the same function written with differentiable ones"
+                )
             # The traces further in keep a Value where this one follows, so that it is told of what they do with it.
             call.y = public = tuple(followable) if op.outputs > 1 else outs[0]
             call.seen = [s if u is None else a for a, s, u in zip(args, call.seen, call.uids)]

@@ -10,6 +10,7 @@ import operator
 import numpy as np
 
 from .errors import DerivativeError, MutationError
+from .trace import active
 from .value import METHODS, NUMPY, Param, Result, Value, bare, is_tracked, kind_of
 
 OPERATORS = {
@@ -93,7 +94,15 @@ def _array_function(self, function, types, args, options):
     if not args:  # NumPy names its first parameter in many ways (a, ary, arr...); ours are positional
         name = next(iter(inspect.signature(function).parameters))
         args = (options.pop(name),)
-    return op(*args, **options)
+    try:
+        return op(*args, **options)
+    except Exception as ours:
+        if active():
+            raise
+        try:  # without transforms a Param is its array: what only NumPy can do, NumPy does
+            return _no_rule(function, args, options)
+        except Exception:
+            raise ours from None
 
 
 def _name(function):
@@ -176,6 +185,7 @@ def _inplace(ufunc, name):
     return method
 
 
+Value.__divmod__ = lambda self, other: (self // other, self % other)
 Value.__array_ufunc__, Value.__array_function__ = _array_ufunc, _array_function
 for _compare in COMPARISONS:
     setattr(Value, f"__{_compare}__", _comparison(_compare))

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .errors import PACKAGE
+
 NOTHING, SPEC, ARRAY = range(3)  # how much of an operand a rule needs
 
 
@@ -81,7 +83,8 @@ def adapt(rule, what, signature, first=("dy",)):
         head += (", " if star else ", *, ") + ", ".join(f"{name}=None" for name in keywords)
     # One flat call: a closure that picks arguments by index would cost more than many rules do.
     source = f"lambda {head}: rule({', '.join(sources[name] for name in wanted)})"
-    return Rule(eval(source, {"rule": rule}), "y" in wanted, reads)
+    code = compile(source, f"{PACKAGE}rule of a primitive", "eval")  # the file name says that it is no user's code
+    return Rule(eval(code, {"rule": rule}), "y" in wanted, reads)
 
 
 def _sources(signature, first):

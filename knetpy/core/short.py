@@ -33,7 +33,7 @@ def unary(op, record, tell, depth):
             active()[0].hold.all(attrs.values())
         else:
             y = kernel(x)
-        if y.dtype is not x.dtype:
+        if getattr(y, "dtype", None) is not x.dtype:
             return tell(op, (r,), (x,), attrs, y)
         frame = _getframe(depth)
         code = frame.f_code
@@ -80,7 +80,7 @@ def binary(op, record, tell, depth):
         ):
             return record(a, b)
         y = untracked(x, z)
-        dtype = y.dtype
+        dtype = getattr(y, "dtype", None)
         if (ua is not None and x.dtype is not dtype) or (ub is not None and z.dtype is not dtype):
             return tell(op, (a, b), (x, z), {}, y)  # which warns, and returns each cotangent in its own dtype
         sx = sz = None

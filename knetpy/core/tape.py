@@ -39,6 +39,11 @@ class Tape(Trace):
             self.steps[x.uid] = LEAF
         return self.sees_params
 
+    def end(self):
+        super().end()
+        self.steps.clear()
+        self.sees_params = False
+
     def leaf(self, x):
         """Follow the Value `x` from here on."""
         self.steps[x.uid] = LEAF

@@ -40,6 +40,11 @@ class Trace:
     def __init__(self):
         self.hold, self.writes = Holder(), []  # arrays that must not change; side effects to make on success
 
+    def end(self):
+        """The transform is over; a task that was started inside and still has this trace must not notice it."""
+        self.hold.release()
+        self.derives = False
+
     def follows(self, x):
         """Whether the Value `x` depends on what this trace differentiates by."""
         return False

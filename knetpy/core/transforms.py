@@ -16,7 +16,7 @@ from .params import label
 from .rules import spec
 from .tape import Tape, sweep
 from .trace import Trace, active, tracing
-from .tree import tree_map
+from .tree import leaves, tree_map
 from .value import Param, Result, Value, bare, norm, value
 
 Positions = int | tuple[int, ...] | None
@@ -31,6 +31,8 @@ def run(f, args, kwargs, trace, training):
     except ValueError as failure:
         if "read-only" in str(failure) and trace.hold:
             failure.args = (f"{failure}; if a derivative needs this array, write into a copy or once it is taken",)
+        elif isinstance(failure.__cause__, DerivativeError):  # array[i] = r
+            failure.args = (f"{failure} {failure.__cause__}; np.stack builds an array of values",)
         raise
     finally:
         restore_training(mode)
@@ -43,25 +45,25 @@ def defer(write: Callable[[], Any]) -> None:
     """
     if is_replaying():
         return
-    outermost = next((trace for trace in active() if trace.derives), None)
-    if outermost is None:
-        write()
+    deriving = [trace for trace in active() if trace.derives]
+    if deriving:
+        deriving[-1].writes.append(write)
     else:
-        outermost.writes.append(write)
+        write()
 
 
 def commit(trace):
-    """Make the side effects that were deferred while `trace` was the outermost."""
+    """`trace` has succeeded: hand its deferred side effects to the trace outside it, or make them if there is none."""
     for write in trace.writes:
-        write()
+        defer(write)
 
 
-def check_callable(f, name):
+def check_callable(f, name, example="{}(f)(x)"):
     """`f`, or the error of the transform `name` that it is nothing to call."""
     if isinstance(f, Mapping):
         f()  # Gradients say what happened: the name `grad` was overwritten
     if not callable(f):
-        raise TypeError(f"{name} differentiates functions, got {type(f).__name__}; write {name}(f)(x)")
+        raise TypeError(f"{name} takes a function, got {type(f).__name__}; write {example.format(name)}")
     return f
 
 
@@ -121,8 +123,18 @@ def value_and_grad(
             if found is not None:
                 return found
         if not args:
-            raise DerivativeError(f"{label_of(f)} touched no param and was given no argument to differentiate by")
-        found, met_params = _by_arguments(f, args, kwargs, 0, has_aux, f"{label_of(f)} touched no param, and ")
+            found = None if touches_params else by_params(f, args, kwargs, has_aux)
+            if found is None:
+                raise DerivativeError(f"{label_of(f)} touched no param and was given no argument to differentiate by")
+            return found
+        try:
+            found, met_params = _by_arguments(f, args, kwargs, 0, has_aux, f"{label_of(f)} touched no param, and ")
+        except Exception:
+            # A remembered function need not be one any more.
+            found, met_params = None if touches_params else by_params(f, args, kwargs, has_aux), False
+            if found is None:
+                raise
+            return found
         touches_params = met_params
         return by_params(f, args, kwargs, has_aux) if met_params else found
 
@@ -178,26 +190,35 @@ def watch():
     return lambda *told: [tell(*told) for tell in watching]
 
 
-def by_params(f, args, kwargs, has_aux, always=False):
-    """((value, aux) or value, Gradients), or, unless `always`, None if f touched no param."""
+def by_params(f, args, kwargs, has_aux, log=None):
+    """((value, aux) or value, Gradients), or None if f touched no param; a `log` of the steps takes even that."""
     tape = Tape()
     try:
         y, aux = _split(run(f, args, kwargs, tape, training=True), f, has_aux)
-        if not (tape.touched or always or isinstance(y, Param)):
+        if not (tape.touched or log or isinstance(y, Param)):
             return None
         y = loss_of(y, f)
         if isinstance(y, Value):
             tape.follows(y)  # a Param that f returned is touched thereby
+        if log:
+            log.sweeping = True
         found, out = _swept(tape, y, f), Exit()
         held = {uid: p for uid, (p, _) in tape.touched.items()}
         arrays = {uid: out.gradient(found.get(uid), p) for uid, p in held.items()}
         unused = [p for uid, p in held.items() if uid not in found]
-        gradients = Gradients(held, arrays, unused, (f,))
+        gradients = Gradients(held, arrays, unused, f, _with_params(f, args))
         y = (scalar(y), out.tree(aux)) if has_aux else scalar(y)
     finally:
-        tape.hold.release()
+        tape.end()
     commit(tape)
     return y, gradients
+
+
+def _with_params(f, args):
+    """{name of the parameter: argument} for the arguments that hold Params, which are named by them."""
+    names = getattr(getattr(f, "__code__", None), "co_varnames", ())
+    held = [(n, a) for n, a in enumerate(args) if any(isinstance(x, Param) for _, x in leaves(a))]
+    return {names[n] if n < len(names) else f"argument{n}": a for n, a in held}
 
 
 def _by_arguments(f, args, kwargs, argnums, has_aux, why=""):
@@ -209,12 +230,13 @@ def _by_arguments(f, args, kwargs, argnums, has_aux, why=""):
             new[n] = enter(args[n], tape, f"{why}argument {n} of {label_of(f)}")
         y, aux = _split(run(f, new, kwargs, tape, training=True), f, has_aux)
         y = loss_of(y, f)
-        found, out = _swept(tape, y, f), Exit()
+        found, out = _swept(tape, y, f), Exit(args)
         taken = [tree_map(lambda x, r: gradient_of(out, found, x, r), args[n], new[n]) for n in numbers]
         y = (scalar(y), out.tree(aux)) if has_aux else scalar(y)
     finally:
-        tape.hold.release()
-    commit(tape)
+        tape.end()
+    if not (why and tape.touched):  # else f is run again by its params
+        commit(tape)
     return (y, tuple(taken) if isinstance(argnums, tuple) else taken[0]), bool(tape.touched)
 
 
@@ -240,22 +262,21 @@ class _Log(Trace):
 
     def __init__(self):
         super().__init__()
-        self.calls, self.norms = {}, None
+        self.calls, self.norms, self.sweeping = {}, {}, False
 
     def observe(self, call, depth):
-        if self.norms is None:
+        if not self.sweeping:
             shape, dtype = spec(call.outs[0])
             line = place(call.frame.f_code, call.frame.f_lasti)
             self.calls[call.outs[0].uid] = Step(call.op.name, line, shape, math.prod(shape) * dtype.itemsize, None)
         return False
 
     def watch(self, uid, step, dy, dxs):
-        self.norms = self.norms or {}
-        self.norms[uid] = norm(bare(dy[0] if isinstance(dy, tuple) else dy))
+        if self.sweeping:  # not in the sweep of a gradient inside
+            self.norms[uid] = norm(bare(dy[0] if isinstance(dy, tuple) else dy))
 
     def steps_swept(self):
-        norms = self.norms or {}
-        return [step._replace(norm=norms.get(uid)) for uid, step in self.calls.items()]
+        return [step._replace(norm=self.norms.get(uid)) for uid, step in self.calls.items()]
 
 
 def tape(f: Callable, *args: Any, **kwargs: Any) -> Record:
@@ -274,7 +295,7 @@ def tape(f: Callable, *args: Any, **kwargs: Any) -> Record:
     """
     log = _Log()
     with tracing(*active(), log):
-        y, gradients = by_params(check_callable(f, "tape"), args, kwargs, has_aux=False, always=True)
+        y, gradients = by_params(check_callable(f, "tape", "{}(f, x)"), args, kwargs, False, log)
     return Record(y, gradients, log.steps_swept())
 
 

@@ -1,12 +1,8 @@
 """Nested containers: lists, tuples, named tuples, dicts and dataclasses; everything else is a leaf."""
 
 import copy
+import dataclasses
 import sys
-
-
-def is_dataclass_instance(x):
-    """Whether `x` is an instance of a dataclass; asks no one to import `dataclasses`."""
-    return hasattr(type(x), "__dataclass_fields__")
 
 
 def children(tree):
@@ -17,24 +13,33 @@ def children(tree):
         return [(f".{name}", v) for name, v in zip(tree._fields, tree)]
     if isinstance(tree, (list, tuple)):
         return [(f"[{i}]", v) for i, v in enumerate(tree)]
-    if is_dataclass_instance(tree):
-        return [(f".{name}", getattr(tree, name)) for name in tree.__dataclass_fields__ if hasattr(tree, name)]
+    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+        return [(f".{name}", getattr(tree, name)) for name in _fields(tree)]
     return None
+
+
+def _fields(tree):
+    """Names of the fields that a dataclass has set; class variables and init-only ones are none."""
+    return [field.name for field in dataclasses.fields(tree) if hasattr(tree, field.name)]
+
+
+def _sequence(kind, parts):
+    return tuple.__new__(kind, parts) if issubclass(kind, tuple) else kind(parts)
 
 
 def rebuild(tree, parts):
     """A container like `tree` with `parts` as its children."""
     if isinstance(tree, dict):
         new = copy.copy(tree)  # keeps defaultdicts and ordered dicts what they are
-        new.update(zip(tree, parts))
+        for key, part in zip(tree, parts):
+            new[key] = part  # not update, which a Counter takes for an addition
         return new
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return tree._make(parts)
     if isinstance(tree, (list, tuple)):
-        return type(tree)(parts)
+        return _sequence(type(tree), parts)
     new = copy.copy(tree)
-    names = [name for name in tree.__dataclass_fields__ if hasattr(tree, name)]
-    for name, part in zip(names, parts):
+    for name, part in zip(_fields(tree), parts):
         object.__setattr__(new, name, part)  # frozen ones too: the copy is ours
     return new
 

@@ -46,7 +46,7 @@ class Value(Displayed):
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _installed
     __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _installed
     __neg__ = __pos__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = __xor__ = _installed
-    __getitem__ = __array_ufunc__ = __array_function__ = _installed
+    __getitem__ = __divmod__ = __array_ufunc__ = __array_function__ = _installed
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -75,8 +75,8 @@ class Value(Displayed):
     def __getattr__(self, name: str) -> Any:
         if name in METHODS:
             return partial(METHODS[name], self)
-        if name in _PLAIN:
-            return getattr(self.value, name)
+        if name in _PLAIN or (name not in _WRITES and not name.startswith("_") and not active()):
+            return getattr(self.value, name)  # without transforms a Param is its array
         if name in _WRITES:
             raise MutationError(f"{name}() writes in place, which {kind_of(self)} refuses; {_INSTEAD[type(self)]}")
         raise AttributeError(f"{kind_of(self)} has no attribute {name!r}")
@@ -97,6 +97,7 @@ class Value(Displayed):
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, item):
+        is_tracked(self)
         return value(item) in self.value
 
     def __str__(self):
