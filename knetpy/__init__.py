@@ -16,7 +16,8 @@ from .core.errors import (
 from .core.gradients import Gradients, Record
 from .core.init import xavier
 from .core.jacobian import hessian, hvp, jacobian, jvp, vjp
-from .core.params import model, named_params, param, param0, params
+from .core.model import model
+from .core.params import named_params, param, param0, params
 from .core.primitive import constant, primitive
 from .core.transforms import defer, grad, stop_gradient, tape, value_and_grad
 from .core.value import Param, Result, value

@@ -1,22 +1,19 @@
-"""Making params, finding those that an object or a function uses, and `model`, which remembers those it makes."""
+"""Making params, and finding those that an object or a function uses."""
 
 import dis
 import functools
-import os
 import sys
-import threading
 import types
 from collections import deque
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from ..settings import recall
 from . import init
-from .errors import PACKAGE, DtypeError, ShapeError, place, warn
-from .trace import active
+from .errors import PACKAGE, DtypeError, ShapeError
+from .model import MADE, model, remembered
 from .tree import children
 from .value import Param, Result, Swept, bare
 
@@ -50,7 +47,7 @@ def param(*shape_or_array: Any, init: Callable = init.xavier_uniform, dtype: Any
         raise TypeError("param of a value being differentiated would cut the derivative; write param(kn.value(r))")
     shape = tuple(map(int, given)) if sizes else np.shape(bare(given[0]))
     make = (lambda: _drawn(init, shape, dtype)) if sizes else (lambda: _copied(given[0], dtype))
-    return recall(lambda: _remembered(make, shape))
+    return recall(lambda: remembered(make, shape))
 
 
 def param0(*shape: int, dtype: Any = None) -> Param:
@@ -87,114 +84,6 @@ def _floating(dtype, what):
             f"{what}: dtype {dtype} has no gradient; write .astype(np.float32) (or another floating dtype)"
         )
     return dtype.newbyteorder("=")
-
-
-# Params made inside a model -------------------------------------------------------------------------------------
-
-_call: ContextVar = ContextVar("model call", default=None)
-
-
-class model:
-    """Let a function make its params inside: `@kn.model` remembers them from call to call.
-
-    A param is known by the chain of call sites from the function to `param` and by the how-manieth visit of that
-    chain in
-    this call. New ones may appear at any call; another shape at the same place raises. Models inside own their params;
-    calling one model twice shares them. `kn.params(f)` finds them.
-
-    >>> import knetpy as kn
-    >>> @kn.model
-    ... def f(x):
-    ...     return x @ kn.param(3, 2) + kn.param0(2)
-    >>> f(np.ones((1, 3), "f4")).shape, len(kn.params(f))
-    ((1, 2), 2)
-    """
-
-    def __init__(self, function: Callable):
-        if not callable(function):
-            raise TypeError(f"model needs a function, got {type(function).__name__}")
-        self.__name__ = type(function).__name__
-        functools.update_wrapper(self, function)
-        self.function = function
-        self.made: dict = {}  # (call sites, visit) -> Param
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        call: tuple = (self, {})
-        token = _call.set(call)
-        try:
-            y = self.function(*args, **kwargs)
-        finally:
-            _call.reset(token)
-        return _in_call(call, y) if isinstance(y, types.GeneratorType) else y
-
-    def __get__(self, owner, kind=None):
-        if owner is None:
-            return self
-        if not hasattr(owner, "__dict__"):
-            raise TypeError(f"@kn.model on a method keeps the params in the instance: {kind.__name__} needs a __dict__")
-        bound = model(types.MethodType(self.function, owner))
-        bound.made = owner.__dict__.setdefault(_MADE, {}).setdefault(self.__name__, {})
-        return bound
-
-    def __repr__(self):
-        return f"<model {self.__name__} with {len(self.made)} params of its own>"
-
-
-_MADE = "_params_made"  # where an instance keeps what its methods made: {method: {place: Param}}
-
-
-def _in_call(call, generator):
-    """The generator, each of its steps within the model call that made it."""
-    while True:
-        token = _call.set(call)
-        try:
-            y = next(generator)
-        except StopIteration as stop:
-            return stop.value
-        finally:
-            _call.reset(token)
-        yield y
-
-
-def _remembered(make, shape):
-    call = _call.get()
-    if call is None:
-        if any(trace.derives for trace in active()):
-            warn(
-                "param inside a function being differentiated makes a new Param at every call; write @kn.model above "
-                "the function, or make the Param outside"
-            )
-        return make()
-    owner, visits = call
-    chain = _call_sites()
-    visits[chain] = nth = visits.get(chain, 0) + 1
-    with _making:  # two threads at their first call must get the same
-        found = owner.made.get((chain, nth))
-        if found is None:
-            found = owner.made[chain, nth] = make()
-    if found.shape != shape:
-        raise ShapeError(
-            f"{owner!r}: param at {place(*chain[0])} had shape {found.shape} before and has {shape} now; "
-            "a param's place in the code and visit fix its shape"
-        )
-    return found
-
-
-_OURS = (os.path.dirname(__file__) + os.sep, recall.__code__.co_filename)
-_making = threading.RLock()
-
-
-def _call_sites():
-    """(code, instruction) of each frame from the caller of `param` out to the innermost model call."""
-    frame, sites = sys._getframe(1), []
-    while frame is not None and frame.f_code not in (model.__call__.__code__, _in_call.__code__):
-        if not frame.f_code.co_filename.startswith(_OURS):  # what of our own lies between differs from run to run
-            sites.append((frame.f_code, frame.f_lasti))
-        frame = frame.f_back
-    return tuple(sites)
-
-
-# Finding params -------------------------------------------------------------------------------------------------
 
 
 def params(*objects: Any) -> list[Param]:
@@ -289,7 +178,7 @@ class _Search:
         held = {**{n: getattr(x, n) for n in slots}, **getattr(x, "__dict__", {})}
         for kind in reversed(type(x).__mro__):  # params of the class itself
             held |= {n: c for n, c in vars(kind).items() if isinstance(c, (Param, list, tuple, dict)) and n not in held}
-        for method, made in held.pop(_MADE, {}).items():
+        for method, made in held.pop(MADE, {}).items():
             for n, p in enumerate(made.values()):
                 self.visit(p, f"{path}.{method}.param[{n}]".removeprefix("."), owner)
         for name, child in held.items():
