@@ -24,7 +24,7 @@ class model:
     this call. New ones may appear at any call; another shape at the same place raises. Models inside own their params;
     calling one model twice shares them. `kn.params(f)` finds them.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> @kn.model
     ... def f(x):
     ...     return x @ kn.param(3, 2) + kn.param0(2)

@@ -109,11 +109,11 @@ class Primitive:
         return y[0] if self.outputs == 1 else tuple(y[: self.outputs]), {**attrs, **saved}
 
     def explain(self, failure, args, attrs):
-        """Raise in the user's terms what made the kernel fail, if we know better than the kernel did."""
+        """Raise in the user's terms what made the kernel fail, or add to its own message what it was given."""
         if self.check is not None:
             self.check(*args, **attrs)
-        elif isinstance(failure, ValueError) and (self.elementwise or isinstance(self.kernel, np.ufunc)):
-            shapes = [np.shape(a) for a in args if a is not None]
+        shapes = [np.shape(a) for a in args if a is not None]
+        if isinstance(failure, ValueError) and (self.elementwise or isinstance(self.kernel, np.ufunc)):
             try:
                 np.broadcast_shapes(*shapes)
             except ValueError:
@@ -121,6 +121,9 @@ class Primitive:
                     f"{self.name}: shapes {' and '.join(map(str, shapes))} do not broadcast; counted from the last, "
                     "each axis must agree or be 1: reshape one, or insert an axis with x[:, None]"
                 ) from None
+        if type(failure) in (ValueError, IndexError) and len(failure.args) == 1:
+            of = "an operand" if len(shapes) == 1 else "operands"
+            failure.args = (f"{self.name} of {of} of shape {' and '.join(map(str, shapes))}: {failure}",)
 
 
 def primitive(

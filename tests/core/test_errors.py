@@ -248,6 +248,13 @@ def test_shapes_that_do_not_fit_name_both():
     refused(kn.ShapeError, lambda: grad(lambda x: np.sum(x @ w))(np.ones((2, 5))), "(2, 5)", "(3, 2)", "5", "3")
 
 
+def test_what_numpy_refuses_names_op_and_shape():
+    x = np.ones((2, 3))
+    refused(ValueError, lambda: grad(lambda x: np.sum(x.reshape(4)), 0)(x), "reshape", "(2, 3)", "(4,)")
+    refused(IndexError, lambda: grad(lambda x: x[5, 0], 0)(x), "getitem", "(2, 3)", "5")
+    refused(IndexError, lambda: grad(lambda x: np.sum(x[[0, 9]]), 0)(x), "getitem", "(2, 3)", "9")
+
+
 def test_errors_inside_a_rule_name_op_and_line():
     bad = kn.primitive(lambda x: x * 1, name="bad", x=lambda dy: dy[:, None, None])
     with pytest.raises(kn.ShapeError) as failure:
