@@ -18,8 +18,7 @@ def checkpoint(f: Callable) -> Callable:
     """A function like f that saves memory: its steps are not recorded, f runs again when a derivative needs them.
 
     Every Param and every value under differentiation that f touches counts as its input, argument or not. The second
-    run
-    sees the training mode and the random numbers of the first, and makes no side effects of its own.
+    run sees the training mode and the random numbers of the first, and makes no side effects of its own.
 
     Parameters: f, any function of arrays and containers. Returns: a function of the same arguments.
 

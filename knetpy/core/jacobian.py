@@ -24,8 +24,8 @@ def vjp(f: Callable, *args: Any, **kwargs: Any) -> tuple[Any, Callable]:
 
     Parameters: f, any function; args, arrays, numbers or nested containers of them. Params are constants.
     Returns: the value of f, of any structure, and a function that takes a cotangent of that structure and returns a
-    tuple with
-      the gradient of each argument. The pullback may be called often; arrays it needs stay locked as long as it lives.
+      tuple with the gradient of each argument. The pullback may be called often; the arrays that it needs stay locked
+      as long as it lives.
 
     >>> import knetpy as kn
     >>> y, pullback = kn.vjp(np.sin, np.array([0.0, 1.0]))
@@ -78,8 +78,7 @@ def jvp(f: Callable, args: Sequence, tangents: Sequence) -> tuple[Any, Any]:
     """(f(*args), tangent of it in the direction `tangents`), in forward mode.
 
     Parameters: args, a tuple; tangents, a tuple of the same structure, each leaf with the shape of its argument, or
-    None
-      for a constant. Params are constants.
+      None for a constant. Params are constants.
 
     >>> import knetpy as kn
     >>> kn.jvp(lambda x: x ** 3, (2.0,), (1.0,))

@@ -19,10 +19,9 @@ _call: ContextVar = ContextVar("model call", default=None)
 class model:
     """Let a function make its params inside: `@kn.model` remembers them from call to call.
 
-    A param is known by the chain of call sites from the function to `param` and by the how-manieth visit of that
-    chain in
-    this call. New ones may appear at any call; another shape at the same place raises. Models inside own their params;
-    calling one model twice shares them. `kn.params(f)` finds them.
+    A param is known by the chain of call sites from the function to `param` and by the how-manieth visit of that chain
+    in this call. New ones may appear at any call; another shape at the same place raises. Models inside own their
+    params; calling one model twice shares them. On a method, each instance has its own. `kn.params(f)` finds them.
 
     >>> import numpy as np, knetpy as kn
     >>> @kn.model

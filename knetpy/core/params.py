@@ -89,9 +89,8 @@ def _floating(dtype, what):
 def params(*objects: Any) -> list[Param]:
     """All Params that the objects hold or their code uses, in order of first use, each once.
 
-    Looks into containers, dataclasses, object attributes, bound methods, partials and functions: their closures,
-    defaults,
-    and the globals and functions that their code loads. Not into modules and classes.
+    Looks into containers, dataclasses, attributes of objects and their classes, bound methods, partials and functions:
+    their closures, defaults, and the globals and functions that their code loads. Not into modules.
 
     >>> import knetpy as kn
     >>> w = [kn.param(2, 3), kn.param0(3)]

@@ -95,9 +95,8 @@ class Tape(Trace):
 def sweep(steps, cotangents, watch=None):
     """Take `cotangents`, by serial number, back through `steps`; returns those of the leaves.
 
-    Both dicts are consumed, step by step, so that memory is given back on the way. `watch(uid, step, dy, dxs)` is
-    told of
-    every step that has a cotangent, and what became of it. Runs under whatever traces are active: those outside the
+    Both dicts are consumed, step by step, so that memory is given back on the way. `watch(uid, step, dy, dxs)` is told
+    of every step that has a cotangent, and what became of it. Runs under whatever traces are active: those outside the
     tape.
     """
     pop, take, get = steps.popitem, cotangents.pop, cotangents.get

@@ -75,9 +75,8 @@ def grad(f: Callable, argnums: Positions = None, *misplaced: Any, has_aux: bool 
       argnums: None for the params that f touches; a position or a tuple of positions for derivatives by arguments,
         which may be arrays, numbers or nested containers of them. Params are then constants.
       has_aux: whether the gradient function returns (gradient, aux).
-    Returns: a function of f's arguments. With argnums=None it gives `Gradients`, a mapping from each Param touched;
-    if f
-      touches no Param, the gradient by the first argument. With argnums, gradients with the structure of those
+    Returns: a function of f's arguments. With argnums=None it gives `Gradients`, a mapping from each Param touched; if
+      f touches no Param, the gradient by the first argument. With argnums, gradients with the structure of those
       arguments. Each gradient has shape and dtype of its primal and belongs to the caller.
     Raises: DerivativeError if f does not return a scalar or there is nothing to differentiate by.
     At kinks and ties the convention is that of each function, see its docstring.
@@ -283,8 +282,7 @@ def tape(f: Callable, *args: Any, **kwargs: Any) -> Record:
     """Run `f(*args)`, take its gradients and keep a row for every step: Knet's `@diff`.
 
     Returns: a `Record` J: `value(J)` is the loss, `J[p]` the gradient of a Param, `params(J)` the params touched,
-    `J.steps`
-      the calls with op, user line, shape, bytes and norm of the cotangent. It prints and displays as a table.
+      `J.steps` the calls with op, user line, shape, bytes and norm of the cotangent. It prints and displays as a table.
     Raises: DerivativeError if f does not return a real scalar.
 
     >>> import knetpy as kn
