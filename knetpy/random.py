@@ -31,6 +31,8 @@ Position = tuple[int, int, int]  # seed, stream, call number
 # One tuple, replaced as a whole: a thread sees the old seed with its counters or the new seed with its own.
 _state = (int.from_bytes(os.urandom(8), "little"), tuple(count() for _ in range(STREAMS)))
 
+__all__ = ["bits", "normal", "permutation", "rand", "randn", "seed", "uniform"]
+
 
 def seed(n: int) -> None:
     """Start all random numbers of knetpy over, as a function of `n`; without it they differ from run to run.

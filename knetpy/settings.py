@@ -78,6 +78,9 @@ class _Override:
     def __init__(self, flag: bool):
         self.flag = flag
 
+    def __repr__(self) -> str:
+        return f"training({self.flag}), which holds inside a block: with kn.training({self.flag}): ..."
+
     def __enter__(self) -> None:
         _overridden.set((_training.get(), _overridden.get()))
         _training.set(self.flag)

@@ -14,9 +14,8 @@ from ..core.value import bare
 def check_nonfinite() -> Iterator[None]:
     """While this is open, raise NonFiniteError at the first NaN or Inf, forward or backward, naming op and user line.
 
-    Watches every call on values being differentiated and every cotangent. Slows down small ops: for finding a fault,
-    not for
-    training.
+    Put grad, minimize or tape inside: it watches every call on values being differentiated and every cotangent. Slows
+    down small ops: for finding a fault, not for training.
 
     >>> import knetpy as kn
     >>> with kn.check_nonfinite():

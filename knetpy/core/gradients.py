@@ -99,7 +99,7 @@ class Gradients(Mapping, Swept):
         raise DerivativeError(
             f"this is what a gradient function returned, the gradients of the {len(self)} params that it touched: "
             "look one up as g[p]. If the name `grad` was overwritten (grad = grad(loss)(x, y)), use another name. "
-            "For the derivative by the first argument write grad(f, 0)"
+            "For the derivative by the first argument write grad(f, 0). To scale or clip, write g[p] *= 0.5 for p in g"
         )
 
     __call__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse

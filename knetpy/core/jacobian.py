@@ -14,7 +14,7 @@ from .errors import DtypeError, ShapeError
 from .gradients import Gradients
 from .params import label
 from .tape import Tape, sweep
-from .transforms import check_callable, commit, grad, gradient_of, label_of, positions, run, watch
+from .transforms import check_argnums, check_callable, commit, grad, gradient_of, label_of, positions, run, watch
 from .tree import leaves, tree_map
 from .value import Param, Result, Value, bare
 
@@ -148,7 +148,7 @@ def hvp(f: Callable, args: Sequence, v: Any) -> Any:
     return Gradients({p.uid: p for p in v}, arrays, [], f)
 
 
-def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None = None) -> Callable:
+def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None = None, *misplaced: Any) -> Callable:
     """The function that gives all partial derivatives of f's outputs by the arguments at `argnums`.
 
     Parameters:
@@ -163,7 +163,9 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None =
     array([[3., 0., 1.],
            [0., 3., 2.]])
     """
-    check_callable(f, "jacobian")
+    check_argnums("jacobian", f, argnums, misplaced)
+    if not isinstance(mode, (str, type(None))):
+        check_argnums("jacobian", f, argnums, (mode,))
     if mode not in (None, "forward", "reverse"):
         raise ValueError(f'jacobian: mode must be "forward", "reverse" or None, got {mode!r}')
 
@@ -203,7 +205,7 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None =
     return functools.update_wrapper(all_partials, f)
 
 
-def hessian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
+def hessian(f: Callable, argnums: int | tuple[int, ...] = 0, *misplaced: Any) -> Callable:
     """The function that gives the second derivatives of the scalar f, forward over reverse.
 
     Returns: for an argument of shape T an array (*T, *T); for containers, their structure twice.
@@ -213,6 +215,7 @@ def hessian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     array([[4., 2.],
            [2., 0.]])
     """
+    check_argnums("hessian", f, argnums, misplaced)
     return jacobian(grad(f, argnums), argnums, mode="forward")
 
 

@@ -65,7 +65,14 @@ def _is_shape(x):
 
 
 def _drawn(draw, shape, dtype):
-    return Param(np.array(draw(*shape, dtype=_floating(dtype or np.float32, "param"))))
+    dtype = _floating(dtype or np.float32, "param")
+    try:
+        return Param(np.array(draw(*shape, dtype=dtype)))
+    except TypeError as failure:
+        raise TypeError(
+            f"param: init must be a function of the sizes and dtype=, such as kn.init.kaiming_normal without "
+            f"parentheses, got {draw!r:.60} ({failure})"
+        ) from failure
 
 
 def _copied(data, dtype):

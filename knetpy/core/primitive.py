@@ -144,7 +144,8 @@ def primitive(
     """Make a function of arrays differentiable, with a rule for each operand written beside it.
 
     Parameters:
-      kernel: the function, on bare arrays. Its positional parameters are the operands, its keyword-only ones options.
+      kernel: the function, on bare arrays. Its positional parameters are the operands, its keyword-only ones options;
+        none may be named y, dy or i.
         Without it, `primitive(...)` is a decorator.
       **rules: for each operand, the cotangent of that operand from the cotangent `dy` of the output. A rule asks by
         parameter name for what it reads (`dy`, `y`, operands, `<operand>_shape`, `<operand>_dtype`, options, saved
@@ -187,6 +188,8 @@ def primitive(
     call.__name__ = call.__qualname__ = op.name
     call.__doc__, call.__module__ = kernel.__doc__, getattr(kernel, "__module__", __name__)
     call.primitive = op
+    if not isinstance(kernel, np.ufunc):
+        call.__signature__ = inspect.signature(kernel)  # for help()
     if numpy is not None:
         serve(numpy, call, through_numpy)
     return call

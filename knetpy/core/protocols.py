@@ -106,8 +106,11 @@ def _array_function(self, function, types, args, options):
 
 
 def _name(function):
-    module = "np.linalg" if "linalg" in (getattr(function, "__module__", "") or "") else "np"
-    return f"{module}.{function.__name__}"
+    """The function as the user wrote it."""
+    for module, spelling in ((np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft"), (np.random, "np.random")):
+        if getattr(module, function.__name__, None) is function:
+            return f"{spelling}.{function.__name__}"
+    return function.__name__
 
 
 def _map_values(change, args):

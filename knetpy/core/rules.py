@@ -59,7 +59,7 @@ def signature_of(kernel, operands, saves):
     if taken:
         raise TypeError(
             f"primitive {kernel.__name__}: no parameter may be named {taken.pop()!r}; in rules y is the output, dy its "
-            "cotangent, i an operand's number"
+            "cotangent, i an operand's number: rename it"
         )
     required = sum(p.default is p.empty for p in positional)
     return Signature(tuple(p.name for p in positional), variadic, attrs, saves, required)

@@ -105,12 +105,7 @@ def value_and_grad(
     >>> kn.value_and_grad(lambda x: x ** 2)(3.0)
     (np.float64(9.0), np.float64(6.0))
     """
-    check_callable(f, _name)
-    if misplaced or not (argnums is None or _is_position(argnums)):
-        raise TypeError(
-            f"{_name} takes a function and returns one: write {_name}({getattr(f, '__name__', 'f')})(x, y). "
-            "The second argument, if any, is a position or a tuple of positions"
-        )
+    check_argnums(_name, f, argnums, misplaced)
     touches_params = True  # until a call shows that f is a function of its arguments alone
 
     def both(*args, **kwargs):
@@ -138,6 +133,16 @@ def value_and_grad(
         return by_params(f, args, kwargs, has_aux) if met_params else found
 
     return functools.update_wrapper(both, f)
+
+
+def check_argnums(name, f, argnums, misplaced):
+    """Raise unless the transform `name` was given a function and, if anything else, positions."""
+    check_callable(f, name)
+    if misplaced or not (argnums is None or _is_position(argnums)):
+        raise TypeError(
+            f"{name} takes a function and returns one: write {name}({label_of(f)})(x, y). The second argument, if any, "
+            "is a position or a tuple of positions"
+        )
 
 
 def _is_position(argnums):

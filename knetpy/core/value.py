@@ -165,7 +165,8 @@ class Param(Value):
     __slots__ = ("__weakref__", "_array", "version")
 
     def __init__(self, array):
-        self._array, self.value, self.uid, self.version = array, read_only(array), serial(), 0
+        for name, v in zip(Param.__slots__[1:] + Value.__slots__, (array, 0, serial(), read_only(array))):
+            object.__setattr__(self, name, v)
 
     def writable(self) -> Any:
         """The array itself, to be written in place at once: this counts as a change, and raises inside a transform."""
@@ -178,6 +179,11 @@ class Param(Value):
 
     def __setitem__(self, key, new):
         self.writable()[key] = value(new)
+
+    def __setattr__(self, name, new):
+        if name in ("value", "uid", "_array"):
+            raise MutationError(f"p.{name} = ... would detach the Param from its array; write p[...] = new values")
+        object.__setattr__(self, name, new)
 
     def __reduce__(self):
         return Param, (np.array(self.value),)

@@ -83,6 +83,8 @@ def per_axis(name, option, given, axes, least=1):
 
 def padding_pairs(name, given, axes):
     """Padding as a (before, after) pair for each spatial axis."""
+    if isinstance(given, str):
+        raise ValueError(f"{name}: padding={given!r} is no number; for the same size at stride 1 write (K - 1) // 2")
     if hasattr(given, "__len__") and len(given) == axes and all([hasattr(p, "__len__") for p in given]):
         return tuple([per_axis(name, "padding", p, 2, 0) for p in given])
     return tuple([(p, p) for p in per_axis(name, "padding", given, axes, 0)])
@@ -93,7 +95,11 @@ def _checked(x, w, stride, padding, dilation, groups):
     if axes not in (1, 2, 3) or len(w) != len(x):
         raise ShapeError(
             f"conv: x must be (N, C, *S) and w (O, C, *K) with 1, 2 or 3 spatial axes, got {x} and {w}; "
-            "insert an axis with x[:, None] if one is missing"
+            + (
+                "one image is x[None]"
+                if len(w) == len(x) + 1 and x[:1] == w[1:2]
+                else "x[:, None] inserts a channel axis"
+            )
         )
     (groups,) = per_axis("conv", "groups", groups, 1)
     stride, dilation = per_axis("conv", "stride", stride, axes), per_axis("conv", "dilation", dilation, axes)
@@ -101,7 +107,13 @@ def _checked(x, w, stride, padding, dilation, groups):
     if w[1] * groups != x[1]:
         raise ShapeError(
             f"conv: w expects {w[1] * groups} channels (axis 1 of {w}{f', groups={groups}' * (groups > 1)}) but x has "
-            f"{x[1]} (axis 1 of {x}); pass w of shape {(w[0], x[1] // groups, *w[2:])} or groups=..."
+            f"{x[1]} (axis 1 of {x}); "
+            + (
+                "if the channels lie last, write np.moveaxis(x, -1, 1), "
+                f"else pass w of shape {(w[0], x[1] // groups, *w[2:])}"
+                if x[-1] == w[1] * groups
+                else f"pass w of shape {(w[0], x[1] // groups, *w[2:])} or groups=..."
+            )
         )
     if w[0] % groups:
         raise ShapeError(f"conv: the {w[0]} output channels (axis 0 of w {w}) do not divide into groups={groups}")

@@ -39,6 +39,8 @@ def nll(scores, labels, axis=-1, *, ignore=None, reduction="mean"):
     >>> kn.nll(np.array([[0.0, 0.0], [0.0, 1000.0]]), [0, 1])
     np.float64(0.34657359027997264)
     """
+    if np.asarray(bare(scores)).dtype.kind in "iu" and np.asarray(bare(labels)).dtype.kind == "f":
+        raise DtypeError("nll: scores are integers and labels are floating: the order is nll(scores, labels)")
     (scores,) = as_floating("nll", scores=scores)
     labels = _checked_labels("nll", scores, labels, axis, ignore)
     if reduction not in ("mean", "sum", "none"):
@@ -83,6 +85,7 @@ def _checked_labels(name, scores, labels, axis, ignore):
     if labels.shape != expected:
         raise ShapeError(
             f"{name}: scores {shape} with classes along axis {axis} need labels of shape {expected}, got {labels.shape}"
+            + "".join(f"; write axis={a}" for a in range(len(shape)) if labels.shape == shape[:a] + shape[a + 1 :])
         )
     bad = (labels < 0) | (labels >= shape[axis])
     if ignore is not None:

@@ -61,6 +61,11 @@ class Optimizer:
         cls.settings = tuple(inspect.signature(cls.__init__).parameters)[1:]
 
     def __new__(cls, *args: Any, **options: Any) -> Optimizer:
+        if args and not is_number(args[0]):
+            raise TypeError(
+                f"{cls.__name__}: lr must be a number, got {type(args[0]).__name__}; params are given to update or "
+                f"minimize, not to the optimizer: kn.{cls.__name__}(lr=...)"
+            )
         self = super().__new__(cls)
         object.__setattr__(self, "states", {})
         object.__setattr__(self, "warned", set())

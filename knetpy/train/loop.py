@@ -87,7 +87,7 @@ class Minimize:
         return value
 
     def __repr__(self) -> str:
-        return f"minimize({name_of(self.loss)}, {self.data!r:.60}, {self.opt!r})"
+        return f"minimize({name_of(self.loss)}, {self.data!r:.60}, {self.opt!r}), which trains while you loop over it"
 
 
 def check_takes(loss: Callable, args: tuple) -> None:

@@ -248,6 +248,36 @@ def test_shapes_that_do_not_fit_name_both():
     refused(kn.ShapeError, lambda: grad(lambda x: np.sum(x @ w))(np.ones((2, 5))), "(2, 5)", "(3, 2)", "5", "3")
 
 
+def test_a_params_value_cannot_be_replaced():
+    p = param(X)
+
+    def replace():
+        p.value = X * 2
+
+    refused(kn.MutationError, replace, "p[...] =")
+    p[...] = X * 2
+    assert np.array_equal(p.value, X * 2)
+
+
+def test_habits_of_other_libraries():
+    p = param(X)
+    refused(TypeError, lambda: kn.Adam([p], lr=1e-3), "update or minimize", "kn.Adam(lr=")
+    refused(TypeError, lambda: kn.jacobian(np.sin, X), "jacobian(sin)(x, y)")
+    refused(TypeError, lambda: kn.jacobian(np.sin, 0, X), "jacobian(sin)(x, y)")
+    refused(TypeError, lambda: kn.hessian(np.sum, X), "hessian(sum)(x, y)")
+    refused(TypeError, lambda: param(2, 3, init="xavier"), "kn.init.kaiming_normal")
+    refused(TypeError, lambda: param(2, 3, init=np.zeros), "dtype=")
+    refused(kn.DerivativeError, lambda: grad(lambda x: np.fft.fft(x)[0], 0)(X), "np.fft.fft")
+    refused(kn.DerivativeError, lambda: grad(lambda: np.sum(p))() * 0.5, "g[p] *= 0.5")
+    image, w = np.ones((3, 8, 8), "f4"), np.ones((4, 3, 3, 3), "f4")
+    refused(kn.ShapeError, lambda: kn.conv(image, w), "x[None]")
+    refused(kn.ShapeError, lambda: kn.conv(np.ones((2, 8, 8, 3), "f4"), w), "np.moveaxis(x, -1, 1)")
+    refused(ValueError, lambda: kn.conv(image[None], w, padding="same"), "(K - 1) // 2")
+    refused(kn.DtypeError, lambda: kn.nll(np.array([0, 1]), np.ones((2, 3))), "nll(scores, labels)")
+    refused(kn.ShapeError, lambda: kn.nll(np.ones((2, 3, 4)), np.zeros((2, 4), int)), "axis=1")
+    assert "with kn.training(True)" in repr(kn.training(True))
+
+
 def test_what_numpy_refuses_names_op_and_shape():
     x = np.ones((2, 3))
     refused(ValueError, lambda: grad(lambda x: np.sum(x.reshape(4)), 0)(x), "reshape", "(2, 3)", "(4,)")

@@ -207,7 +207,10 @@ def test_minibatches_shuffle_anew_in_every_loop(net):
 
 def test_repr(net):
     _, loss = net
-    assert repr(kn.minimize(loss, [1], kn.SGD())) == "minimize(loss, [1], SGD(lr=0.1))"
+    assert (
+        repr(kn.minimize(loss, [1], kn.SGD()))
+        == "minimize(loss, [1], SGD(lr=0.1)), which trains while you loop over it"
+    )
     assert repr(repeat([1], 2)) == "repeat([1], 2)"
 
 
