@@ -74,7 +74,12 @@ def _next(stream: int) -> Position:
 
 
 def bits(position: Position, n: int) -> np.ndarray:
-    """The first `n` 32-bit words of the draw at `position`: uint32, shape (n,)."""
+    """The first `n` 32-bit words of the draw at `position`: uint32, shape (n,).
+
+    >>> import knetpy as kn
+    >>> kn.random.bits((0, 3, 0), 2).dtype
+    dtype('uint32')
+    """
     key, stream, call = position
     words = np.empty(((n + 3) // 4, 4), np.uint32)
     for start in range(0, len(words), 4096):  # in pieces that stay in the cache
@@ -90,7 +95,13 @@ def uniform(position: Position, shape: Any, dtype: Any = np.float32) -> np.ndarr
     """Uniform numbers k / 2**d in [0, 1), with as many binary digits d as `dtype` holds (11, 24 or 53).
 
     `shape` is an int or a tuple, `dtype` float16, float32 or float64. float64 takes the upper 27 bits of word
-    2i and the upper 26 of word 2i + 1, the others the upper bits of word i.
+    2i and the upper 26 of word 2i + 1, the others the upper bits of word i. A position is (seed, stream, call
+    number): the same position gives the same numbers.
+
+    >>> import knetpy as kn
+    >>> x = kn.random.uniform((0, 3, 0), (2, 3))
+    >>> x.shape, bool((x == kn.random.uniform((0, 3, 0), (2, 3))).all())
+    ((2, 3), True)
     """
     dtype, n = _floating(dtype), _size(shape)
     if dtype == np.float64:
@@ -105,6 +116,10 @@ def normal(position: Position, shape: Any, dtype: Any = np.float32) -> np.ndarra
 
     Elements 2j and 2j + 1 are r cos(t) and r sin(t), r = sqrt(-2 log u), t = 2 pi v. u and v, never 0, come
     from elements 2j and 2j + 1: (word + 1/2) / 2**32, or, for float64, `uniform` + 2**-54.
+
+    >>> import knetpy as kn
+    >>> kn.random.normal((0, 3, 0), 4).shape
+    (4,)
     """
     dtype, n = _floating(dtype), _size(shape)
     even = n + n % 2
@@ -118,7 +133,12 @@ def normal(position: Position, shape: Any, dtype: Any = np.float32) -> np.ndarra
 
 
 def permutation(position: Position, n: int) -> np.ndarray:
-    """The numbers 0 to n - 1 in random order: int64, shape (n,)."""
+    """The numbers 0 to n - 1 in random order: int64, shape (n,).
+
+    >>> import knetpy as kn
+    >>> sorted(kn.random.permutation((0, 2, 0), 4).tolist())
+    [0, 1, 2, 3]
+    """
     words = bits(position, 2 * n).astype(np.uint64)
     keys = words[0::2] | words[1::2] << _32  # 64 bits: two of a million are equal once in 40 million draws
     return np.argsort(keys, kind="stable").astype(np.int64, copy=False)

@@ -222,4 +222,7 @@ def test_the_public_names_are_listed_and_documented():
     public = {name for name in vars(kn) if not name.startswith("_")} - {"core", "settings"}
     assert public == set(kn.__all__)
     for name in kn.__all__:
-        assert (getattr(kn, name).__doc__ or "").strip(), f"kn.{name} has no docstring"
+        thing = getattr(kn, name)
+        assert (thing.__doc__ or "").strip(), f"kn.{name} has no docstring"
+        if callable(thing) and not isinstance(thing, type):
+            assert ">>>" in thing.__doc__, f"kn.{name} has no example"

@@ -21,6 +21,7 @@ def checkpoint(f: Callable) -> Callable:
     run sees the training mode and the random numbers of the first, and makes no side effects of its own.
 
     Parameters: f, any function of arrays and containers. Returns: a function of the same arguments.
+    Raises: RuntimeError in the second run if it gives another number of outputs than the first.
 
     >>> import numpy as np, knetpy as kn
     >>> kn.grad(kn.checkpoint(lambda x: np.sin(x) * x))(np.float64(0.0))

@@ -26,6 +26,8 @@ def vjp(f: Callable, *args: Any, **kwargs: Any) -> tuple[Any, Callable]:
     Returns: the value of f, of any structure, and a function that takes a cotangent of that structure and returns a
       tuple with the gradient of each argument. The pullback may be called often; the arrays that it needs stay locked
       as long as it lives.
+    Raises: DtypeError or DerivativeError for an argument that has no derivative; the pullback ShapeError for a
+      cotangent that does not fit, MutationError if a Param was written in between.
 
     >>> import knetpy as kn
     >>> y, pullback = kn.vjp(np.sin, np.array([0.0, 1.0]))
@@ -79,6 +81,8 @@ def jvp(f: Callable, args: Sequence, tangents: Sequence) -> tuple[Any, Any]:
 
     Parameters: args, a tuple; tangents, a tuple of the same structure, each leaf with the shape of its argument, or
       None for a constant. Params are constants.
+    Returns: a pair; the tangent has the structure of the value, zeros where it does not depend on the arguments.
+    Raises: TypeError unless both are tuples of one length and structure, ShapeError for a tangent that does not fit.
 
     >>> import knetpy as kn
     >>> kn.jvp(lambda x: x ** 3, (2.0,), (1.0,))
@@ -124,7 +128,8 @@ def hvp(f: Callable, args: Sequence, v: Any) -> Any:
     """The Hessian of the scalar f times v, forward over reverse: about the cost of three gradients.
 
     Parameters: args, a tuple; v, a tuple of the structure of args; or a mapping from Params, for the Hessian by those.
-    Returns: a tuple of the structure of args, or `Gradients` with the Params of v.
+    Returns: a tuple of the structure of args, or `Gradients` with the Params of v; other params are held constant.
+    Raises: as `jvp` and `grad`; KeyError if f does not touch a Param of v.
 
     >>> import knetpy as kn
     >>> kn.hvp(lambda x: (x ** 3).sum(), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
@@ -157,6 +162,7 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None =
     Returns: a function of f's arguments. For an output of shape S and an argument of shape T it gives an array of shape
       (*S, *T) and T's dtype; for containers, the structure of the output, at each leaf the structure of the argument (a
       tuple of them for a tuple of argnums).
+    Raises: TypeError for argnums out of range, ValueError for another mode.
 
     >>> import knetpy as kn
     >>> kn.jacobian(lambda x: x[:2] * x[2])(np.array([1.0, 2.0, 3.0]))
@@ -209,6 +215,7 @@ def hessian(f: Callable, argnums: int | tuple[int, ...] = 0, *misplaced: Any) ->
     """The function that gives the second derivatives of the scalar f, forward over reverse.
 
     Returns: for an argument of shape T an array (*T, *T); for containers, their structure twice.
+    Raises: as `grad`.
 
     >>> import knetpy as kn
     >>> kn.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))

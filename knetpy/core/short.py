@@ -89,14 +89,14 @@ def binary(op, record, tell, depth):
             if elementwise and shape != y.shape:
                 sx = shape
             ky, kx, kz = reads_y[0], a_of_a, b_of_a
-            if kz:
+            if kz == ARRAY:
                 z = active()[0].hold(z)
         elif ua is None:
             shape = z.shape
             if elementwise and shape != y.shape:
                 sz = shape
             ky, kx, kz = reads_y[1], a_of_b, b_of_b
-            if kx:
+            if kx == ARRAY:
                 x = active()[0].hold(x)
         else:
             shape = x.shape

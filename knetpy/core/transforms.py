@@ -41,7 +41,15 @@ def run(f, args, kwargs, trace, training):
 def defer(write: Callable[[], Any]) -> None:
     """Make the side effect `write()` once, when the outermost transform has succeeded; at once outside of transforms.
 
-    For running moments and counters. A replayed computation (`checkpoint`) makes none.
+    For running moments and counters. A replayed computation (`checkpoint`) makes none, a failed transform neither.
+
+    >>> import knetpy as kn
+    >>> count = []
+    >>> def loss(x):
+    ...     kn.defer(lambda: count.append(1))
+    ...     return x * x
+    >>> kn.hessian(loss)(3.0), count
+    (np.float64(2.0), [1])
     """
     if is_replaying():
         return
@@ -100,6 +108,8 @@ def value_and_grad(
     f: Callable, argnums: Positions = None, *misplaced: Any, has_aux: bool = False, _name: str = "value_and_grad"
 ) -> Callable:
     """Like `grad`, but the function returns (value, gradient), with has_aux ((value, aux), gradient).
+
+    The value is a scalar of the loss's dtype. Raises: as `grad`.
 
     >>> import knetpy as kn
     >>> kn.value_and_grad(lambda x: x ** 2)(3.0)

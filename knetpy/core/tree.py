@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import sys
 
 
 def children(tree):
@@ -72,6 +71,4 @@ def leaves(tree, path=""):
     nodes = children(tree)
     if nodes is None:
         return [(path, tree)]
-    limit = sys.getrecursionlimit()
-    assert path.count("[") + path.count(".") < limit, "a container contains itself"
     return [pair for step, child in nodes for pair in leaves(child, path + step)]

@@ -92,7 +92,15 @@ class Status:
 
 
 def status() -> Status:
-    """Return what has served each kernel so far; print it."""
+    """Return what has served each kernel so far: it prints as a table.
+
+    Columns: kernel, backend, state (compiled, loaded from the cache, or why the reference serves), compile seconds.
+
+    >>> import numpy as np, knetpy as kn
+    >>> y = kn.pool(np.ones((1, 1, 2, 2), "f4"))
+    >>> "pool.maxpool" in repr(kn.kernels.status())
+    True
+    """
     rows = [row for name in sorted(_kernels) for row in _rows(name, _kernels[name])]
     cpu = sys.modules.get("knetpy.kernels.cpu")
     return Status(rows, cpu.conversions if cpu else 0)
@@ -113,7 +121,12 @@ def _state(function: Callable, reason: str) -> tuple[str, float]:
 
 
 def warmup(f: Callable, *args: Any) -> float:
-    """Call `f(*args)` once and return the seconds that it spent compiling kernels."""
+    """Call `f(*args)` once and return the seconds that it spent compiling kernels; raises what f raises.
+
+    >>> import numpy as np, knetpy as kn
+    >>> kn.kernels.warmup(kn.relu, np.ones(2))
+    0.0
+    """
     before = _seconds()
     f(*args)
     return _seconds() - before
