@@ -10,7 +10,7 @@ import numpy as np
 
 from ..settings import default_training, is_replaying, restore_training
 from .boundary import Exit, enter, loss_of, scalar
-from .errors import DerivativeError, place
+from .errors import DerivativeError, KnetpyError, place
 from .gradients import Gradients, Record
 from .params import label
 from .rules import spec
@@ -133,8 +133,7 @@ def value_and_grad(
             return found
         try:
             found, met_params = _by_arguments(f, args, kwargs, 0, has_aux, f"{label_of(f)} touched no param, and ")
-        except Exception:
-            # A remembered function need not be one any more.
+        except KnetpyError:  # a remembered function may touch params by now; the user's own exceptions pass at once
             found, met_params = None if touches_params else by_params(f, args, kwargs, has_aux), False
             if found is None:
                 raise

@@ -167,6 +167,22 @@ def test_a_remembered_function_may_need_bare_data_later():
     assert np.array_equal(gradient("text")[p], [2, 2]) and np.array_equal(gradient()[p], [2, 2])
 
 
+def test_a_remembered_function_is_not_run_twice_for_an_exception_of_its_own():
+    calls = []
+
+    def f(x):
+        calls.append(x)
+        if len(calls) > 2:
+            raise KeyError("mine")
+        return x * x
+
+    gradient = grad(f)
+    gradient(2.0)
+    with pytest.raises(KeyError, match="mine"):
+        gradient(3.0)
+    assert len(calls) == 3
+
+
 def test_threads_at_their_first_call_of_a_model_share_its_params():
     barrier, seen = threading.Barrier(4), []
 
