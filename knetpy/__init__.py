@@ -25,8 +25,8 @@ from .data.minibatch import minibatch
 from .ops.activation import relu, sigmoid
 from .ops.conv import conv
 from .ops.dropout import dropout
-from .ops.flatten import mat
-from .ops.loss import accuracy, nll
+from .ops.linear import mat
+from .ops.nll import accuracy, nll
 from .ops.pool import pool
 from .ops.softmax import logsoftmax, logsumexp, softmax
 from .optim import SGD, Adam, update

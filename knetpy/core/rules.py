@@ -6,6 +6,8 @@ name in the kernel's signature, `<operand>_shape` or `<operand>_dtype`, a keywor
 """
 
 import inspect
+from functools import cache
+from types import FunctionType
 from typing import NamedTuple
 
 import numpy as np
@@ -67,7 +69,7 @@ def signature_of(kernel, operands, saves):
 
 def adapt(rule, what, signature, first=("dy",)):
     """`rule` as a `Rule`: callable as rule(*first, y, *operands, **attrs). `what` names it in errors."""
-    wanted = list(inspect.signature(rule).parameters)
+    wanted = _parameters(rule)
     sources = _sources(signature, first)
     for name in wanted:
         if name not in sources:
@@ -83,8 +85,18 @@ def adapt(rule, what, signature, first=("dy",)):
         head += (", " if star else ", *, ") + ", ".join(f"{name}=None" for name in keywords)
     # One flat call: a closure that picks arguments by index would cost more than many rules do.
     source = f"lambda {head}: rule({', '.join(sources[name] for name in wanted)})"
-    code = compile(source, f"{PACKAGE}rule of a primitive", "eval")  # the file name says that it is no user's code
-    return Rule(eval(code, {"rule": rule}), "y" in wanted, reads)
+    return Rule(eval(_compiled(source), {"rule": rule}), "y" in wanted, reads)
+
+
+def _parameters(rule):
+    if isinstance(rule, FunctionType):  # as inspect.signature, which would take most of the time of an import
+        return list(rule.__code__.co_varnames[: rule.__code__.co_argcount + rule.__code__.co_kwonlyargcount])
+    return list(inspect.signature(rule).parameters)
+
+
+@cache
+def _compiled(source):
+    return compile(source, f"{PACKAGE}rule of a primitive", "eval")  # the file name says that it is no user's code
 
 
 def _sources(signature, first):

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ..core.errors import DtypeError, ShapeError
+from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..kernels import kernel
+from .arguments import as_floating, padding_pairs, per_axis
 
 _forward, _dx, _dw = [kernel("conv", name) for name in ("conv", "conv_dx", "conv_dw")]
 
@@ -55,39 +56,6 @@ def conv(x, w, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     if bias.shape != (w.shape[0],):
         raise ShapeError(f"conv: bias must have shape ({w.shape[0]},), one for each output channel, got {bias.shape}")
     return y + np.reshape(bias, (1, -1, *[1] * (len(w.shape) - 2)))
-
-
-def as_floating(name, **arrays):
-    """The operands as arrays of one floating dtype; knetpy's own functions never promote."""
-    found = {k: a if hasattr(a, "dtype") else np.asarray(a, np.float32) for k, a in arrays.items()}
-    for k, a in found.items():
-        if a.dtype.kind != "f":
-            raise DtypeError(f"{name}: {k} has dtype {a.dtype}; write {k}.astype(np.float32)")
-    (first, a), *others = found.items()
-    for k, b in others:
-        if a.dtype != b.dtype:
-            raise DtypeError(
-                f"{name}: {first} has dtype {a.dtype} and {k} has {b.dtype}; write {first}.astype({k}.dtype) or the "
-                "reverse"
-            )
-    return list(found.values())
-
-
-def per_axis(name, option, given, axes, least=1):
-    """An option given as one number or one for each spatial axis, as a tuple of ints of at least `least`."""
-    numbers = tuple(given) if hasattr(given, "__len__") else (given,) * axes
-    if len(numbers) != axes or not all(hasattr(n, "__index__") and n.__index__() >= least for n in numbers):
-        raise ValueError(f"{name}: {option} must be an integer >= {least}, or {axes} of them, got {given!r}")
-    return tuple([n.__index__() for n in numbers])
-
-
-def padding_pairs(name, given, axes):
-    """Padding as a (before, after) pair for each spatial axis."""
-    if isinstance(given, str):
-        raise ValueError(f"{name}: padding={given!r} is no number; for the same size at stride 1 write (K - 1) // 2")
-    if hasattr(given, "__len__") and len(given) == axes and all([hasattr(p, "__len__") for p in given]):
-        return tuple([per_axis(name, "padding", p, 2, 0) for p in given])
-    return tuple([(p, p) for p in per_axis(name, "padding", given, axes, 0)])
 
 
 def _checked(x, w, stride, padding, dilation, groups):

@@ -3,7 +3,7 @@
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..kernels import kernel
-from .conv import as_floating, padding_pairs, per_axis
+from .arguments import as_floating, one_of, padding_pairs, per_axis
 
 _maxpool, _take, _put, _meanpool, _meanpool_dx = [
     kernel("pool", name) for name in ("maxpool", "take", "put", "meanpool", "meanpool_dx")
@@ -55,8 +55,7 @@ def pool(x, window=2, *, stride=None, padding=0, mode="max"):
              [13., 15.]]]])
     """
     (x,) = as_floating("pool", x=x)
-    if mode not in ("max", "mean", "mean_valid"):
-        raise ValueError(f'pool: mode must be "max", "mean" or "mean_valid", got {mode!r}')
+    one_of("pool", "mode", mode, ("max", "mean", "mean_valid"))
     how = _checked(x.shape, window, stride, padding)
     if mode == "max":
         return _pool_max(x, how=how)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..core.primitive import primitive
-from .conv import as_floating
+from .arguments import as_floating, axes_of
 from .reduce import restored
 
 
@@ -37,11 +37,7 @@ def _logsumexp(x, *, axis, keepdims):
 def _checked(name, x, axis):
     """x as a floating array, and its axes as NumPy takes them; raises for what has no softmax."""
     (x,) = as_floating(name, x=x)
-    ndim = len(x.shape)
-    axes = axis if isinstance(axis, tuple) else tuple(range(ndim)) if axis is None else (axis,)
-    if any(not -ndim <= a < ndim for a in axes):
-        raise np.exceptions.AxisError(f"{name}: axis {axis} is out of range for x of shape {x.shape}")
-    return x, axes
+    return x, axes_of(name, "x", x, axis)
 
 
 def softmax(x, axis=-1):

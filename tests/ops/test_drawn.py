@@ -7,7 +7,8 @@ from hypothesis.extra import numpy as hnp
 
 import knetpy as kn
 from tests.ops.checker import check_first, check_second, gradients, same, scalar
-from tests.ops.table import BINARY, Row, draw
+from tests.ops.row import Row, draw
+from tests.ops.rows.numpy_surface import BINARY
 
 drawn = settings(derandomize=True, deadline=None, max_examples=60, database=None)
 RNG = np.random.default_rng

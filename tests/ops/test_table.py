@@ -12,7 +12,8 @@ from knetpy.core.protocols import OPERATORS
 from knetpy.core.tree import leaves
 from knetpy.core.value import METHODS, NUMPY, Value
 from tests.ops.checker import arrays_in, check_first, check_second, gradients, idle, quiet, same, scalar
-from tests.ops.table import CONSTANTS, DTYPES, ROWS, WRONG, draw
+from tests.ops.row import draw
+from tests.ops.table import CONSTANTS, DTYPES, ROWS, WRONG
 
 
 def rows(of=lambda row: True):

@@ -7,7 +7,7 @@ from ..core.primitive import primitive
 from ..core.trace import active
 from ..core.value import Result, bare
 from ..kernels import kernel
-from .conv import as_floating
+from .arguments import REDUCTIONS, as_floating, axis_of, integers, one_of
 from .index import take_along_axis
 from .softmax import _softmax, logsoftmax
 
@@ -43,8 +43,7 @@ def nll(scores, labels, axis=-1, *, ignore=None, reduction="mean"):
         raise DtypeError("nll: scores are integers and labels are floating: the order is nll(scores, labels)")
     (scores,) = as_floating("nll", scores=scores)
     labels = _checked_labels("nll", scores, labels, axis, ignore)
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f'nll: reduction must be "mean", "sum" or "none", got {reduction!r}')
+    one_of("nll", "reduction", reduction, REDUCTIONS)
     _warn_of_probabilities(scores)
     axis = axis % len(scores.shape)
     counts = np.ones(labels.shape, bool) if ignore is None else labels != ignore
@@ -74,13 +73,7 @@ def accuracy(scores, labels, axis=-1, *, ignore=None):
 
 
 def _checked_labels(name, scores, labels, axis, ignore):
-    labels = np.asarray(bare(labels))
-    shape = scores.shape
-    if not -len(shape) <= axis < len(shape):
-        raise np.exceptions.AxisError(f"{name}: axis {axis} is out of range for scores of shape {shape}")
-    axis = axis % len(shape)
-    if labels.dtype.kind not in "iu" and labels.size:
-        raise DtypeError(f"{name}: labels must be integers, got {labels.dtype}; write labels.astype(int)")
+    shape, axis, labels = scores.shape, axis_of(name, "scores", scores, axis), integers(name, "labels", labels)
     expected = shape[:axis] + shape[axis + 1 :]
     if labels.shape != expected:
         raise ShapeError(
@@ -95,7 +88,7 @@ def _checked_labels(name, scores, labels, axis, ignore):
             f"{name}: label {labels[bad][0]} is out of range: there are {shape[axis]} classes, labels run from 0 to "
             f"{shape[axis] - 1}; mask others with ignore="
         )
-    return labels.astype(np.int64, copy=False)
+    return labels
 
 
 def _warn_of_probabilities(scores):

@@ -1,4 +1,4 @@
-"""Knet's `mat`."""
+"""Matrices and products."""
 
 import math
 
