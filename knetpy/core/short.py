@@ -17,7 +17,7 @@ _new = object.__new__
 
 def unary(op, record, tell, depth):
     """The short path for one operand; `depth` is how many frames out its caller is."""
-    kernel, (rule,) = op.kernel, op.declared.values()
+    kernel, (rule,), options = op.kernel, op.declared.values(), len(op.signature.attrs)
     rule, keep_y, (keep_x,) = rule
 
     def call(x, **attrs):
@@ -27,6 +27,8 @@ def unary(op, record, tell, depth):
         steps, uid = sole_steps(), x.uid
         if steps is None or (uid not in steps and not active()[0].follows(x)):
             return record(x, **attrs)
+        if len(attrs) != options:
+            (x,), attrs = op.complete((x,), attrs)
         r, x = x, x.value
         if attrs:
             y = op.evaluate((x,), attrs)[0]

@@ -236,3 +236,10 @@ def test_python_numbers_from_rules_and_none():
     assert jvp(f, (X,), (X,))[1].tolist() == [0, 0, 0]
     scalar = primitive(lambda x: np.float64(x) * 2, x=lambda dy: float(dy) * 2)
     assert grad(scalar)(3.0) == 2
+
+
+def test_options_left_to_their_defaults_reach_the_rules_on_every_path():
+    for trusted in (False, True):
+        scaled = kn.primitive(lambda x, *, by=3.0: x * by, name="scaled", trusted=trusted, x=lambda dy, by: dy * by)
+        assert kn.grad(scaled)(2.0) == kn.jvp(scaled, (2.0,), (1.0,))[1] == 3
+        assert kn.grad(lambda x, f=scaled: f(x, by=4.0))(2.0) == 4
