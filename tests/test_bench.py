@@ -13,4 +13,4 @@ def test_overhead(capsys):
 
 
 def test_import_time():
-    assert 0 < runpy.run_path(str(BENCH / "import_time.py"))["milliseconds"]()
+    assert 0 < runpy.run_path(str(BENCH / "import_time.py"))["milliseconds"]("")

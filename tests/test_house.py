@@ -117,7 +117,7 @@ def test_importing_the_package_loads_nothing_slow():
         import knetpy
         print(*{name.partition('.')[0] for name in sys.modules})
     """
-    loaded = subprocess.check_output([sys.executable, "-W", "error", "-c", code], cwd=ROOT, text=True).split()
+    loaded = run_python(code).split()
     assert "knetpy" in loaded
     assert not {"numba", "llvmlite", "cupy", "tqdm", "matplotlib", "IPython"} & set(loaded)
 
@@ -219,10 +219,22 @@ def test_paths_are_recognised(line):
 def test_the_public_names_are_listed_and_documented():
     import knetpy as kn
 
-    public = {name for name in vars(kn) if not name.startswith("_")} - {"core", "settings"}
-    assert public == set(kn.__all__)
+    assert len(kn.__all__) == len(set(kn.__all__)) > 150
+    assert set(dir(kn)) == {"__version__", *kn.__all__}
     for name in kn.__all__:
         thing = getattr(kn, name)
         assert (thing.__doc__ or "").strip(), f"kn.{name} has no docstring"
         if callable(thing) and not isinstance(thing, type):
             assert ">>>" in thing.__doc__, f"kn.{name} has no example"
+
+
+def test_importing_the_package_loads_only_the_families_that_are_needed():
+    code = "import sys, knetpy; print('knetpy.ops.rnn' in sys.modules, knetpy.lstm.__module__, knetpy.optim.__name__)"
+    assert run_python(code).split() == ["False", "knetpy.ops.rnn", "knetpy.optim"]
+    assert "Did you mean: 'softmax'" in run_python("import knetpy; knetpy.softmx", fails=True)
+
+
+def run_python(code, fails=False):
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, text=True, capture_output=True)
+    assert (done.returncode != 0) == fails, done.stderr
+    return done.stderr if fails else done.stdout
