@@ -45,10 +45,14 @@ from .data.minibatch import minibatch as minibatch
 from .ops.activation import relu as relu
 from .ops.activation import sigmoid as sigmoid
 from .ops.conv import conv as conv
+from .ops.conv import conv_transpose as conv_transpose
 from .ops.dropout import dropout as dropout
+from .ops.fold import fold as fold
+from .ops.fold import unfold as unfold
 from .ops.linear import mat as mat
 from .ops.nll import accuracy as accuracy
 from .ops.nll import nll as nll
+from .ops.pad import pad as pad
 from .ops.pool import pool as pool
 from .ops.softmax import logsoftmax as logsoftmax
 from .ops.softmax import logsumexp as logsumexp

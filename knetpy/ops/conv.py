@@ -1,11 +1,17 @@
-"""Convolution: the product itself, its input gradient and its weight gradient are each other's derivatives."""
+"""Convolution: the product itself, its input gradient and its weight gradient are each other's derivatives.
+
+The input gradient is also a function of its own, the transposed convolution.
+"""
+
+import math
 
 import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..kernels import kernel
-from .arguments import as_floating, padding_pairs, per_axis
+from .arguments import as_floating, one_of, per_axis, window_fits, window_padding
+from .pad import pad
 
 _forward, _dx, _dw = [kernel("conv", name) for name in ("conv", "conv_dx", "conv_dw")]
 
@@ -29,67 +35,227 @@ _conv_dw = primitive(
     g=lambda dy, x, how: _conv(x, dy, how=how),
 )
 
+_PADDINGS = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # np.pad's words
 
-def conv(x, w, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
+
+def conv(
+    x,
+    w,
+    bias=None,
+    *,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    padding_mode="zeros",
+    flip=False,
+    activation=None,
+):
     """Convolution as neural networks mean it (cross-correlation) over 1, 2 or 3 spatial axes.
 
     Parameters:
       x: (N, C, *S), floating. w: (O, C / groups, *K) of the same dtype. bias: (O,) or None.
       stride, dilation: a number, or one for each spatial axis.
-      padding: zeros around x: a number, one for each axis, or a (before, after) pair for each axis.
-      groups: channels are split into this many groups that do not see each other.
+      padding: what is added around x: a number, one for each axis, or a (before, after) pair for each axis; "valid" for
+        none; "same" for So = ceil(S / stride), where an odd element is added after x.
+      groups: channels are split into this many groups that do not see each other; groups=C is a depthwise convolution.
+      padding_mode: what the padding holds: "zeros"; "reflect", x mirrored at its outermost elements (padding < S);
+        "replicate", the outermost elements; "circular", the other end of x (padding <= S).
+      flip: whether the window is flipped along its spatial axes, which makes it a true convolution.
+      activation: a function of an array such as kn.relu, applied last; None for none.
     Returns: (N, O, *So) with So = (S + before + after - dilation * (K - 1) - 1) // stride + 1. Not C-contiguous: the
       channels lie last in memory.
-    Raises: ShapeError, DtypeError, ValueError, naming what does not fit.
+    Raises: ShapeError, DtypeError, ValueError, TypeError, naming what does not fit.
 
     >>> import knetpy as kn
-    >>> kn.conv(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)))
-    array([[[[4., 4.],
-             [4., 4.]]]])
+    >>> kn.conv(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)), padding="same")
+    array([[[[4., 4., 2.],
+             [4., 4., 2.],
+             [2., 2., 1.]]]])
     """
-    x, w = as_floating("conv", x=x, w=w)
-    how = _checked(x.shape, w.shape, stride, padding, dilation, groups)
-    y = _conv(x, w, how=how)
-    if bias is None:
-        return y
-    (bias, _) = as_floating("conv", bias=bias, x=x)
-    if bias.shape != (w.shape[0],):
-        raise ShapeError(f"conv: bias must have shape ({w.shape[0]},), one for each output channel, got {bias.shape}")
-    return y + np.reshape(bias, (1, -1, *[1] * (len(w.shape) - 2)))
+    x, w = _operands("conv", x, w, flip, activation)
+    stride, dilation, (groups,) = _steps("conv", x, stride, dilation, groups)
+    _check_channels(x.shape, w.shape, groups)
+    bias = _checked_bias("conv", bias, x, w.shape[0])
+    one_of("conv", "padding_mode", padding_mode, _PADDINGS)
+    size, window = x.shape[2:], w.shape[2:]
+    padding = window_padding("conv", padding, size, window, stride, dilation)
+    window_fits("conv", size, window, dilation, padding, f"x {x.shape}, w {w.shape}")
+    if padding_mode != "zeros" and any(map(any, padding)):
+        _check_mode(x.shape, padding, padding_mode)
+        x = pad(x, ((0, 0), (0, 0), *padding), _PADDINGS[padding_mode])
+        padding = ((0, 0),) * len(size)
+    how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return _finished(_conv(x, _window(w, flip), how=how), bias, activation)
 
 
-def _checked(x, w, stride, padding, dilation, groups):
-    axes = len(x) - 2
-    if axes not in (1, 2, 3) or len(w) != len(x):
-        raise ShapeError(
-            f"conv: x must be (N, C, *S) and w (O, C, *K) with 1, 2 or 3 spatial axes, got {x} and {w}; "
-            + (
-                "one image is x[None]"
-                if len(w) == len(x) + 1 and x[:1] == w[1:2]
-                else "x[:, None] inserts a channel axis"
+def conv_transpose(
+    x,
+    w,
+    bias=None,
+    *,
+    stride=1,
+    padding=0,
+    output_padding=0,
+    dilation=1,
+    groups=1,
+    flip=False,
+    activation=None,
+):
+    """Transposed convolution: each element of x adds the window, scaled by it, to the place that conv read it from.
+
+    It is the derivative of `conv` by its input, of which x is the cotangent and w the same window.
+
+    Parameters:
+      x: (N, C, *S), floating. w: (C, O / groups, *K) of the same dtype. bias: (O,) or None.
+      stride, dilation: how far apart the elements of x, and those of the window, go; a number or one for each axis.
+      padding: what is cut off the result: a number, one for each axis, or a (before, after) pair for each axis; "valid"
+        for none; "same" for So = S * stride, the transpose of conv with padding="same" on an input of that size.
+      output_padding: elements added after each axis, a number or one for each axis, less than stride or dilation: the
+        sizes of conv's input that give the same S differ by it.
+      groups, flip, activation: as conv's.
+    Returns: (N, O, *So) with So = (S - 1) * stride - before - after + dilation * (K - 1) + 1 + output_padding. Not
+      C-contiguous: the channels lie last in memory.
+    Raises: ShapeError, DtypeError, ValueError, TypeError, naming what does not fit.
+
+    >>> import knetpy as kn
+    >>> kn.conv_transpose(np.array([[[1.0, 10.0]]]), np.array([[[1.0, 2.0, 3.0]]]), stride=2)
+    array([[[ 1.,  2., 13., 20., 30.]]])
+    """
+    x, w = _operands("conv_transpose", x, w, flip, activation)
+    stride, dilation, (groups,) = _steps("conv_transpose", x, stride, dilation, groups)
+    _check_transposed_channels(x.shape, w.shape, groups)
+    bias = _checked_bias("conv_transpose", bias, x, w.shape[1] * groups)
+    output_padding = per_axis("conv_transpose", "output_padding", output_padding, len(stride), 0)
+    padding, added = _transposed_padding(x.shape[2:], w.shape[2:], stride, padding, output_padding, dilation)
+    how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    y = _transposed(x, _window(w, flip), added, how)
+    return _finished(y, bias, activation)
+
+
+def _transposed_padding(size, window, stride, padding, output_padding, dilation):
+    """(pairs of what is cut off, numbers of what is added after)"""
+    for i, (o, t, d) in enumerate(zip(output_padding, stride, dilation)):
+        if o >= max(t, d):
+            raise ValueError(
+                f"conv_transpose: output_padding {o} along spatial axis {i} must be less than the stride {t} or the "
+                f"dilation {d}; enlarge the result with kn.pad"
             )
+    if not isinstance(padding, str) or padding != "same":
+        return window_padding("conv_transpose", padding, size, window, stride, dilation), output_padding
+    if any(output_padding):
+        raise ValueError(
+            f'conv_transpose: padding="same" leaves no choice of output_padding, got {output_padding}; leave it out'
         )
-    (groups,) = per_axis("conv", "groups", groups, 1)
-    stride, dilation = per_axis("conv", "stride", stride, axes), per_axis("conv", "dilation", dilation, axes)
-    padding = padding_pairs("conv", padding, axes)
+    large = [s * t for s, t in zip(size, stride)]
+    padding = window_padding("conv_transpose", padding, large, window, stride, dilation)
+    return padding, tuple([max(t - d * (k - 1) - 1, 0) for t, k, d in zip(stride, window, dilation)])
+
+
+def _transposed(x, w, added, how):
+    """conv's input gradient of the size that results when so many elements are added after each axis."""
+    size, window, stride, padding = x.shape[2:], w.shape[2:], how["stride"], how["padding"]
+    full = [(s - 1) * t + d * (k - 1) + 1 for s, k, t, d in zip(size, window, stride, how["dilation"])]
+    out = tuple([n - sum(pads) + o for n, pads, o in zip(full, padding, added)])
+    if min(size) < 1 or min(window) < 1 or min(out) < 1:
+        raise ShapeError(
+            f"conv_transpose: x {x.shape}, w {w.shape} and padding {padding} give a result of spatial size {out}; the "
+            "spatial sizes of x, of the window and of the result must be at least 1: make padding smaller"
+        )
+    if all([o < after + t for o, (_, after), t in zip(added, padding, stride)]):
+        cut = tuple([(before, max(after - o, 0)) for (before, after), o in zip(padding, added)])
+        return _conv_dx(x, w, size=out, how={**how, "padding": cut})
+    y = _conv_dx(x, w, size=tuple(full), how={**how, "padding": ((0, 0),) * len(full)})
+    y = pad(y, ((0, 0), (0, 0), *[(0, o) for o in added]))  # more than conv's window would leave unread
+    return y[(..., *[slice(before, before + n) for (before, _), n in zip(padding, out)])]
+
+
+def _finished(y, bias, activation):
+    """What conv and its transpose end with."""
+    if bias is not None:
+        y = y + np.reshape(bias, (1, -1, *[1] * (len(y.shape) - 2)))
+    return y if activation is None else activation(y)
+
+
+def _window(w, flip):
+    return w[(..., *[slice(None, None, -1)] * (len(w.shape) - 2))] if flip else w
+
+
+def _operands(name, x, w, flip, activation):
+    """x and w as arrays of one dtype with as many axes as each other."""
+    if not isinstance(flip, (bool, np.bool_)):
+        raise TypeError(f"{name}: flip must be True or False, got {flip!r}")
+    if activation is not None and not callable(activation):
+        raise TypeError(f"{name}: activation must be a function of an array, such as kn.relu, got {activation!r}")
+    x, w = as_floating(name, x=x, w=w)
+    if len(x.shape) not in (3, 4, 5) or len(w.shape) != len(x.shape):
+        channels = "(C, O, *K)" if name == "conv_transpose" else "(O, C, *K)"
+        one = len(w.shape) == len(x.shape) + 1
+        raise ShapeError(
+            f"{name}: x must be (N, C, *S) and w {channels} with 1, 2 or 3 spatial axes, got {x.shape} and {w.shape}; "
+            + ("one image is x[None]" if one and x.shape[:1] == w.shape[1:2] else "x[:, None] inserts a channel axis")
+        )
+    return x, w
+
+
+def _steps(name, x, stride, dilation, groups):
+    axes = len(x.shape) - 2
+    steps = [per_axis(name, option, v, axes) for option, v in (("stride", stride), ("dilation", dilation))]
+    return *steps, per_axis(name, "groups", groups, 1)
+
+
+def _checked_bias(name, bias, x, channels):
+    if bias is None:
+        return None
+    (bias, _) = as_floating(name, bias=bias, x=x)
+    if bias.shape != (channels,):
+        raise ShapeError(
+            f"{name}: bias must have shape ({channels},), one for each output channel, got {bias.shape}; "
+            + ("write np.reshape(bias, -1)" if math.prod(bias.shape) == channels else f"see kn.param0({channels})")
+        )
+    return bias
+
+
+def _check_channels(x, w, groups):
+    if x[1] % groups or w[0] % groups:
+        raise ShapeError(
+            f"conv: the {x[1]} channels of x {x} and the {w[0]} output channels (axis 0 of w {w}) must divide into "
+            f"groups={groups}; take a divisor of both"
+        )
     if w[1] * groups != x[1]:
+        wanted = (w[0], x[1] // groups, *w[2:])
         raise ShapeError(
             f"conv: w expects {w[1] * groups} channels (axis 1 of {w}{f', groups={groups}' * (groups > 1)}) but x has "
             f"{x[1]} (axis 1 of {x}); "
             + (
-                "if the channels lie last, write np.moveaxis(x, -1, 1), "
-                f"else pass w of shape {(w[0], x[1] // groups, *w[2:])}"
+                f"if the channels lie last, write np.moveaxis(x, -1, 1), else pass w of shape {wanted}"
                 if x[-1] == w[1] * groups
-                else f"pass w of shape {(w[0], x[1] // groups, *w[2:])} or groups=..."
+                else f"pass w of shape {wanted} or groups=..."
             )
         )
-    if w[0] % groups:
-        raise ShapeError(f"conv: the {w[0]} output channels (axis 0 of w {w}) do not divide into groups={groups}")
-    for i in range(axes):
-        reach, room = dilation[i] * (w[2 + i] - 1) + 1, x[2 + i] + sum(padding[i])
-        if w[2 + i] < 1 or reach > room:
-            raise ShapeError(
-                f"conv: the window reaches over {reach} along spatial axis {i} (w {w}, dilation {dilation[i]}), the "
-                f"padded x has {room} there (x {x}, padding {padding[i]}); pad more or take a smaller window"
+
+
+def _check_transposed_channels(x, w, groups):
+    if w[0] != x[1]:
+        raise ShapeError(
+            f"conv_transpose: w expects {w[0]} channels (axis 0 of {w}) but x has {x[1]} (axis 1 of {x}); "
+            + (
+                "w is (C, O, *K) here: write np.swapaxes(w, 0, 1)"
+                if w[1] == x[1]
+                else f"pass w of shape {(x[1], *w[1:])}"
             )
-    return {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        )
+    if x[1] % groups:
+        raise ShapeError(
+            f"conv_transpose: the {x[1]} channels of x {x} and w {w} do not divide into groups={groups}; take a divisor"
+        )
+
+
+def _check_mode(x, padding, mode):
+    for i, (n, pads) in enumerate(zip(x[2:], padding)):
+        most = {"reflect": n - 1, "circular": n, "replicate": max(pads) if n else 0}[mode]
+        if max(pads) > most:
+            raise ShapeError(
+                f'conv: padding {pads} along spatial axis {i} is more than the {most} that padding_mode="{mode}" can '
+                f'take from x {x}; pad less, or take "{"zeros" if mode == "replicate" else "replicate"}"'
+            )

@@ -1,4 +1,4 @@
-"""Moves that change only where elements lie: reshape, transpose, concatenate, tile, pad and their kin."""
+"""Moves that change only where elements lie: reshape, transpose, concatenate, tile and their kin."""
 
 import operator
 from itertools import accumulate
@@ -330,37 +330,6 @@ def roll(x, shift, axis=None):
     """`np.roll`."""
     shift = tuple(shift) if isinstance(shift, list) else shift
     return _roll(x, shift=shift, axis=axis)
-
-
-@primitive(trusted=True, x=lambda dy, x_shape, width: dy[tuple([slice(b, b + n) for (b, _), n in zip(width, x_shape)])])
-def _pad(x, *, width, value):
-    return np.pad(x, width, constant_values=value)
-
-
-@spells(np.pad)
-def pad(x, pad_width, mode="constant", *, constant_values=0, reflect_type="even"):
-    """`np.pad` in the modes constant, edge, reflect, symmetric and wrap.
-
-    >>> import knetpy as kn
-    >>> kn.grad(lambda x: (np.pad(x, 1, mode="edge") * np.arange(4.0)).sum())(np.ones(2))
-    array([1., 5.])
-    """
-    ndim = len(np.shape(x))
-    if isinstance(pad_width, dict):
-        pad_width = [pad_width.get(i, pad_width.get(i - ndim, (0, 0))) for i in range(ndim)]
-        pad_width = [w if isinstance(w, tuple) else (w, w) for w in pad_width]
-    width = tuple([tuple(map(operator.index, w)) for w in np.broadcast_to(pad_width, (ndim, 2))])
-    if mode == "constant" and np.ndim(constant_values) == 0:
-        return _pad(x, width=width, value=constant_values)
-    if mode not in ("edge", "reflect", "symmetric", "wrap") or reflect_type != "even":
-        raise ValueError(
-            f"np.pad: mode={mode!r} as given has no derivative rule in knetpy; use constant (with one value), edge, "
-            "reflect (reflect_type even), symmetric or wrap"
-        )
-    for axis, w in enumerate(width):
-        if w != (0, 0):
-            x = x[(slice(None),) * axis + (np.pad(np.arange(x.shape[axis]), w, mode=mode),)]
-    return x
 
 
 serve(np.reshape, reshape)
