@@ -1,10 +1,18 @@
-"""The softmax family. All take an axis or a tuple of axes, by default the last."""
+"""The softmax family. All take an axis or a tuple of axes, by default the last, and a mask."""
 
 import numpy as np
 
+from ..core.errors import DtypeError, ShapeError
 from ..core.primitive import primitive
-from .arguments import as_floating, axes_of
+from ..core.value import bare
+from ..random import DROPOUT, take, uniform
+from .arguments import as_floating, axes_of, axis_of, number
 from .reduce import restored
+
+
+def _masked(x, mask, value):
+    """x with `value` where the mask says no."""
+    return x if mask is None else np.where(mask, x, value)
 
 
 def _shifted(x, axis):
@@ -14,64 +22,185 @@ def _shifted(x, axis):
         return np.where(x == top, 0, x - top)
 
 
+def _powers(x, axis, mask):
+    """exp(x) up to a common factor, its sum along the axes, and its logarithm."""
+    z = _shifted(_masked(x, mask, -np.inf), axis)
+    e = _masked(np.exp(z), mask, 0)
+    return e, np.sum(e, axis=axis, keepdims=True), z
+
+
 @primitive(trusted=True, x=lambda dy, y, axis: y * (dy - np.sum(dy * y, axis=axis, keepdims=True)))
-def _softmax(x, *, axis):
-    e = np.exp(_shifted(x, axis))
-    return e / np.sum(e, axis=axis, keepdims=True)
+def _softmax(x, *, axis, mask=None):
+    e, total, _ = _powers(x, axis, mask)
+    return e / (total if mask is None else np.where(total == 0, 1, total))  # it is 0 where nothing takes part
 
 
-@primitive(trusted=True, x=lambda dy, y, axis: dy - np.exp(y) * np.sum(dy, axis=axis, keepdims=True))
-def _logsoftmax(x, *, axis):
-    z = _shifted(x, axis)
+def _logsoftmax_dx(dy, y, axis, mask):
+    dy = _masked(dy, mask, 0)
+    return dy - np.exp(y) * np.sum(dy, axis=axis, keepdims=True)
+
+
+@primitive(trusted=True, x=_logsoftmax_dx)
+def _logsoftmax(x, *, axis, mask):
+    _, total, z = _powers(x, axis, mask)
     with np.errstate(divide="ignore"):  # of no elements the sum is 0
-        return z - np.log(np.sum(np.exp(z), axis=axis, keepdims=True))
+        return _masked(z - np.log(total), mask, -np.inf)
 
 
-@primitive(trusted=True, x=lambda dy, x, axis, keepdims: restored(dy, x.shape, axis, keepdims) * _softmax(x, axis=axis))
-def _logsumexp(x, *, axis, keepdims):
+@primitive(
+    trusted=True,
+    x=lambda dy, x, axis, keepdims, mask: restored(dy, x.shape, axis, keepdims) * _softmax(x, axis=axis, mask=mask),
+)
+def _logsumexp(x, *, axis, keepdims, mask):
+    _, total, _ = _powers(x, axis, mask)
     with np.errstate(divide="ignore"):  # of no elements it is -Inf
-        rest = np.log(np.sum(np.exp(_shifted(x, axis)), axis=axis, keepdims=keepdims))
-    return np.max(x, axis=axis, keepdims=keepdims, initial=-np.inf) + rest
+        rest = np.log(total if keepdims else np.squeeze(total, axis))
+    return np.max(_masked(x, mask, -np.inf), axis=axis, keepdims=keepdims, initial=-np.inf) + rest
 
 
-def _checked(name, x, axis):
-    """x as a floating array, and its axes as NumPy takes them; raises for what has no softmax."""
+def _checked(name, x, axis, mask):
+    """x as a floating array, its axes as NumPy takes them, and the mask; raises for what has no softmax."""
     (x,) = as_floating(name, x=x)
-    return x, axes_of(name, "x", x, axis)
+    return x, axes_of(name, "x", x, axis), mask if mask is None else _as_mask(name, x, mask)
 
 
-def softmax(x, axis=-1):
+def _as_mask(name, x, mask):
+    mask = np.asarray(bare(mask))
+    if mask.dtype != bool:
+        raise DtypeError(
+            f"{name}: mask must be boolean, True for what takes part, got {mask.dtype}; write mask.astype(bool)"
+        )
+    try:
+        fits = np.broadcast_shapes(mask.shape, x.shape) == x.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(
+            f"{name}: mask of shape {mask.shape} does not broadcast to x of shape {x.shape}; counted from the last, "
+            "each axis must agree or be 1: reshape it, or insert an axis with mask[:, None]"
+        )
+    return mask
+
+
+def softmax(x, axis=-1, *, mask=None):
     """exp(x) / sum(exp(x)) along `axis`: positive numbers that sum to 1.
 
-    Parameters: x, floating array of any shape; axis, a number, a tuple, or None for all axes.
+    Parameters: x, floating array of any shape; axis, a number, a tuple, or None for all axes; mask, a boolean array
+      that broadcasts to x: only elements where it is True take part.
     Returns: array of the shape and dtype of x. Infinite scores give the limit: where the maximum is Inf its elements
-      share 1.
+      share 1. Masked elements get 0, also where nothing takes part.
+    Raises: ShapeError or DtypeError for another mask, AxisError.
 
     >>> import knetpy as kn
-    >>> kn.softmax(np.array([0.0, 0.0, -np.inf]))
-    array([0.5, 0.5, 0. ])
+    >>> kn.softmax(np.array([0.0, 0.0, -np.inf])), kn.softmax(np.zeros(3), mask=np.array([True, False, True]))
+    (array([0.5, 0.5, 0. ]), array([0.5, 0. , 0.5]))
     """
-    x, axes = _checked("softmax", x, axis)
-    return _softmax(x, axis=axes)
+    x, axes, mask = _checked("softmax", x, axis, mask)
+    return _softmax(x, axis=axes, mask=mask)
 
 
-def logsoftmax(x, axis=-1):
+def logsoftmax(x, axis=-1, *, mask=None):
     """log(softmax(x)) along `axis`, without overflow or loss of precision.
+
+    Parameters and errors: as for `softmax`. Masked elements get -Inf, also where nothing takes part.
 
     >>> import knetpy as kn
     >>> kn.logsoftmax(np.array([0.0, 10000.0]))
     array([-10000.,      0.])
     """
-    x, axes = _checked("logsoftmax", x, axis)
-    return _logsoftmax(x, axis=axes)
+    x, axes, mask = _checked("logsoftmax", x, axis, mask)
+    return _logsoftmax(x, axis=axes, mask=mask)
 
 
-def logsumexp(x, axis=-1, keepdims=False):
+def logsumexp(x, axis=-1, keepdims=False, *, mask=None):
     """log(sum(exp(x))) along `axis`, by default the last, without overflow.
+
+    Parameters and errors: as for `softmax`; keepdims, whether the axes stay, with size 1. Where nothing takes part
+      it is -Inf, with derivative 0.
 
     >>> import knetpy as kn
     >>> kn.logsumexp(np.array([1000.0, 1000.0]))
     np.float64(1000.6931471805599)
     """
-    x, axes = _checked("logsumexp", x, axis)
-    return _logsumexp(x, axis=axes, keepdims=keepdims)
+    x, axes, mask = _checked("logsumexp", x, axis, mask)
+    return _logsumexp(x, axis=axes, keepdims=bool(keepdims), mask=mask)
+
+
+def softmin(x, axis=-1, *, mask=None):
+    """softmax(-x): the smallest number gets the largest share.
+
+    Parameters, returns and errors: as for `softmax`.
+
+    >>> import knetpy as kn
+    >>> kn.softmin(np.array([0.0, 0.0, np.inf]))
+    array([0.5, 0.5, 0. ])
+    """
+    x, axes, mask = _checked("softmin", x, axis, mask)
+    return _softmax(-x, axis=axes, mask=mask)
+
+
+@primitive(trusted=True, p=lambda dy: dy)
+def _hardened(p, *, axis):
+    """1 at the first largest number along the axis and 0 elsewhere; the derivative passes as if it were p."""
+    chosen = np.zeros_like(p)
+    if p.size:
+        np.put_along_axis(chosen, np.argmax(p, axis, keepdims=True), 1, axis)
+    return chosen
+
+
+def gumbel_softmax(x, axis=-1, *, temperature=1.0, hard=False):
+    """softmax((x + noise) / temperature): a differentiable draw of one class along `axis`, with odds softmax(x).
+
+    Parameters:
+      x: floating array of any shape, raw scores.
+      axis: the class axis, a number.
+      temperature: a number above 0; the smaller it is, the closer the result is to one-hot.
+      hard: True for exact one-hot vectors, with the derivative of the soft ones ("straight through").
+    Returns: array of the shape and dtype of x. Each call draws Gumbel noise from `kn.random`'s dropout stream, in
+      training mode or not.
+    Raises: ValueError for the temperature, AxisError, DtypeError.
+    Source: Jang, Gu, Poole, "Categorical reparameterization with Gumbel-softmax", 2017.
+
+    >>> import knetpy as kn
+    >>> kn.gumbel_softmax(np.array([0.0, 1000.0]), hard=True)
+    array([0., 1.])
+    """
+    (x,) = as_floating("gumbel_softmax", x=x)
+    axis = axis_of("gumbel_softmax", "x", x, axis)
+    temperature = number("gumbel_softmax", "temperature", temperature, above=0)
+    u = uniform(take(DROPOUT), x.shape, np.float64) + 2.0**-54  # never 0
+    p = _softmax((x - np.log(-np.log(u)).astype(x.dtype)) / temperature, axis=(axis,), mask=None)
+    return _hardened(p, axis=axis) if hard else p
+
+
+def _sparsemax_dx(dy, y, axis):
+    inside = y > 0
+    count = np.maximum(np.sum(inside, axis=axis, keepdims=True), 1).astype(dy.dtype)
+    return np.where(inside, dy - np.sum(np.where(inside, dy, 0), axis=axis, keepdims=True) / count, 0)
+
+
+@primitive(trusted=True, x=_sparsemax_dx)
+def _sparsemax(x, *, axis):
+    z = np.moveaxis(_shifted(x, axis), axis, -1)
+    down = -np.sort(-z, axis=-1)
+    total, rank = np.cumsum(down, axis=-1), np.arange(1, z.shape[-1] + 1, dtype=x.dtype)
+    count = np.sum(1 + rank * down > total, axis=-1, keepdims=True)  # how many stay above 0
+    level = (np.take_along_axis(total, count - 1, -1) - 1) / count.astype(x.dtype)
+    return np.moveaxis(np.maximum(z - level, 0), -1, axis)
+
+
+def sparsemax(x, axis=-1):
+    """Like softmax, but with exact zeros: the point nearest to x whose elements are positive or 0 and sum to 1.
+
+    Parameters: x, floating array of any shape; axis, a number.
+    Returns: array of the shape and dtype of x. Elements that are 0 have derivative 0.
+    Raises: AxisError, DtypeError.
+    Source: Martins, Astudillo, "From softmax to sparsemax", 2016.
+
+    >>> import knetpy as kn
+    >>> kn.sparsemax(np.array([1.0, 0.5, -1.0]))
+    array([0.75, 0.25, 0.  ])
+    """
+    (x,) = as_floating("sparsemax", x=x)
+    axis = axis_of("sparsemax", "x", x, axis)
+    return _sparsemax(x, axis=axis) if x.shape[axis] else x

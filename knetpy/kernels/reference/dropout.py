@@ -5,7 +5,10 @@ import numpy as np
 from ...random import uniform
 
 
-def dropout(x, p, seed, stream, call):
-    """`x` with elements zeroed with probability p and the others divided by 1 - p."""
-    kept = uniform((seed, stream, call), x.shape, np.float32) >= p
+def dropout(x, p, mask_shape, seed, stream, call):
+    """`x` with elements zeroed with probability p and the others divided by 1 - p.
+
+    `mask_shape` is that of x, or has 1 for axes along which one number decides for all elements.
+    """
+    kept = uniform((seed, stream, call), mask_shape, np.float32) >= p
     return np.where(kept, x / x.dtype.type(1 - p if p < 1 else 1), x.dtype.type(0))
