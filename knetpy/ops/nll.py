@@ -1,37 +1,61 @@
-"""Losses and scores of classification."""
+"""Losses of classification under softmax, by labels or probabilities; how often the highest score is right."""
 
 import numpy as np
 
-from ..core.errors import DtypeError, ShapeError, warn
+from ..core.errors import DtypeError
 from ..core.primitive import primitive
-from ..core.trace import active
-from ..core.value import Result, bare
+from ..core.value import bare
 from ..kernels import kernel
-from .arguments import REDUCTIONS, as_floating, axis_of, integers, one_of
+from .arguments import REDUCTIONS, alike, as_floating, axis_of, number, one_of, reduced
 from .index import take_along_axis
+from .labels import along, check_probabilities, class_labels, class_weights, warn_of_probabilities
+from .limits import weighted, xlogy
 from .softmax import _softmax, logsoftmax
 
 _forward, _dx = kernel("nll", "nll"), kernel("nll", "nll_dx")
 
+
+def _composed(scores, *, labels, axis, weight, smoothing):
+    minus_log = -logsoftmax(scores, axis)
+    losses = take_along_axis(minus_log, labels, axis)
+    if weight is None and not smoothing:
+        return losses
+    classes = scores.shape[axis]
+    weight = np.ones(classes, scores.dtype) if weight is None else weight
+    losses = weighted(weight[labels] * (1 - smoothing), losses)
+    if not smoothing:
+        return losses
+    even = along(weight * (smoothing / classes), scores, axis)
+    return losses + np.sum(weighted(even, minus_log), axis=axis, keepdims=True)
+
+
 # Labels and losses have size 1 along the class axis.
 _nll = primitive(
-    lambda scores, *, labels, axis: _forward(scores, labels, axis=axis),
+    lambda scores, *, labels, axis, weight, smoothing: _forward(
+        scores, labels, axis=axis, weight=weight, smoothing=smoothing
+    ),
     name="nll",
     saves=("p",),
-    scores=lambda dy, p, labels, axis: _dx(dy, p, labels, axis=axis),
-    composed=lambda scores, *, labels, axis: -take_along_axis(logsoftmax(scores, axis), labels, axis),
+    scores=lambda dy, p, labels, axis, weight, smoothing: _dx(
+        dy, p, labels, axis=axis, weight=weight, smoothing=smoothing
+    ),
+    composed=_composed,
 )
 
 
-def nll(scores, labels, axis=-1, *, ignore=None, reduction="mean"):
+def nll(scores, labels, axis=-1, *, weight=None, ignore=None, label_smoothing=0.0, reduction="mean"):
     """Negative log likelihood of integer labels under raw scores: mean of -logsoftmax(scores) at the labels.
 
     Parameters:
       scores: floating array, one class along `axis` each; raw scores, not probabilities.
       labels: integer array of the shape of scores without `axis`, from 0 to classes - 1.
       axis: the class axis, by default the last.
+      weight: one constant weight for each class, 0 or more; a loss counts as much as its label's class weighs.
       ignore: a label that does not count, not even in the mean; None for none.
-      reduction: "mean" over the labels that count (0 if none does), "sum", or "none" for the array of losses.
+      label_smoothing: the share, from 0 to 1, of each loss that is given to all classes evenly (Szegedy et al. 2016,
+        section 7); each class's part is multiplied with its own weight.
+      reduction: "mean" over the labels that count (0 if none does), "sum", or "none" for the array of losses. With
+        weights the mean is the sum divided by the sum of the weights of the labels (0 if that is 0).
     Returns: a scalar, or an array of the labels' shape.
     Raises: DtypeError, ShapeError, ValueError for a label out of range. Warns when the scores come out of softmax.
 
@@ -42,19 +66,72 @@ def nll(scores, labels, axis=-1, *, ignore=None, reduction="mean"):
     if np.asarray(bare(scores)).dtype.kind in "iu" and np.asarray(bare(labels)).dtype.kind == "f":
         raise DtypeError("nll: scores are integers and labels are floating: the order is nll(scores, labels)")
     (scores,) = as_floating("nll", scores=scores)
-    labels = _checked_labels("nll", scores, labels, axis, ignore)
+    labels = class_labels("nll", scores, labels, axis, ignore)
     one_of("nll", "reduction", reduction, REDUCTIONS)
-    _warn_of_probabilities(scores)
+    smoothing = number("nll", "label_smoothing", label_smoothing, 0, 1)
+    weight = class_weights("nll", weight, scores, axis)
+    warn_of_probabilities("nll", scores, _softmax)
     axis = axis % len(scores.shape)
-    counts = np.ones(labels.shape, bool) if ignore is None else labels != ignore
-    picked = np.expand_dims(np.where(counts, labels, 0), axis)
-    losses = _nll(scores, labels=picked, axis=axis)
-    if ignore is not None:
+    counts = None if ignore is None else labels != ignore
+    labels = labels if counts is None else np.where(counts, labels, 0)
+    losses = _nll(scores, labels=np.expand_dims(labels, axis), axis=axis, weight=weight, smoothing=smoothing)
+    return over_labels(losses, axis, counts, None if weight is None else weight[labels], reduction)
+
+
+def over_labels(losses, axis, counts, weights, reduction):
+    """What becomes of losses of size 1 along `axis`, of which only those count where `counts` holds (None: all).
+
+    The mean is their sum divided by the sum of `weights`, one for each label, or by their number where that is None.
+    """
+    if counts is not None:
         losses = np.where(np.expand_dims(counts, axis), losses, 0)
     if reduction == "none":
         return np.squeeze(losses, axis)
     total = np.sum(losses)
-    return total if reduction == "sum" else total / max(int(counts.sum()), 1)
+    if reduction == "sum":
+        return total
+    if weights is None:
+        return total / max(losses.size if counts is None else int(counts.sum()), 1)
+    return total / (float((weights if counts is None else weights[counts]).sum()) or np.inf)  # 0 if nothing weighs
+
+
+def cross_entropy(scores, targets, axis=-1, *, logits=True, weight=None, label_smoothing=0.0, reduction="mean"):
+    """Cross entropy of target probabilities: -sum(targets * logsoftmax(scores)) over the classes.
+
+    Parameters:
+      scores: floating array of raw scores, classes along `axis`; with logits=False of probabilities.
+      targets: probabilities of the shape and dtype of scores. For integer labels see `nll`.
+      axis: the class axis, by default the last.
+      weight: one constant weight for each class, 0 or more.
+      label_smoothing: the share, from 0 to 1, of each target that is given to all classes evenly.
+      reduction: "mean" over all but the class axis (whatever the weights), "sum", or "none" for an array of the shape
+        without `axis`.
+    Returns: a scalar or an array.
+    Raises: DtypeError, ShapeError, ValueError, AxisError. Warns when raw scores come out of softmax.
+    Derivatives: 0 * log(0) is 0; where the target is 0 the derivative by a probability is 0.
+
+    >>> import knetpy as kn
+    >>> kn.cross_entropy(np.array([[0.5, 0.5]]), np.array([[0.0, 1.0]]), logits=False)
+    np.float64(0.6931471805599453)
+    """
+    name = "cross_entropy"
+    if getattr(targets, "dtype", np.dtype(float)).kind in "iu":
+        raise DtypeError(f"{name}: targets are integers; for labels use nll, for probabilities targets.astype(...)")
+    scores, targets = alike(name, reduction, scores=scores, targets=targets)
+    axis = axis_of(name, "scores", scores, axis)
+    smoothing = number(name, "label_smoothing", label_smoothing, 0, 1)
+    weight = class_weights(name, weight, scores, axis)
+    if smoothing:
+        targets = targets * (1 - smoothing) + smoothing / scores.shape[axis]
+    if weight is not None:
+        targets = targets * along(weight, scores, axis)
+    if logits:
+        warn_of_probabilities(name, scores, _softmax)
+        logs = weighted(targets, logsoftmax(scores, axis))
+    else:
+        check_probabilities(name, scores)
+        logs = xlogy(targets, scores)
+    return reduced(-np.sum(logs, axis=axis), reduction)
 
 
 def accuracy(scores, labels, axis=-1, *, ignore=None):
@@ -66,36 +143,23 @@ def accuracy(scores, labels, axis=-1, *, ignore=None):
     >>> kn.accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), [1, 1])
     0.5
     """
+    return _share_right("accuracy", scores, labels, axis, ignore)
+
+
+def zeroone(scores, labels, axis=-1, *, ignore=None):
+    """The share of labels at which the highest score does not lie: 1 - `accuracy`, a Python float.
+
+    Parameters: as for `nll`. No label that counts gives NaN. Has no derivative.
+
+    >>> import knetpy as kn
+    >>> kn.zeroone(np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]]), [1, 1, 1, 0])
+    0.25
+    """
+    return 1 - _share_right("zeroone", scores, labels, axis, ignore)
+
+
+def _share_right(name, scores, labels, axis, ignore):
     scores = bare(scores if hasattr(scores, "dtype") else np.asarray(scores))
-    labels = _checked_labels("accuracy", scores, labels, axis, ignore)
+    labels = class_labels(name, scores, labels, axis, ignore)
     counts = np.ones(labels.shape, bool) if ignore is None else labels != ignore
-    return float((scores.argmax(axis) == labels)[counts].mean()) if counts.any() else float("nan")
-
-
-def _checked_labels(name, scores, labels, axis, ignore):
-    shape, axis, labels = scores.shape, axis_of(name, "scores", scores, axis), integers(name, "labels", labels)
-    expected = shape[:axis] + shape[axis + 1 :]
-    if labels.shape != expected:
-        raise ShapeError(
-            f"{name}: scores {shape} with classes along axis {axis} need labels of shape {expected}, got {labels.shape}"
-            + "".join(f"; write axis={a}" for a in range(len(shape)) if labels.shape == shape[:a] + shape[a + 1 :])
-        )
-    bad = (labels < 0) | (labels >= shape[axis])
-    if ignore is not None:
-        bad &= labels != ignore
-    if bad.any():
-        raise ValueError(
-            f"{name}: label {labels[bad][0]} is out of range: there are {shape[axis]} classes, labels run from 0 to "
-            f"{shape[axis] - 1}; mask others with ignore="
-        )
-    return labels
-
-
-def _warn_of_probabilities(scores):
-    if not isinstance(scores, Result):
-        return
-    for trace in active():
-        step = (trace.steps or {}).get(scores.uid)
-        if step is not None and step[-3] is _softmax.primitive:
-            warn("nll takes raw scores, but these come out of softmax: leave softmax out, nll applies it itself")
-            return
+    return float((scores.argmax(int(axis)) == labels)[counts].mean()) if counts.any() else float("nan")

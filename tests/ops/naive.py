@@ -56,18 +56,6 @@ def logsumexp(x, axis=-1, keepdims=False):
     return y[first] if keepdims else np.squeeze(y[first], tuple(axes))[()]
 
 
-def nll(scores, labels, axis=-1, ignore=None, reduction="mean"):
-    rows = np.moveaxis(scores, axis, -1)
-    losses = np.zeros(labels.shape, scores.dtype)
-    for place in np.ndindex(*labels.shape):
-        if labels[place] != ignore:
-            row = [float(v) for v in rows[place]]
-            losses[place] = _logsumexp(row) - row[labels[place]]
-    if reduction == "none":
-        return losses
-    return losses.sum() / (max(int((labels != ignore).sum()), 1) if reduction == "mean" else 1)
-
-
 def _pairs(padding, axes):
     padding = (padding,) * axes if isinstance(padding, int) else padding
     return [(p, p) if isinstance(p, int) else p for p in padding]
@@ -104,15 +92,74 @@ def conv(x, w, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     return y
 
 
-def pool(x, window=2, *, stride=None, padding=0, mode="max"):
+def _after(n, k, t, d, before, after, ceil_mode):
+    """The padding after x, with as much more as the last place of the window needs if it begins before the end of x."""
+    reach, start = d * (k - 1) + 1, -before
+    while start + reach < n + after:
+        start += t
+    return max(after, start + reach - n) if ceil_mode and start < n else after
+
+
+def pool(x, window=2, *, stride=None, padding=0, dilation=1, mode="max", ceil_mode=False, p=2):
     axes = x.ndim - 2
-    window = _each(window, axes)
-    stride = window if stride is None else stride
+    window, dilation, size = _each(window, axes), _each(dilation, axes), x.shape[2:]
+    stride = window if stride is None else _each(stride, axes)
+    padding = _pairs(padding, axes)
+    more = [(p[0], _after(n, k, t, d, *p, ceil_mode)) for n, k, t, d, p in zip(size, window, stride, dilation, padding)]
     y = None
-    for place, out, met in _places(x.shape[2:], window, stride, padding, 1):
+    for place, out, met in _places(size, window, stride, more, dilation):
         y = np.zeros((*x.shape[:2], *out), x.dtype) if y is None else y
         for n, c in product(range(x.shape[0]), range(x.shape[1])):
             seen = [float(x[(n, c, *at)]) for _, at in met]
-            count = math.prod(window) if mode == "mean" else len(seen)
-            y[(n, c, *place)] = max(seen) if mode == "max" else math.fsum(seen) / count
+            real = [
+                sum(o * t + i * d - b < m + a for i in range(k))
+                for o, t, d, k, m, (b, a) in zip(
+                    place,
+                    stride,
+                    dilation,
+                    window,
+                    size,
+                    padding,
+                )
+            ]
+            count = math.prod(real) if mode == "mean" else len(seen)
+            total = math.fsum(abs(v) ** p for v in seen) ** (1 / p) if mode == "lp" else math.fsum(seen) / count
+            y[(n, c, *place)] = max(seen) if mode == "max" else total
+    return y
+
+
+def adaptive_pool(x, size, *, mode="mean", p=2):
+    old = x.shape[2:]
+    size = [
+        n if m is None else m for n, m in zip(old, _each(size, len(old)) if size is not None else [None] * len(old))
+    ]
+    y = np.zeros((*x.shape[:2], *size), x.dtype)
+    for place in np.ndindex(*y.shape):
+        bins = [slice(math.floor(i * n / m), math.ceil((i + 1) * n / m)) for i, n, m in zip(place[2:], old, size)]
+        seen = [float(v) for v in x[(*place[:2], *bins)].ravel()]
+        norm = math.fsum(abs(v) ** p for v in seen) ** (1 / p)
+        y[place] = {"mean": math.fsum(seen) / len(seen), "max": max(seen), "lp": norm}[mode]
+    return y
+
+
+def global_pool(x, mode="max", *, keepdims=True, p=2):
+    y = adaptive_pool(x, (1,) * (x.ndim - 2), mode=mode, p=p)
+    return y if keepdims else y.reshape(x.shape[:2])
+
+
+def unpool(x, window=2, *, stride=None, padding=0, indices=None, size=None):
+    axes, shape = x.ndim - 2, x.shape[:2]
+    window, padding = _each(window, axes), _pairs(padding, axes)
+    stride = window if stride is None else _each(stride, axes)
+    default = [(n - 1) * t + k - sum(p) for n, k, t, p in zip(x.shape[2:], window, stride, padding)]
+    size = _each(default if size is None else size, axes)
+    y = np.zeros((*shape, *size), x.dtype)
+    for place in np.ndindex(*x.shape):
+        if indices is not None:
+            y[(*place[:2], *np.unravel_index(indices[place], size))] = x[place]
+            continue
+        for tap in product(*map(range, window)):
+            at = tuple(o * t + i - p[0] for o, t, i, p in zip(place[2:], stride, tap, padding))
+            if all(0 <= a < n for a, n in zip(at, size)):
+                y[(*place[:2], *at)] += x[place]
     return y

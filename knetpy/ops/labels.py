@@ -1,0 +1,132 @@
+"""What losses ask of labels and of the weights of classes."""
+
+import numpy as np
+
+from ..core.errors import DtypeError, ShapeError, warn
+from ..core.trace import active
+from ..core.value import Result, Value, bare, plain
+from .arguments import as_floating, axis_of, integers, same_shapes
+
+
+def class_labels(name, scores, labels, axis, ignore=None, hint="; mask others with ignore="):
+    """Labels of the classes along an axis of scores, as integers from 0; `ignore` may stand among them."""
+    shape, axis, labels = scores.shape, axis_of(name, "scores", scores, axis), integers(name, "labels", labels)
+    expected = shape[:axis] + shape[axis + 1 :]
+    if labels.shape != expected:
+        raise ShapeError(
+            f"{name}: scores {shape} with classes along axis {axis} need labels of shape {expected}, got {labels.shape}"
+            + "".join(f"; write axis={a}" for a in range(len(shape)) if labels.shape == shape[:a] + shape[a + 1 :])
+        )
+    if not (ignore is None or isinstance(ignore, (int, np.integer))):
+        raise TypeError(f"{name}: ignore must be a label, an integer, or None, got {ignore!r}")
+    bad = (labels < 0) | (labels >= shape[axis])
+    if ignore is not None:
+        bad &= labels != ignore
+    if bad.any():
+        raise ValueError(
+            f"{name}: label {labels[bad][0]} is out of range: there are {shape[axis]} classes, labels run from 0 to "
+            f"{shape[axis] - 1}{hint}"
+        )
+    return labels
+
+
+def class_weights(name, weight, scores, axis):
+    """One constant weight for each class, as a vector of the dtype of scores; None stays None."""
+    if weight is None:
+        return None
+    weight, classes = _constant(name, "weight", weight, scores.dtype), scores.shape[axis]
+    if weight.shape != (classes,):
+        raise ShapeError(
+            f"{name}: weight must have shape ({classes},), one for each class along axis {axis % len(scores.shape)} of "
+            f"scores {scores.shape}, got {weight.shape}"
+        )
+    return weight
+
+
+def along(vector, x, axis):
+    """A vector laid along an axis of x."""
+    return vector.reshape([len(vector) if i == axis else 1 for i in range(len(x.shape))])
+
+
+def element_weights(name, option, weight, scores):
+    """Constant weights that broadcast to the shape of scores, in its dtype; None stays None."""
+    if weight is None:
+        return None
+    weight = _constant(name, option, weight, scores.dtype)
+    try:
+        fits = np.broadcast_shapes(weight.shape, scores.shape) == tuple(scores.shape)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(f"{name}: {option} of shape {weight.shape} does not broadcast to scores {scores.shape}")
+    return weight
+
+
+def _constant(name, option, given, dtype):
+    if isinstance(given, Value):
+        given = plain(given, f"the option {option}= of {name}")
+    given = np.asarray(given)
+    if given.dtype.kind not in "fiu":
+        raise DtypeError(f"{name}: {option} must be numbers, got {given.dtype}")
+    if not (given >= 0).all():
+        raise ValueError(f"{name}: {option} must be 0 or more, got {given[~(given >= 0)].flat[0]}")
+    return given.astype(dtype)
+
+
+def soft_labels(name, operand, given, most=1, **scores):
+    """An operand of the shape of scores: floating ones of its dtype stay what they are, others become it.
+
+    Integers must lie from 0 to `most`.
+    """
+    ((first, x),) = scores.items()
+    if hasattr(given, "dtype") and given.dtype.kind == "f":
+        as_floating(name, **scores, **{operand: given})
+    else:
+        given = np.asarray(bare(given))
+        if given.dtype.kind not in "fiub":
+            raise DtypeError(f"{name}: {operand} must be numbers, got {given.dtype}")
+        bad = (given < 0) | (given > most)
+        if given.dtype.kind in "iu" and bad.any():
+            raise ValueError(f"{name}: {operand} must be from 0 to {most}, got {given[bad].flat[0]}")
+        given = given.astype(x.dtype)
+    same_shapes(name, **{first: x, operand: given})
+    return given
+
+
+def whole_labels(name, given, shape, dtype, values):
+    """Constant labels of a shape that can only be one of two values, in that dtype."""
+    if isinstance(given, Value):
+        given = plain(given, f"the argument labels= of {name}")
+    given = np.asarray(given)
+    if given.dtype.kind not in "fiub":
+        raise DtypeError(f"{name}: labels must be numbers, got {given.dtype}")
+    if given.shape != tuple(shape):
+        raise ShapeError(f"{name}: labels must have shape {tuple(shape)}, got {given.shape}")
+    bad = (given != values[0]) & (given != values[1])
+    if bad.any():
+        way = {(-1, 1): "2 * labels - 1 makes them of 0 and 1", (0, 1): "(labels + 1) / 2 makes them of -1 and 1"}
+        raise ValueError(f"{name}: labels must be {values[0]} or {values[1]}, got {given[bad].flat[0]}; {way[values]}")
+    return given.astype(dtype)
+
+
+def check_probabilities(name, scores):
+    """Raise for scores that are to be probabilities and are not."""
+    p = np.asarray(bare(scores))
+    outside = (p < 0) | (p > 1)
+    if outside.any():
+        raise ValueError(
+            f"{name}: with logits=False scores are probabilities from 0 to 1, got {p[outside].flat[0]}; leave "
+            "logits=True for raw scores"
+        )
+
+
+def warn_of_probabilities(name, scores, maker):
+    """Warn when raw scores come out of what turns scores into probabilities."""
+    if not isinstance(scores, Result):
+        return
+    for trace in active():
+        step = (trace.steps or {}).get(scores.uid)
+        if step is not None and step[-3] is maker.primitive:
+            of = maker.__name__.lstrip("_")
+            warn(f"{name} takes raw scores, but these come out of {of}: leave {of} out, {name} applies it itself")
+            return

@@ -1,0 +1,200 @@
+"""Losses of regression and of distributions: what was predicted first, then the target.
+
+All take arrays of one shape and one floating dtype, are differentiable by every array, and reduce the array of losses
+as `reduction` says: to its mean (of no losses: 0), to its sum, or not at all ("none").
+"""
+
+import math
+
+import numpy as np
+
+from ..core.errors import ShapeError
+from ..core.primitive import primitive
+from ..core.value import bare
+from .arguments import REDUCTIONS, alike, as_floating, axis_of, number, one_of, reduced
+from .labels import soft_labels
+from .limits import floored, xlogy
+
+
+@primitive(elementwise=True, trusted=True, a=lambda dy, a, b: dy * (a - b) * 2, b=lambda dy, a, b: dy * (b - a) * 2)
+def _squared_difference(a, b):
+    d = a - b
+    return d * d
+
+
+def mse(prediction, target, *, reduction="mean"):
+    """Mean squared error: (prediction - target) ** 2.
+
+    Parameters: prediction and target, floating arrays of one shape and dtype; reduction, "mean", "sum" or "none".
+    Returns: a scalar, or with "none" an array of their shape.
+    Raises: ShapeError, DtypeError, ValueError.
+
+    >>> import knetpy as kn
+    >>> kn.mse(np.array([1.0, 5.0]), np.array([1.0, 2.0]))
+    np.float64(4.5)
+    """
+    return reduced(_squared_difference(*alike("mse", reduction, prediction=prediction, target=target)), reduction)
+
+
+def mae(prediction, target, *, reduction="mean"):
+    """Mean absolute error: |prediction - target|; the derivative is 0 where they are equal.
+
+    Parameters, returns and errors: as for `mse`.
+
+    >>> import knetpy as kn
+    >>> kn.mae(np.array([1.0, 5.0]), np.array([1.0, 2.0]))
+    np.float64(1.5)
+    """
+    prediction, target = alike("mae", reduction, prediction=prediction, target=target)
+    return reduced(np.abs(prediction - target), reduction)
+
+
+def msle(prediction, target, *, eps=None, reduction="mean"):
+    """Mean squared logarithmic error: (log(prediction + eps) - log(target + eps)) ** 2.
+
+    Parameters: as for `mse`, numbers of 0 or more; eps, by default the machine epsilon of the dtype (as in Flux; others
+      take 1).
+
+    >>> import knetpy as kn
+    >>> kn.msle(np.array([1.0, 2.0]), np.array([3.0, 2.0]), eps=1)
+    np.float64(0.2402265069591007)
+    """
+    prediction, target = alike("msle", reduction, prediction=prediction, target=target)
+    eps = float(np.finfo(prediction.dtype).eps) if eps is None else number("msle", "eps", eps, 0)
+    return reduced(_squared_difference(np.log(prediction + eps), np.log(target + eps)), reduction)
+
+
+@primitive(
+    elementwise=True,
+    trusted=True,
+    d=lambda dy, d, delta: dy * np.where(np.abs(d) < delta, d, np.sign(d) * delta),
+)
+def _huber(d, *, delta):
+    size = np.abs(d)
+    near = np.minimum(size, delta)
+    return near * (size - near / 2)
+
+
+def huber(prediction, target, *, delta=1.0, reduction="mean"):
+    """Huber's loss of d = prediction - target: d ** 2 / 2 where |d| < delta, else delta * (|d| - delta / 2).
+
+    Parameters: as for `mse`; delta, above 0, the size from which an error counts linearly. There the second derivative
+      is 0.
+    Source: Huber (1964), Robust estimation of a location parameter.
+
+    >>> import knetpy as kn
+    >>> kn.huber(np.array([1.5, 6.0]), np.array([1.0, 2.0]), reduction="none")
+    array([0.125, 3.5  ])
+    """
+    prediction, target = alike("huber", reduction, prediction=prediction, target=target)
+    return reduced(_huber(prediction - target, delta=number("huber", "delta", delta, above=0)), reduction)
+
+
+def smooth_l1(prediction, target, *, beta=1.0, reduction="mean"):
+    """Absolute error, made smooth where it is below beta: `huber` with delta=beta, divided by beta.
+
+    Parameters: as for `mse`; beta, 0 or more; with 0 it is `mae`.
+    Source: Girshick (2015), Fast R-CNN.
+
+    >>> import knetpy as kn
+    >>> kn.smooth_l1(np.array([1.5, 6.0]), np.array([1.0, 2.0]), beta=2, reduction="none")
+    array([0.0625, 3.    ])
+    """
+    prediction, target = alike("smooth_l1", reduction, prediction=prediction, target=target)
+    beta = number("smooth_l1", "beta", beta, 0)
+    d = prediction - target
+    return reduced(_huber(d, delta=beta) / beta if beta else np.abs(d), reduction)
+
+
+def kl(prediction, target, axis=-1, *, log=False, log_target=False, reduction="mean"):
+    """Kullback-Leibler divergence of predicted distributions from target ones: sum(target * log(target / prediction)).
+
+    Parameters:
+      prediction, target: floating arrays of one shape and dtype, probabilities of the classes along `axis`.
+      axis: the class axis, by default the last.
+      log, log_target: whether prediction, target, are logarithms of probabilities (`kn.logsoftmax` of scores).
+      reduction: "mean" over everything but the class axis (PyTorch's "batchmean" of a matrix), "sum", or "none" for an
+        array of the shape without `axis`.
+    Returns: a scalar or an array.
+    Raises: ShapeError, DtypeError, ValueError, AxisError.
+    Derivatives: where the target is 0 the class does not count, and all derivatives are 0.
+
+    >>> import knetpy as kn
+    >>> kn.kl(np.array([[0.5, 0.5], [0.5, 0.5]]), np.array([[0.5, 0.5], [0.0, 1.0]]), reduction="none")
+    array([0.        , 0.69314718])
+    """
+    prediction, target = alike("kl", reduction, prediction=prediction, target=target)
+    axis = axis_of("kl", "prediction", prediction, axis)
+    none = np.equal(bare(target), -np.inf if log_target else 0) & ~np.isnan(bare(prediction))
+    if none.any():  # 0 * log(0): any harmless numbers in their place
+        prediction, target = np.where(none, not log, prediction), np.where(none, not log_target, target)
+    logs = [x if is_log else np.log(x) for x, is_log in ((prediction, log), (target, log_target))]
+    losses = (np.exp(target) if log_target else target) * (logs[1] - logs[0])
+    return reduced(np.sum(np.where(none, 0, losses) if none.any() else losses, axis=axis), reduction)
+
+
+@primitive(
+    elementwise=True,
+    trusted=True,
+    log_rate=lambda dy, log_rate, count: dy * (np.exp(log_rate) - count),
+    count=lambda dy, log_rate: -dy * log_rate,
+)
+def _poisson(log_rate, count):
+    limit = np.equal(count, 0) | np.equal(log_rate, np.inf)  # 0 * Inf is 0, and exp(x) grows faster than x
+    return np.exp(log_rate) - count * np.where(limit, 0, log_rate)
+
+
+def poisson(prediction, target, *, log=False, full=False, eps=1e-8, reduction="mean"):
+    """Negative log likelihood of counts under a Poisson distribution: prediction - target * log(prediction).
+
+    Parameters:
+      prediction: floating array, the expected counts; with log=True their logarithms.
+      target: the counts, of the same shape; integers, or floating of the dtype of prediction.
+      full: whether to add Stirling's approximation of log(target!) for targets above 1; it does not depend on the
+        prediction.
+      eps: is added to the prediction before its logarithm is taken; without effect with log=True.
+    Returns: a scalar, or with reduction="none" an array of their shape.
+    Raises: ShapeError, DtypeError, ValueError.
+
+    >>> import knetpy as kn
+    >>> kn.poisson(np.array([1.0, 3.0]), np.array([2, 3]), reduction="none")
+    array([ 0.99999998, -0.29583688])
+    """
+    one_of("poisson", "reduction", reduction, REDUCTIONS)
+    (prediction,) = as_floating("poisson", prediction=prediction)
+    target = soft_labels("poisson", "target", target, most=np.inf, prediction=prediction)
+    eps = number("poisson", "eps", eps, 0)
+    losses = _poisson(prediction, target) if log else prediction - xlogy(target, prediction + eps)
+    if full:
+        n = np.where(bare(target) > 1, target, 1)
+        losses = losses + np.where(bare(target) > 1, n * np.log(n) - n + np.log(n * (2 * math.pi)) / 2, 0)
+    return reduced(losses, reduction)
+
+
+def gaussian_nll(mean, target, var, *, full=False, eps=1e-6, reduction="mean"):
+    """Negative log likelihood of targets under Gaussians: (log(var) + (mean - target) ** 2 / var) / 2.
+
+    Parameters:
+      mean, target: floating arrays of one shape and dtype.
+      var: the variances, of the same shape, or with size 1 along the last axis; not negative.
+      full: whether to add the constant log(2 pi) / 2.
+      eps: var counts as at least this, above 0. The derivative by var is taken as if it were not raised.
+    Returns: a scalar, or with reduction="none" an array of their shape.
+    Raises: ShapeError, DtypeError, ValueError.
+
+    >>> import knetpy as kn
+    >>> kn.gaussian_nll(np.array([1.0, 3.0]), np.array([2.0, 3.0]), np.array([1.0, 1.0]), reduction="none")
+    array([0.5, 0. ])
+    """
+    mean, target = alike("gaussian_nll", reduction, mean=mean, target=target)
+    mean, var = as_floating("gaussian_nll", mean=mean, var=var)
+    if var.shape not in (mean.shape, (*mean.shape[:-1], 1)):
+        raise ShapeError(
+            f"gaussian_nll: var must have the shape of mean {mean.shape}, or 1 in place of its last axis, got "
+            f"{var.shape}"
+        )
+    if (bare(var) < 0).any():
+        raise ValueError("gaussian_nll: var has negative elements; pass variances, such as np.exp of what is learned")
+    var = floored(var, least=number("gaussian_nll", "eps", eps, above=0))
+    losses = (np.log(var) + _squared_difference(mean, target) / var) / 2
+    return reduced(losses + math.log(2 * math.pi) / 2 if full else losses, reduction)
