@@ -76,6 +76,9 @@ from .ops.activation import swiglu as swiglu
 from .ops.activation import tanhshrink as tanhshrink
 from .ops.activation import threshold as threshold
 from .ops.activation import trelu as trelu
+from .ops.batchnorm import Moments as Moments
+from .ops.batchnorm import batchnorm as batchnorm
+from .ops.batchnorm import instancenorm as instancenorm
 from .ops.bce import bce as bce
 from .ops.bce import logistic as logistic
 from .ops.bce import multilabel_soft_margin as multilabel_soft_margin
@@ -112,6 +115,12 @@ from .ops.nll import accuracy as accuracy
 from .ops.nll import cross_entropy as cross_entropy
 from .ops.nll import nll as nll
 from .ops.nll import zeroone as zeroone
+from .ops.norm import groupnorm as groupnorm
+from .ops.norm import layernorm as layernorm
+from .ops.norm import localresponsenorm as localresponsenorm
+from .ops.norm import normalise as normalise
+from .ops.norm import rmsnorm as rmsnorm
+from .ops.norm import weightnorm as weightnorm
 from .ops.overlap import dice as dice
 from .ops.overlap import tversky as tversky
 from .ops.pad import pad as pad

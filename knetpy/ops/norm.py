@@ -1,0 +1,288 @@
+"""Normalisation of each example by itself, and of weights. Batch statistics are in `batchnorm.py`."""
+
+import math
+
+import numpy as np
+
+from ..core.errors import ShapeError
+from ..core.primitive import primitive
+from ..core.value import bare
+from ..kernels import kernel
+from .arguments import as_floating, axes_of, axis_of, number, per_axis
+from .reduce import _norm as _euclidean
+from .reduce import _vector_norm
+
+_forward, _backward = kernel("norm", "norm"), kernel("norm", "norm_dx")
+
+# What batchnorm, layernorm, groupnorm, instancenorm and rmsnorm share. x is normalised in the shape `view` over `axes`;
+# scale and bias come in the shape `sizes` and meet it in the shape `affine` (both None if there is neither).
+
+
+def _fused(x, scale, bias, *, view, axes, sizes, affine, eps, centred):
+    scale, bias = [None if a is None else a.reshape(affine) for a in (scale, bias)]
+    y, mean, var = _forward(x.reshape(view), scale, bias, axes=axes, eps=eps, centred=centred)
+    return y.reshape(x.shape), mean, var, mean, var
+
+
+def _pulled(dy, x, scale, at_mean, at_var, view, axes, sizes, affine, eps, centred):
+    scale = None if scale is None else scale.reshape(affine)
+    how = {"axes": axes, "affine": affine, "eps": eps, "centred": centred}
+    dx, *others = _backward(dy[0].reshape(view), x.reshape(view), at_mean, at_var, scale, **how)
+    return dx.reshape(x.shape), *[None if d is None else d.reshape(sizes) for d in others]
+
+
+def _composed(x, scale, bias, *, view, axes, sizes, affine, eps, centred):
+    z, count = widened(np.reshape(x, view)), max(math.prod([view[a] for a in axes]), 1)
+    _, mean, var = _forward(bare(z), None, None, axes=axes, eps=eps, centred=centred)
+    with np.errstate(all="ignore"):  # as the kernel
+        if centred:
+            high = mean.astype(z.dtype)
+            z = (z - high) - (mean - high).astype(z.dtype)  # a constant: no derivative changes, no digits are lost
+            z = z - np.sum(z, axis=axes, keepdims=True) / count
+        y = z / np.sqrt(np.sum(z * z, axis=axes, keepdims=True) / count + eps)
+        y = y if scale is None else y * np.reshape(scale, affine)
+        y = y if bias is None else y + np.reshape(bias, affine)
+    return np.reshape(narrowed(y, x.dtype), x.shape), mean, var
+
+
+# The mean and the variance leave for the running moments only, as constants: no rule looks at their cotangents. They
+# are saved besides, as a rule that reads them among the outputs would keep y too.
+_norm = primitive(_fused, name="norm", outputs=3, saves=("at_mean", "at_var"), vjp=_pulled, composed=_composed)
+
+
+def normalised(x, scale, bias, *, axes, eps, view=None, affine=None, centred=True):
+    """(y, mean, var) of `x` normalised over `axes`, the last two bare; operands have been checked."""
+    view = x.shape if view is None else view
+    some = next((a for a in (scale, bias) if a is not None), None)
+    affine, sizes = (None, None) if some is None else (affine, some.shape)
+    y, mean, var = _norm(x, scale, bias, view=view, axes=axes, sizes=sizes, affine=affine, eps=eps, centred=centred)
+    return y, bare(mean), bare(var)
+
+
+def widened(x):
+    """float16 as float32, in which sums of it are taken; others as they are."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def narrowed(y, dtype):
+    """What was computed of a widened array, in the dtype of that."""
+    return y if y.dtype == dtype else y.astype(dtype)
+
+
+def operands(name, x, scale, bias):
+    """x, scale and bias as arrays of one floating dtype; scale and bias may be None."""
+    given = {"x": x} | {k: a for k, a in (("scale", scale), ("bias", bias)) if a is not None}
+    found = dict(zip(given, as_floating(name, **given)))
+    return found["x"], found.get("scale"), found.get("bias")
+
+
+def check_affine(name, x, axes, scale, bias):
+    """Raise unless scale and bias, where given, have the sizes of those axes of x."""
+    sizes = tuple([x.shape[a] for a in axes])
+    for k, a in (("scale", scale), ("bias", bias)):
+        if a is not None and a.shape != sizes:
+            which = f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes}"
+            raise ShapeError(f"{name}: {k} must have shape {sizes}, the size of {which} of x {x.shape}, got {a.shape}")
+
+
+def along(x, axes):
+    """The shape in which an array with the sizes of those axes meets x."""
+    return tuple([n if a in axes else 1 for a, n in enumerate(x.shape)])
+
+
+def _some_axes(name, x, axes):
+    found = tuple(sorted(axes_of(name, "x", x, axes)))
+    if not found:
+        raise ValueError(f"{name}: axes {axes!r} of x {x.shape} are none; name at least one")
+    return found
+
+
+def layernorm(x, scale=None, bias=None, *, axes=-1, eps=1e-5):
+    """(x - mean) / sqrt(var + eps) * scale + bias, with mean and variance over `axes`, for each of the other places.
+
+    Parameters:
+      x: floating array of any shape with at least one axis.
+      scale, bias: arrays of the dtype of x with the sizes of `axes`, in the order that they have in x; or None.
+      axes: a number, a tuple, or None for all; by default the last.
+      eps: a number >= 0, added to the variance, which is the biased one (divided by n).
+    Returns: array of the shape and dtype of x. Statistics are float64, float16 is computed in float32. Where all
+      elements are equal the result is exactly the bias. NaN and Inf make NaN of what shares their statistics.
+    Raises: ShapeError, DtypeError, AxisError, ValueError.
+    Source: Ba et al., "Layer Normalization", 2016.
+
+    >>> import knetpy as kn
+    >>> kn.layernorm(np.array([[1.0, 3.0], [5.0, 5.0]]), eps=0.25).round(3)
+    array([[-0.894,  0.894],
+           [ 0.   ,  0.   ]])
+    """
+    x, scale, bias = operands("layernorm", x, scale, bias)
+    axes = _some_axes("layernorm", x, axes)
+    check_affine("layernorm", x, axes, scale, bias)
+    eps = number("layernorm", "eps", eps, 0)
+    return normalised(x, scale, bias, axes=axes, affine=along(x, axes), eps=eps)[0]
+
+
+def rmsnorm(x, scale=None, *, axes=-1, eps=None):
+    """x / sqrt(mean(x * x) + eps) * scale, with the mean over `axes`.
+
+    Parameters:
+      x: floating array of any shape with at least one axis.
+      scale: array of the dtype of x with the sizes of `axes`, in the order that they have in x; or None.
+      axes: a number, a tuple, or None for all; by default the last.
+      eps: a number >= 0; None for the distance from 1 to the next number of the dtype (of float32 for float16).
+    Returns: array of the shape and dtype of x.
+    Raises: ShapeError, DtypeError, AxisError, ValueError.
+    Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.
+
+    >>> import knetpy as kn
+    >>> kn.rmsnorm(np.array([1.0, 7.0]))
+    array([0.2, 1.4])
+    """
+    x, scale, _ = operands("rmsnorm", x, scale, None)
+    axes = _some_axes("rmsnorm", x, axes)
+    check_affine("rmsnorm", x, axes, scale, None)
+    eps = (
+        float(np.finfo(np.promote_types(x.dtype, np.float32)).eps) if eps is None else number("rmsnorm", "eps", eps, 0)
+    )
+    return normalised(x, scale, None, axes=axes, affine=along(x, axes), eps=eps, centred=False)[0]
+
+
+def groupnorm(x, groups, scale=None, bias=None, *, axis=1, eps=1e-5):
+    """`layernorm` of each example over groups of channels: mean and variance over C / groups channels and all places.
+
+    Parameters:
+      x: (N, C, *S), floating; the channels may lie along another axis, but not the first.
+      groups: an integer that divides the number of channels. With 1, all of an example shares its statistics; with C
+        it is `instancenorm`.
+      scale, bias: (C,), of the dtype of x; or None.
+      axis: the channel axis.
+      eps: a number >= 0, added to the (biased) variance.
+    Returns: array of the shape and dtype of x.
+    Raises: ShapeError, DtypeError, AxisError, ValueError.
+    Source: Wu and He, "Group Normalization", 2018.
+
+    >>> import knetpy as kn
+    >>> kn.groupnorm(np.array([[1.0, 3.0, 5.0, 5.0]]), 2, eps=0.25).round(3)
+    array([[-0.894,  0.894,  0.   ,  0.   ]])
+    """
+    x, scale, bias = operands("groupnorm", x, scale, bias)
+    axis = channel_axis("groupnorm", x, axis, 2)
+    if axis == 0:
+        raise ValueError(f"groupnorm: axis 0 of x {x.shape} numbers the examples; channels lie along another axis")
+    (groups,) = per_axis("groupnorm", "groups", groups, 1)
+    if x.shape[axis] % groups:
+        raise ShapeError(
+            f"groupnorm: the {x.shape[axis]} channels (axis {axis} of x {x.shape}) do not divide into groups={groups}"
+        )
+    check_affine("groupnorm", x, (axis,), scale, bias)
+    eps = number("groupnorm", "eps", eps, 0)
+    view = (*x.shape[:axis], groups, x.shape[axis] // groups, *x.shape[axis + 1 :])
+    affine = tuple([n if a in (axis, axis + 1) else 1 for a, n in enumerate(view)])
+    axes = tuple([a for a in range(1, len(view)) if a != axis])
+    return normalised(x, scale, bias, axes=axes, view=view, affine=affine, eps=eps)[0]
+
+
+def channel_axis(name, x, axis, least):
+    """The channel axis, counted from 0, of an x with at least so many axes."""
+    if len(x.shape) < least:
+        raise ShapeError(
+            f"{name}: x must be (N, C{', *S' if least > 2 else ''}) with at least {least} axes, got shape {x.shape}; "
+            "x[None] inserts an axis"
+        )
+    return axis_of(name, "x", x, axis)
+
+
+def normalise(x, axis=-1, *, eps=None, ord=None):
+    """x with mean 0 and variance 1 along `axis`; with `ord`, x over its norm.
+
+    Parameters:
+      x: floating array; axis: a number, a tuple, or None for all.
+      ord: None for (x - mean) / sqrt(var + eps), which is `layernorm` without scale; a number p > 0 or np.inf for
+        x / max(norm, eps), the norm being sum(abs(x) ** p) ** (1 / p).
+      eps: a number >= 0, by default 1e-5, with `ord` 1e-12.
+    Returns: array of the shape and dtype of x. With `ord`, where x is all 0 the result is 0, its derivative dy / eps.
+    Raises: DtypeError, AxisError, ValueError.
+
+    >>> import knetpy as kn
+    >>> kn.normalise(np.array([3.0, 4.0]), ord=2)
+    array([0.6, 0.8])
+    """
+    (x,) = as_floating("normalise", x=x)
+    axes = _some_axes("normalise", x, axis)
+    eps = number("normalise", "eps", (1e-5 if ord is None else 1e-12) if eps is None else eps, 0)
+    if ord is None:
+        return normalised(x, None, None, axes=axes, eps=eps)[0]
+    if not (isinstance(ord, float) and ord == np.inf):
+        ord = number("normalise", "ord", ord, above=0)
+    if not math.prod(x.shape):
+        return x * 1  # of no elements there may be no largest
+    z = widened(x)
+    with np.errstate(all="ignore"):  # of infinite elements NaN
+        size = _euclidean(z, axis=axes, keepdims=True) if ord == 2 else _vector_norm(z, ord, axes, True)
+        return narrowed(z / np.maximum(size, eps), x.dtype)
+
+
+def weightnorm(v, g, *, axis=0):
+    """g * v / norm(v): weights given by direction and length.
+
+    Parameters:
+      v: floating array: the direction, of any length but 0.
+      g: the lengths, of the dtype of v: one for each place along `axis`, of shape (O,) or with further axes of size 1
+        as in v; with axis=None a single number.
+      axis: norms are taken over all axes but this one; None for one norm of the whole.
+    Returns: array of the shape and dtype of v. NaN where a norm is 0.
+    Raises: ShapeError, DtypeError, AxisError.
+    Source: Salimans and Kingma, "Weight Normalization", 2016.
+
+    >>> import knetpy as kn
+    >>> kn.weightnorm(np.array([[3.0, 4.0], [0.0, 2.0]]), np.array([10.0, 1.0]))
+    array([[6., 8.],
+           [0., 1.]])
+    """
+    v, g = as_floating("weightnorm", v=v, g=g)
+    kept = () if axis is None else (axis_of("weightnorm", "v", v, axis),)
+    shape, sizes = along(v, kept), tuple([v.shape[a] for a in kept])
+    if g.shape not in (sizes, shape) and not (axis is None and g.shape == (1,)):
+        raise ShapeError(
+            f"weightnorm: g must have shape {sizes} or {shape} for v {v.shape}, axis={axis}; got {g.shape}"
+        )
+    z, others = widened(v), tuple([a for a in range(len(v.shape)) if a not in kept])
+    with np.errstate(all="ignore"):  # as said above
+        lengths = np.reshape(g, shape) / _euclidean(z, axis=others, keepdims=True)
+        return narrowed(z * lengths, v.dtype)
+
+
+@primitive(trusted=True, x=lambda dy, axis, before, after: _windowed(dy, axis=axis, before=after, after=before))
+def _windowed(x, *, axis, before, after):
+    """Sums over each place along `axis` and its neighbours, so many before and after; outside lie zeros."""
+    z = np.moveaxis(x, axis, 0)
+    z, count = np.pad(z, [(before, after)] + [(0, 0)] * (z.ndim - 1)), len(z)
+    return np.moveaxis(sum([z[i : i + count] for i in range(before + after + 1)]), 0, axis)
+
+
+def localresponsenorm(x, size, *, alpha=1e-4, beta=0.75, k=1.0, axis=1):
+    """x / (k + alpha * mean(x * x)) ** beta, the mean over `size` neighbouring channels.
+
+    Parameters:
+      x: (N, C, *S), floating, with at least 2 axes.
+      size: an integer >= 1, how many channels: size // 2 before, the channel itself, (size - 1) // 2 after. Channels
+        outside count as zeros.
+      alpha, beta, k: numbers. As in PyTorch, alpha is divided by `size`; in the paper it is not.
+      axis: the channel axis.
+    Returns: array of the shape and dtype of x. NaN where x is infinite, or what is raised to a power negative.
+    Raises: ShapeError, DtypeError, AxisError, ValueError.
+    Source: Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks", 2012, section 3.3.
+
+    >>> import knetpy as kn
+    >>> kn.localresponsenorm(np.array([[1.0, 1.0]]), 3, alpha=1.5, beta=1)
+    array([[0.5, 0.5]])
+    """
+    name = "localresponsenorm"
+    (x,) = as_floating(name, x=x)
+    axis = channel_axis(name, x, axis, 2)
+    (size,) = per_axis(name, "size", size, 1)
+    alpha, beta, k = [number(name, n, v) for n, v in (("alpha", alpha), ("beta", beta), ("k", k))]
+    z = widened(x)
+    with np.errstate(all="ignore"):  # as said above
+        squares = _windowed(z * z, axis=axis, before=size // 2, after=(size - 1) // 2)
+        return narrowed(z * (k + alpha / size * squares) ** -beta, x.dtype)
