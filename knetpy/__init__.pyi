@@ -76,6 +76,9 @@ from .ops.activation import swiglu as swiglu
 from .ops.activation import tanhshrink as tanhshrink
 from .ops.activation import threshold as threshold
 from .ops.activation import trelu as trelu
+from .ops.attention import attention as attention
+from .ops.attention import causal_mask as causal_mask
+from .ops.attention import rope as rope
 from .ops.batchnorm import Moments as Moments
 from .ops.batchnorm import batchnorm as batchnorm
 from .ops.batchnorm import instancenorm as instancenorm
@@ -94,10 +97,16 @@ from .ops.distance import pairwise_distance as pairwise_distance
 from .ops.distance import triplet as triplet
 from .ops.dropout import alpha_dropout as alpha_dropout
 from .ops.dropout import dropout as dropout
+from .ops.embed import embed as embed
+from .ops.embed import embedding_bag as embedding_bag
 from .ops.focal import binary_focal as binary_focal
 from .ops.focal import focal as focal
 from .ops.fold import fold as fold
 from .ops.fold import unfold as unfold
+from .ops.index import take_along_axis as take_along_axis
+from .ops.linear import bilinear as bilinear
+from .ops.linear import bmm as bmm
+from .ops.linear import linear as linear
 from .ops.linear import mat as mat
 from .ops.loss import gaussian_nll as gaussian_nll
 from .ops.loss import huber as huber
@@ -125,6 +134,9 @@ from .ops.overlap import dice as dice
 from .ops.overlap import tversky as tversky
 from .ops.pad import pad as pad
 from .ops.pool import pool as pool
+from .ops.scatter import gather as gather
+from .ops.scatter import onehot as onehot
+from .ops.scatter import scatter as scatter
 from .ops.softmax import gumbel_softmax as gumbel_softmax
 from .ops.softmax import logsoftmax as logsoftmax
 from .ops.softmax import logsumexp as logsumexp

@@ -78,6 +78,12 @@ def take(x, indices, axis=None, out=None, mode="raise"):
 def take_along_axis(x, indices, axis=-1):
     """`np.take_along_axis`: one element for each index, matched along the other axes.
 
+    Parameters: x, array; indices, integers with as many axes as x, which broadcast along the others than `axis`,
+      negative ones from the end; axis, by default the last, None for the flattened x.
+    Returns: array of the shape of the indices. Raises: IndexError, ValueError, AxisError, as NumPy.
+    Derivative: elements that are named repeatedly add up. PyTorch calls it take_along_dim, and torch.gather without
+      broadcasting; `gather` takes whole slices instead.
+
     >>> import knetpy as kn
     >>> x = np.array([[3.0, 1.0], [4.0, 5.0]])
     >>> kn.grad(lambda x: np.take_along_axis(x, x.argmax(1)[:, None], 1).sum())(x)
@@ -85,7 +91,7 @@ def take_along_axis(x, indices, axis=-1):
            [0., 1.]])
     """
     if not isinstance(x, Value):
-        return np.take_along_axis(x, indices, axis)
+        return np.take_along_axis(np.asarray(x), np.asarray(indices), axis)
     if axis is None:
         x, axis = np.reshape(x, -1), 0
     indices = np.asarray(indices)

@@ -5,6 +5,8 @@ import math
 import numpy as np
 
 from ..core.errors import ShapeError
+from .arguments import as_floating
+from .matmul import _matmul
 
 
 def mat(x, dims=1):
@@ -18,3 +20,112 @@ def mat(x, dims=1):
     if not 0 <= dims <= len(shape):
         raise ShapeError(f"mat: dims must be from 0 to {len(shape)} for x of shape {shape}, got {dims}")
     return np.reshape(x, (math.prod(shape[:dims]), math.prod(shape[dims:])))
+
+
+def bmm(a, b, *, transpose_a=False, transpose_b=False):
+    """Products of the matrices in two batches.
+
+    Parameters: a, (..., I, K), or (..., K, I) with transpose_a; b, (..., K, J), or (..., J, K) with transpose_b;
+      floating arrays of one dtype with equally many axes, three or more. The leading axes are equal, or 1 in one.
+    Returns: (..., I, J).
+    Raises: ShapeError, DtypeError. `a @ b` is the same with NumPy's promotion and broadcasting.
+
+    >>> import knetpy as kn
+    >>> kn.bmm(np.ones((2, 3, 4)), np.ones((2, 5, 4)), transpose_b=True).shape
+    (2, 3, 5)
+    """
+    a, b = as_floating("bmm", a=a, b=b)
+    _check_bmm(a.shape, b.shape, transpose_a, transpose_b)
+    return _matmul(np.swapaxes(a, -1, -2) if transpose_a else a, np.swapaxes(b, -1, -2) if transpose_b else b)
+
+
+def _check_bmm(a, b, transpose_a, transpose_b):
+    if len(a) < 3 or len(a) != len(b):
+        raise ShapeError(
+            f"bmm: a and b must have equally many axes, three or more, got {a} and {b}; one matrix is w[None], and "
+            "two of them are a @ b"
+        )
+    if any(m != n and 1 not in (m, n) for m, n in zip(a[:-2], b[:-2])):
+        raise ShapeError(f"bmm: the leading axes of a {a} and b {b} must be equal, or 1 in one of them")
+    i, j = len(a) - (2 if transpose_a else 1), len(b) - (1 if transpose_b else 2)
+    if a[i] != b[j]:
+        raise ShapeError(
+            f"bmm: axis {i} of a {a} and axis {j} of b {b} are summed over and must agree, got {a[i]} and {b[j]}; see "
+            "transpose_a= and transpose_b="
+        )
+
+
+def linear(x, w, bias=None, *, activation=None, transpose_w=False):
+    """activation(x @ w + bias), over the last axis of x: a fully connected layer.
+
+    Parameters:
+      x: (..., I), floating. w: (I, O), or (O, I) as PyTorch has it with transpose_w=True. bias: (O,) or None.
+      activation: a function such as kn.relu, or None.
+    Returns: (..., O).
+    Raises: ShapeError, DtypeError, TypeError.
+
+    >>> import knetpy as kn
+    >>> kn.linear(np.ones((2, 3)), np.ones((3, 2)), np.array([0.0, -9.0]), activation=kn.relu)
+    array([[3., 0.],
+           [3., 0.]])
+    """
+    if activation is not None and not callable(activation):
+        raise TypeError(f"linear: activation must be a function such as kn.relu, or None, got {activation!r}")
+    x, w, *more = as_floating("linear", x=x, w=w, **({} if bias is None else {"bias": bias}))
+    _check_linear(x.shape, w.shape, [b.shape for b in more], transpose_w)
+    *leading, size = x.shape
+    y = _matmul(x if len(leading) == 1 else np.reshape(x, (math.prod(leading), size)), w.T if transpose_w else w)
+    for b in more:
+        y = y + b
+    if len(leading) != 1:
+        y = np.reshape(y, (*leading, y.shape[-1]))
+    return y if activation is None else activation(y)
+
+
+def _check_linear(x, w, biases, transpose_w):
+    if not x or len(w) != 2:
+        raise ShapeError(f"linear: x must be (..., I) and w a matrix, got {x} and {w}")
+    size, out = reversed(w) if transpose_w else w
+    layout = "(O, I)" if transpose_w else "(I, O)"
+    if x[-1] != size:
+        other = "; write transpose_w=" + str(not transpose_w) if x[-1] == out else "; images become rows with kn.mat(x)"
+        raise ShapeError(
+            f"linear: w {w} is {layout} with I = {size}, but the last axis of x {x} has {x[-1]} elements{other}"
+        )
+    for bias in biases:
+        if bias != (out,):
+            raise ShapeError(f"linear: bias must have shape ({out},), one for each output (w {w}), got {bias}")
+
+
+def bilinear(x1, x2, w, bias=None):
+    """For each output o the product x1 @ w[o] @ x2, plus bias; PyTorch's bilinear.
+
+    Parameters: x1, (..., I); x2, (..., J), with the same leading axes; w, (O, I, J); bias, (O,) or None.
+    Returns: (..., O).
+    Raises: ShapeError, DtypeError.
+
+    >>> import knetpy as kn
+    >>> kn.bilinear(np.ones((4, 2)), np.ones((4, 3)), np.ones((1, 2, 3))).tolist()
+    [[6.0], [6.0], [6.0], [6.0]]
+    """
+    x1, x2, w, *more = as_floating("bilinear", x1=x1, x2=x2, w=w, **({} if bias is None else {"bias": bias}))
+    _check_bilinear(x1.shape, x2.shape, w.shape, [b.shape for b in more])
+    o, i, j = w.shape
+    leading = x1.shape[:-1]
+    n = math.prod(leading)
+    y = _matmul(np.reshape(x1, (n, i)), np.reshape(np.transpose(w, (1, 0, 2)), (i, o * j)))
+    y = _matmul(np.reshape(y, (n, o, j)), np.reshape(x2, (n, j, 1)))
+    y = np.reshape(y, (*leading, o))
+    for b in more:
+        y = y + b
+    return y
+
+
+def _check_bilinear(x1, x2, w, biases):
+    if not x1 or not x2 or len(w) != 3 or (x1[-1], x2[-1]) != w[1:]:
+        raise ShapeError(f"bilinear: x1 (..., I), x2 (..., J) and w (O, I, J) do not fit, got {x1}, {x2} and {w}")
+    if x1[:-1] != x2[:-1]:
+        raise ShapeError(f"bilinear: the leading axes of x1 {x1} and x2 {x2} must be equal; see np.broadcast_to")
+    for bias in biases:
+        if bias != w[:1]:
+            raise ShapeError(f"bilinear: bias must have shape ({w[0]},), one for each output (w {w}), got {bias}")
