@@ -94,6 +94,9 @@ class Exit:
                 return dx
         elif isinstance(dx, np.ndarray):
             dx = self.own(dx)
+        elif hasattr(dx, "dense"):  # of the rows of an embedding: made dense when it is asked for
+            dx.values = self.own(dx.values)
+            return dx
         if isinstance(array, np.ndarray):
             return dx if isinstance(dx, np.ndarray) else np.array(dx)
         return dx[()]

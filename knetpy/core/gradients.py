@@ -37,7 +37,7 @@ class Gradients(Mapping, Swept):
         self._names = lambda: named_params(user, **(arguments or {}))  # looked up when they are asked for
 
     def __reduce__(self):
-        return _restored, (type(self), list(self), list(self._arrays.values()), self.unused, list(self.named()))
+        return _restored, (type(self), list(self), [self._one(p) for p in self], self.unused, list(self.named()))
 
     def __getitem__(self, tree: Any) -> Any:
         if isinstance(tree, Param):
@@ -52,7 +52,14 @@ class Gradients(Mapping, Swept):
         if p.uid not in self._arrays:
             touched = ", ".join(f"{name} {q.shape}" for name, q in self.named().items())
             raise KeyError(f"the param of shape {p.shape} was never touched; touched were: {touched}")
-        return self._arrays[p.uid]
+        kept = self._arrays[p.uid]
+        if hasattr(kept, "dense"):
+            kept = self._arrays[p.uid] = kept.dense()
+        return kept
+
+    def compact(self, p: Param) -> Any:
+        """The gradient of `p` as optimizers take it: only the rows of an embedding, as long as nobody read `g[p]`."""
+        return self._arrays[p.uid] if p in self else self._one(p)
 
     def __setitem__(self, p, new):
         """Replace a gradient, to clip or scale it: `g[p] *= 0.5`; shape and dtype stay."""
@@ -87,7 +94,7 @@ class Gradients(Mapping, Swept):
         """(path, shape, dtype, norm, remark) of each gradient."""
         unused = {p.uid for p in self.unused}
         for name, p in self.named().items():
-            dp = bare(self._arrays[p.uid])
+            dp = bare(self._one(p))
             yield name, str(p.shape), str(dp.dtype), f"{norm(dp):.4g}", "unused" if p.uid in unused else ""
 
     columns = ("param", "shape", "dtype", "norm", "")

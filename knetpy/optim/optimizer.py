@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core.value import Param
+from ..ops.rowsparse import RowSparse
 
 # The settings that have a range: from the first number on, below the second.
 RANGES = {
@@ -51,6 +52,7 @@ class Optimizer:
     """
 
     settings: tuple[str, ...] = ()
+    idle = False  # whether a step along zeros changes neither array nor state, so that rows without gradient can wait
     states: dict[Any, State]
     warned: set[int]  # serial numbers of the Params that were said to be untouched
 
@@ -91,7 +93,20 @@ class Optimizer:
                     w = target.writable() if isinstance(target, Param) else target
                     self.states[state.key] = state
                     state.t += 1
-                    self.step(w, g.astype(working_dtype(w), copy=False), state.arrays, state.t)
+                    self._step(w, g, state)
+
+    def _step(self, w: Any, g: Any, state: State) -> None:
+        """One step of an array; along a gradient of some rows only those, where that is the rule or was asked for."""
+        if not isinstance(g, RowSparse):
+            self.step(w, g.astype(working_dtype(w), copy=False), state.arrays, state.t)
+        elif not (self.idle or getattr(self, "lazy", False)):
+            self.step(w, g.dense().astype(working_dtype(w), copy=False), state.arrays, state.t)
+        else:
+            g = g.summed()
+            part, parts = w[g.rows], tuple([array[g.rows] for array in state.arrays])
+            self.step(part, g.values.astype(working_dtype(w), copy=False), parts, state.t)
+            for whole, some in zip((w, *state.arrays), (part, *parts)):
+                whole[g.rows] = some
 
     def state(self, target: Any) -> State:
         """What is remembered about a Param or array; a fresh state, not remembered yet, if it was never updated."""

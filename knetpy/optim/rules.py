@@ -22,6 +22,8 @@ class SGD(Optimizer):
     array([0.5, 1. ], dtype=float32)
     """
 
+    idle = True
+
     def __init__(self, lr=0.1):
         self.lr = lr
 
@@ -38,6 +40,8 @@ class Adam(Optimizer):
       lr: the learning rate, 0.001 by default; a number of at least 0.
       beta1, beta2: the weight of the old mean, 0.9 for m and 0.999 for v; at least 0, less than 1.
       eps: 1e-8, outside the root; at least 0.
+      lazy: of an embedding's table, update only the rows that were looked up, and their moments; by default all rows,
+        as if the gradient had been dense.
     Raises: TypeError for what is no number, ValueError for one out of range.
 
     Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1.
@@ -50,11 +54,11 @@ class Adam(Optimizer):
     array([0.5, 1.5], dtype=float32)
     >>> opt.lr = 0.1  # from the next step on
     >>> opt
-    Adam(lr=0.1, beta1=0.9, beta2=0.999, eps=1e-08)
+    Adam(lr=0.1, beta1=0.9, beta2=0.999, eps=1e-08, lazy=False)
     """
 
-    def __init__(self, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
-        self.lr, self.beta1, self.beta2, self.eps = lr, beta1, beta2, eps
+    def __init__(self, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, lazy=False):
+        self.lr, self.beta1, self.beta2, self.eps, self.lazy = lr, beta1, beta2, eps, lazy
 
     def init(self, w):
         return np.zeros_like(w), np.zeros_like(w)

@@ -13,6 +13,7 @@ from ..core.params import named_params
 from ..core.trace import active
 from ..core.tree import children, leaves, tree_map
 from ..core.value import Param
+from ..ops.rowsparse import RowSparse
 from .optimizer import Optimizer, checked_optimizer, identity, is_number
 
 
@@ -89,7 +90,8 @@ def by_param(params_or_model: Any, grads: Mapping, opt: Optimizer) -> list[Pair]
             f"update: there is no Param in {described(params_or_model)}; make Params with kn.param(array), or take the "
             "gradient of plain arrays by argument: grad(f, 0)(w, x)"
         )
-    pairs = [Pair(p, grads[p], name_of(p, path)) for path, p in found.items() if p in grads]
+    look_up = grads.compact if isinstance(grads, Gradients) else grads.__getitem__
+    pairs = [Pair(p, look_up(p), name_of(p, path)) for path, p in found.items() if p in grads]
     if not pairs:
         touched = ", ".join(f"{path} {p.shape}" for path, p in named(grads).items()) or "none"
         given = ", ".join(f"{path} {p.shape}" for path, p in found.items())
@@ -196,6 +198,7 @@ def check_writable(w: Any, name: str) -> None:
 
 def check_values(g: Any, name: str) -> None:
     """Raise if there is a NaN or an Inf."""
+    g = g.values if isinstance(g, RowSparse) else g
     finite = np.isfinite(g)
     if not finite.all():
         kind = "NaN" if np.isnan(g).any() else "Inf"

@@ -91,7 +91,7 @@ def test_a_changed_setting_takes_effect_at_the_next_step():
 
 def test_defaults_and_repr():
     assert repr(kn.SGD()) == "SGD(lr=0.1)"
-    assert repr(kn.Adam()) == "Adam(lr=0.001, beta1=0.9, beta2=0.999, eps=1e-08)"
+    assert repr(kn.Adam()) == "Adam(lr=0.001, beta1=0.9, beta2=0.999, eps=1e-08, lazy=False)"
 
 
 @pytest.mark.parametrize(
