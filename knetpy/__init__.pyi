@@ -134,6 +134,9 @@ from .ops.overlap import dice as dice
 from .ops.overlap import tversky as tversky
 from .ops.pad import pad as pad
 from .ops.pool import pool as pool
+from .ops.rnn import gru as gru
+from .ops.rnn import lstm as lstm
+from .ops.rnn import rnn as rnn
 from .ops.scatter import gather as gather
 from .ops.scatter import onehot as onehot
 from .ops.scatter import scatter as scatter
