@@ -8,6 +8,7 @@ from . import optim as optim
 from . import random as random
 from . import show as show
 from . import train as train
+from .check.gradcheck import gradcheck as gradcheck
 from .check.nonfinite import check_nonfinite as check_nonfinite
 from .core import init as init
 from .core.checkpoint import checkpoint as checkpoint

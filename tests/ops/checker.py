@@ -5,44 +5,22 @@ import warnings
 
 import numpy as np
 
-import knetpy as kn
+from knetpy.check.derivatives import MODES, along, combined, derivative, difference, floating, gradients, norm
 from knetpy.core.trace import Trace, active, tracing
 from knetpy.core.tree import leaves
 
 STEP = 1e-3
-
-
-def arrays_in(tree):
-    """The floating arrays among the outputs of a function."""
-    return [x for _, x in leaves(tree) if hasattr(x, "dtype") and x.dtype.kind == "f"]
+TWICE = [transforms for ways in MODES[2].values() for transforms in ways]
 
 
 def scalar(f):
     """A curved scalar function of everything that `f` returns, in the dtype of that."""
-
-    def loss(*args):
-        total = 0
-        for n, y in enumerate(arrays_in(f(*args))):
-            c = np.cos(np.arange(1.0, y.size + 1) + n).reshape(y.shape).astype(y.dtype)
-            total = total + np.sum(np.sin(y) * c)
-        return total
-
-    return loss
-
-
-def gradients(loss, args):
-    """What `grad` gives by every argument, as a tuple."""
-    return kn.grad(loss, tuple(range(len(args))))(*args)
-
-
-def along(gradients, direction):
-    return sum([np.sum(g * v) for g, v in zip(gradients, direction)])
+    return lambda *args: combined(floating(f(*args)))
 
 
 def differences(f, args, direction):
     """The derivative of a scalar function along a direction, from four values of it."""
-    values = [f(*[a + k * STEP * v for a, v in zip(args, direction)]) for k in (-2, -1, 1, 2)]
-    return (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * STEP)
+    return difference([f(*[a + k * STEP * v for a, v in zip(args, direction)]) for k in (-2, -1, 1, 2)], STEP)
 
 
 def directions(args, rng):
@@ -57,42 +35,21 @@ def agree(found, floor, tolerance=1e-6):
 
 
 def check_first(f, args, rng):
-    """Reverse and forward mode against differences. `grad` may take fused kernels, `vjp` takes what they stand for."""
+    """Reverse and forward mode against differences."""
     loss, v = scalar(f), directions(args, rng)
     g = gradients(loss, args)
-    exact = {"grad": along(g, v), "vjp": along(kn.vjp(loss, *args)[1](1.0), v), "jvp": kn.jvp(loss, tuple(args), v)[1]}
-    agree(exact, norm(g), 1e-10)
-    agree({**exact, "differences": differences(loss, args, v)}, norm(g))
+    exact = {"grad": along(g, v), **{by: derivative((by,), loss, args, (v,)) for by in ("vjp", "jvp")}}
+    agree(exact, norm(g) + 1e-3, 1e-10)
+    agree({**exact, "differences": differences(loss, args, v)}, norm(g) + 1e-3)
 
 
 def check_second(f, args, rng):
     """The derivative along u of that along v, in all mixes of the modes, against differences of the gradient."""
-    args, loss, v, u = tuple(args), scalar(f), directions(args, rng), directions(args, rng)
-
-    def reverse(*args):
-        return along(gradients(loss, args), v)
-
-    def pulled(*args):
-        y, pullback = kn.vjp(loss, *args)
-        return along(pullback(np.ones_like(y)), v)
-
-    def forward(*args):
-        return kn.jvp(loss, args, v)[1]
-
-    exact = {
-        "grad of grad": along(gradients(reverse, args), u),
-        "vjp of vjp": along(kn.vjp(pulled, *args)[1](1.0), u),
-        "jvp of grad": kn.jvp(reverse, args, u)[1],
-        "grad of jvp": along(gradients(forward, args), u),
-        "jvp of jvp": kn.jvp(forward, args, u)[1],
-    }
-    floor = norm(gradients(loss, args))
+    loss, v, u = scalar(f), directions(args, rng), directions(args, rng)
+    exact = {" of ".join(mix): derivative(mix, loss, args, (u, v)) for mix in TWICE}
+    floor = norm(gradients(loss, args)) + 1e-3
     agree(exact, floor, 1e-9)
-    agree({**exact, "differences": differences(reverse, args, u)}, floor)
-
-
-def norm(arrays):
-    return max([float(np.linalg.norm(a)) for a in arrays], default=0.0) + 1e-3
+    agree({**exact, "differences": differences(lambda *xs: along(gradients(loss, xs), v), args, u)}, floor)
 
 
 def idle():

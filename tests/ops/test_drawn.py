@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import knetpy as kn
-from tests.ops.checker import check_first, check_second, gradients, same, scalar
+from knetpy.check.derivatives import gradients
+from tests.ops.checker import check_first, check_second, same, scalar
 from tests.ops.row import Row, draw
 from tests.ops.rows.numpy_surface import BINARY
 
