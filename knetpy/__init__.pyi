@@ -134,6 +134,8 @@ from .ops.norm import weightnorm as weightnorm
 from .ops.overlap import dice as dice
 from .ops.overlap import tversky as tversky
 from .ops.pad import pad as pad
+from .ops.pool import adaptive_pool as adaptive_pool
+from .ops.pool import global_pool as global_pool
 from .ops.pool import pool as pool
 from .ops.rnn import gru as gru
 from .ops.rnn import lstm as lstm
@@ -147,6 +149,7 @@ from .ops.softmax import logsumexp as logsumexp
 from .ops.softmax import softmax as softmax
 from .ops.softmax import softmin as softmin
 from .ops.softmax import sparsemax as sparsemax
+from .ops.unpool import unpool as unpool
 from .optim import SGD as SGD
 from .optim import Adam as Adam
 from .optim import update as update

@@ -72,7 +72,7 @@ def test_conversions_are_counted():
     before = status().conversions
     y = kernel("pool", "take")(np.zeros((1, 2, 3)), np.zeros((1, 2, 3), int))
     assert status().conversions == before + 2
-    kernel("pool", "meanpool")(y, window=(1,), stride=(1,), padding=((0, 0),), count_padding=True)
+    kernel("pool", "meanpool")(y, window=(1,), stride=(1,), padding=((0, 0),), dilation=(1,), counted=None)
     assert status().conversions == before + 2
 
 

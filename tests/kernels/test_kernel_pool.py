@@ -23,8 +23,9 @@ def image(values, dtype=np.float64):
     return np.array([[values]], dtype)
 
 
-def sliding(window, stride, *padding):
-    return {"window": window, "stride": stride, "padding": padding or ((0, 0),) * len(window)}
+def sliding(window, stride, *padding, dilation=None):
+    none = ((0, 0),) * len(window)
+    return {"window": window, "stride": stride, "padding": padding or none, "dilation": dilation or (1,) * len(window)}
 
 
 @BACKENDS
@@ -38,6 +39,8 @@ def sliding(window, stride, *padding):
         ([-inf, -1], sliding((2,), (2,), (1, 1)), [-inf, -1], [0, 1]),
         ([[1, 2], [3, 4]], sliding((2, 1), (1, 1)), [[3, 4]], [[2, 3]]),
         ([[4, 2], [3, 4]], sliding((2, 2), (2, 2)), [[4]], [[0]]),
+        ([3, 1, 4, 1, 5, 9], sliding((2,), (1,), dilation=(3,)), [3, 5, 9], [0, 4, 5]),
+        ([7, 1, 4, 1], sliding((2,), (1,), (2, 1), dilation=(3,)), [1, 4, 7, 1], [1, 2, 0, 1]),
     ],
 )
 def test_maxpool_by_hand(backend, x, options, y, index):
@@ -75,30 +78,36 @@ def test_put_by_hand(backend, dy, index, size, dx):
 
 @BACKENDS
 @pytest.mark.parametrize(
-    "x, options, count_padding, y",
+    "x, options, counted, y",
     [
-        ([1, 2, 3, 4], sliding((2,), (2,)), True, [1.5, 3.5]),
-        ([1, 2, 3, 4], sliding((2,), (2,), (1, 1)), True, [0.5, 2.5, 2]),
-        ([1, 2, 3, 4], sliding((2,), (2,), (1, 1)), False, [1, 2.5, 4]),
-        ([[1, 2], [3, 6]], sliding((2, 2), (1, 1), (0, 0), (1, 0)), False, [[2, 3]]),
+        ([1, 2, 3, 4], sliding((2,), (2,)), ((0, 0),), [1.5, 3.5]),
+        ([1, 2, 3, 4], sliding((2,), (2,), (1, 1)), ((1, 1),), [0.5, 2.5, 2]),
+        ([1, 2, 3, 4], sliding((2,), (2,), (1, 1)), ((0, 0),), [1, 2.5, 4]),
+        ([1, 2, 3, 4], sliding((2,), (2,), (1, 1)), ((0, 1),), [1, 2.5, 2]),
+        ([1, 2, 3, 4], sliding((2,), (2,), (1, 1)), None, [1, 5, 4]),
+        ([1, 2, 3, 4], sliding((2,), (1,), dilation=(2,)), ((0, 0),), [2, 3]),
+        ([1, 2, 3, 4], sliding((2,), (2,), (1, 1), dilation=(3,)), ((0, 1),), [3, 1]),
+        ([[1, 2], [3, 6]], sliding((2, 2), (1, 1), (0, 0), (1, 0)), ((0, 0), (0, 0)), [[2, 3]]),
     ],
 )
-def test_meanpool_by_hand(backend, x, options, count_padding, y):
-    np.testing.assert_array_equal(backend.meanpool(image(x), **options, count_padding=count_padding), image(y))
+def test_meanpool_by_hand(backend, x, options, counted, y):
+    np.testing.assert_array_equal(backend.meanpool(image(x), **options, counted=counted), image(y))
 
 
 @BACKENDS
 @pytest.mark.parametrize(
-    "dy, size, options, count_padding, dx",
+    "dy, size, options, counted, dx",
     [
-        ([2, 4], (4,), sliding((2,), (2,)), True, [1, 1, 2, 2]),
-        ([2, 4], (3,), sliding((2,), (1,)), True, [1, 3, 2]),
-        ([2, 4, 6], (4,), sliding((2,), (2,), (1, 1)), True, [1, 2, 2, 3]),
-        ([2, 4, 6], (4,), sliding((2,), (2,), (1, 1)), False, [2, 2, 2, 6]),
+        ([2, 4], (4,), sliding((2,), (2,)), ((0, 0),), [1, 1, 2, 2]),
+        ([2, 4], (3,), sliding((2,), (1,)), ((0, 0),), [1, 3, 2]),
+        ([2, 4, 6], (4,), sliding((2,), (2,), (1, 1)), ((1, 1),), [1, 2, 2, 3]),
+        ([2, 4, 6], (4,), sliding((2,), (2,), (1, 1)), ((0, 0),), [2, 2, 2, 6]),
+        ([2, 4, 6], (4,), sliding((2,), (2,), (1, 1)), None, [2, 4, 4, 6]),
+        ([2, 4], (4,), sliding((2,), (1,), dilation=(2,)), ((0, 0),), [1, 2, 1, 2]),
     ],
 )
-def test_meanpool_dx_by_hand(backend, dy, size, options, count_padding, dx):
-    ours = backend.meanpool_dx(image(dy), size=size, **options, count_padding=count_padding)
+def test_meanpool_dx_by_hand(backend, dy, size, options, counted, dx):
+    ours = backend.meanpool_dx(image(dy), size=size, **options, counted=counted)
     np.testing.assert_array_equal(ours, image(dx))
 
 
@@ -110,9 +119,9 @@ def problems(draw):
     def per_axis(low, high):
         return tuple(draw(st.integers(low, high)) for _ in range(axes))
 
-    window, stride = per_axis(1, 3), per_axis(1, 3)
+    window, stride, dilation = per_axis(1, 3), per_axis(1, 3), per_axis(1, 3)
     padding = tuple((draw(st.integers(0, k - 1)), draw(st.integers(0, k - 1))) for k in window)
-    size = tuple(k + extra for k, extra in zip(window, per_axis(0, 4)))
+    size = tuple(d * (k - 1) + 1 + extra for k, d, extra in zip(window, dilation, per_axis(0, 4)))
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     values = [-inf, -2.5, 0, 1, 7, nan, inf] if draw(st.booleans()) else rng.normal(size=99)
     shape = (draw(st.integers(0, 3)), draw(st.integers(0, 18)), *size)
@@ -121,7 +130,12 @@ def problems(draw):
         x = np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)
     if draw(st.booleans()):
         x = np.repeat(x, 2, axis=2)[:, :, ::2]
-    return x, {"window": window, "stride": stride, "padding": padding}
+    return x, {"window": window, "stride": stride, "padding": padding, "dilation": dilation}
+
+
+def countings(padding):
+    """What may be counted: of the padding none, all, or what was there before it was made larger; or nothing."""
+    return [None, ((0, 0),) * len(padding), padding, tuple((b, a // 2) for b, a in padding)]
 
 
 def same(ours, theirs):
@@ -144,8 +158,8 @@ def test_served_as_the_reference(problem):
     np.testing.assert_array_equal(served.take(x, index), y)
     same(served.put(dy, index, size=x.shape[2:]), reference.put(dy, index, size=x.shape[2:]))
     x = np.nan_to_num(x, posinf=9, neginf=-9)
-    for flag in (True, False):
-        more = {**options, "count_padding": flag}
+    for counted in countings(options["padding"]):
+        more = {**options, "counted": counted}
         same(served.meanpool(x, **more), reference.meanpool(x, **more))
         ours, theirs = (b.meanpool_dx(dy, size=x.shape[2:], **more) for b in (served, reference))
         same(ours, theirs)
@@ -153,15 +167,15 @@ def test_served_as_the_reference(problem):
 
 @BACKENDS
 @settings(max_examples=50, deadline=None, derandomize=True)
-@given(problem=problems(), count_padding=st.booleans())
-def test_transposes(backend, problem, count_padding):
+@given(problem=problems(), kind=st.integers(0, 3))
+def test_transposes(backend, problem, kind):
     x, options = problem
     size = x.shape[2:]
     x = np.nan_to_num(x, posinf=9, neginf=-9).astype(np.float64)
     y, index = backend.maxpool(x, **options)
     dy = np.random.default_rng(0).normal(size=y.shape)
     same(np.vdot(y, dy), np.vdot(x, backend.put(dy, index, size=size)))
-    options["count_padding"] = count_padding
+    options["counted"] = countings(options["padding"])[kind]
     y, dx = backend.meanpool(x, **options), backend.meanpool_dx(dy, size=size, **options)
     same(np.vdot(y, dy), np.vdot(x, dx))
 
@@ -169,8 +183,8 @@ def test_transposes(backend, problem, count_padding):
 def all_of_them(x, options, backend=served):
     y, index = backend.maxpool(x, **options)
     taken, put = backend.take(x, index), backend.put(y, index, size=x.shape[2:])
-    mean = backend.meanpool(x, **options, count_padding=False)
-    spread = backend.meanpool_dx(y, size=x.shape[2:], **options, count_padding=False)
+    mean = backend.meanpool(x, **options, counted=((0, 0),) * (x.ndim - 2))
+    spread = backend.meanpool_dx(y, size=x.shape[2:], **options, counted=((0, 0),) * (x.ndim - 2))
     return y, index, taken, put, mean, spread
 
 
@@ -180,7 +194,7 @@ def test_thread_count_changes_nothing(monkeypatch, dtype):
     results = []
     for threads in (1, 2):
         monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
-        results.append(all_of_them(x, sliding((3, 2), (2, 1), (1, 2), (1, 0))))
+        results.append(all_of_them(x, sliding((3, 2), (2, 1), (1, 2), (1, 0), dilation=(1, 3))))
     for one, two in zip(*results):
         assert one.tobytes() == two.tobytes()
 

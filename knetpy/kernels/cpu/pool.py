@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numba import prange
@@ -13,13 +14,13 @@ from knetpy.kernels.reference import pool as reference
 
 
 @floats(reference.maxpool)
-def maxpool(x, *, window, stride, padding):
+def maxpool(x, *, window, stride, padding, dilation):
     """As the reference's, but the channels of both results lie last in memory."""
     x, axes = channels_last(x), x.ndim - 2
-    out, steps = _plan(x.shape[1:4], window, stride, padding)
+    out, steps = _plan(x.shape[1:4], window, stride, padding, dilation)
     y = np.empty((len(x), *out, x.shape[4]), x.dtype)
     index = np.empty(y.shape, np.int64)
-    _max(x, y, index, *steps)
+    _max(_flat(x), y, index, x.shape[1:4], *steps)
     return channels_second(y, axes), channels_second(index, axes)
 
 
@@ -42,31 +43,53 @@ def put(dy, index, *, size):
 
 
 @floats(reference.meanpool)
-def meanpool(x, *, window, stride, padding, count_padding):
+def meanpool(x, *, window, stride, padding, dilation, counted):
     """As the reference's, but the channels of y lie last in memory."""
     x, axes = channels_last(x), x.ndim - 2
-    out, steps = _plan(x.shape[1:4], window, stride, padding)
+    out, steps = _plan(x.shape[1:4], window, stride, padding, dilation)
     y = np.empty((len(x), *out, x.shape[4]), x.dtype)
-    _mean(x, y, *steps, bool(count_padding))
+    _mean(_flat(x), y, x.shape[1:4], *steps, _divisors(x.shape[1:4], out, steps, counted))
     return channels_second(y, axes)
 
 
 @floats(reference.meanpool_dx)
-def meanpool_dx(dy, *, size, window, stride, padding, count_padding):
+def meanpool_dx(dy, *, size, window, stride, padding, dilation, counted):
     """As the reference's, but the channels of dx lie last in memory."""
-    dy = channels_last(dy)
-    _, steps = _plan(threes(size, 1), window, stride, padding)
-    dx = np.empty((len(dy), *threes(size, 1), dy.shape[4]), dy.dtype)
-    _spread(dy, dx, *steps, bool(count_padding))
-    return channels_second(dx, len(size))
+    dy, axes, size = channels_last(dy), len(size), threes(size, 1)
+    out, steps = _plan(size, window, stride, padding, dilation)
+    dx = np.empty((len(dy), *size, dy.shape[4]), dy.dtype)
+    _spread(dy, _flat(dx), size, *steps, _divisors(size, out, steps, counted))
+    return channels_second(dx, axes)
 
 
-def _plan(size, window, stride, padding):
-    """The spatial size of y, and what kernels need: window, stride and padding before, in three axes."""
-    window, stride = threes(window, 1), threes(stride, 1)
+def _plan(size, window, stride, padding, dilation):
+    """The spatial size of y, and what kernels need: window, stride, padding before and dilation, in three axes."""
+    window, stride, dilation = threes(window, 1), threes(stride, 1), threes(dilation, 1)
     before, after = (threes(ends, 0) for ends in zip(*padding))
-    out = tuple((s + b + a - k) // t + 1 for s, b, a, k, t in zip(size, before, after, window, stride))
-    return out, (window, stride, before)
+    out = tuple(
+        (s + b + a - d * (k - 1) - 1) // t + 1
+        for s, b, a, k, t, d in zip(size, before, after, window, stride, dilation)
+    )
+    return out, (window, stride, before, dilation)
+
+
+def _divisors(size, out, steps, counted):
+    """The divisors of means as three vectors, whose product is the one at a place."""
+    if counted is None:
+        return tuple(np.ones(o, np.int64) for o in out)
+    return _counts(size, out, *steps, *(threes(ends, 0) for ends in zip(*counted)))
+
+
+@lru_cache(maxsize=256)
+def _counts(size, out, window, stride, before, dilation, low, high):
+    return tuple(map(_taps_within, size, out, window, stride, before, dilation, low, high))
+
+
+def _taps_within(size, out, window, stride, before, dilation, low, high):
+    """How many taps of the window lie from -low to before size + high, at each place along one axis."""
+    start = np.arange(out) * stride - before
+    ends = [-(-(end - start) // dilation) for end in (-low, size + high)]  # the first taps that reach so far
+    return np.diff(np.clip(ends, 0, window), axis=0)[0]
 
 
 def _flat(x: np.ndarray) -> np.ndarray:
@@ -74,21 +97,21 @@ def _flat(x: np.ndarray) -> np.ndarray:
 
 
 @jit(parallel=True)
-def _max(x, y, index, window, stride, before):
+def _max(x, y, index, size, window, stride, before, dilation):
     for n in prange(len(x)):
-        _max_image(x[n], y[n], index[n], window, stride, before)
+        _max_image(x[n], y[n], index[n], size, window, stride, before, dilation)
 
 
 @jit(parallel=True)
-def _mean(x, y, window, stride, before, count_padding):
+def _mean(x, y, size, window, stride, before, dilation, counts):
     for n in prange(len(x)):
-        _mean_image(x[n], y[n], window, stride, before, count_padding)
+        _mean_image(x[n], y[n], size, window, stride, before, dilation, counts)
 
 
 @jit(parallel=True)
-def _spread(dy, dx, window, stride, before, count_padding):
+def _spread(dy, dx, size, window, stride, before, dilation, counts):
     for n in prange(len(dy)):
-        _spread_image(dy[n], dx[n], window, stride, before, count_padding)
+        _spread_image(dy[n], dx[n], size, window, stride, before, dilation, counts)
 
 
 @jit(parallel=True)
@@ -109,16 +132,17 @@ def _put(dy, index, dx):
 
 
 @jit()
-def _max_image(x, y, index, window, stride, before):
+def _max_image(x, y, index, size, window, stride, before, dilation):
     for at in np.ndindex(y.shape[:3]):
-        (d0, h0, w0), (d1, h1, w1) = _reach(at, x.shape, window, stride, before)
-        best, place = y[at], index[at]
+        (d0, h0, w0), (nd, nh, nw) = _reach(at, size, window, stride, before, dilation)
+        best, place, here = y[at], index[at], (d0 * size[1] + h0) * size[2] + w0
         for c in range(len(best)):
-            best[c], place[c] = x[d0, h0, w0, c], (d0 * x.shape[1] + h0) * x.shape[2] + w0
-        for d in range(d0, d1):
-            for h in range(h0, h1):
-                for w in range(w0, w1):
-                    _keep_larger(x[d, h, w], (d * x.shape[1] + h) * x.shape[2] + w, best, place)
+            best[c], place[c] = x[here, c], here
+        for d in range(nd):
+            for h in range(nh):
+                row = ((d0 + d * dilation[0]) * size[1] + h0 + h * dilation[1]) * size[2] + w0
+                for w in range(nw):
+                    _keep_larger(x[row + w * dilation[2]], row + w * dilation[2], best, place)
 
 
 @jit()
@@ -132,39 +156,52 @@ def _keep_larger(seen, here, best, place):
 
 
 @jit()
-def _mean_image(x, y, window, stride, before, count_padding):
+def _mean_image(x, y, size, window, stride, before, dilation, counts):
     for at in np.ndindex(y.shape[:3]):
-        (d0, h0, w0), (d1, h1, w1) = _reach(at, x.shape, window, stride, before)
-        total = y[at]
+        (d0, h0, w0), (nd, nh, nw) = _reach(at, size, window, stride, before, dilation)
+        total, count = y[at], counts[0][at[0]] * counts[1][at[1]] * counts[2][at[2]]
         for c in range(len(total)):
             total[c] = 0
-        for d in range(d0, d1):
-            for h in range(h0, h1):
-                for w in range(w0, w1):
+        for d in range(nd):
+            for h in range(nh):
+                row = ((d0 + d * dilation[0]) * size[1] + h0 + h * dilation[1]) * size[2] + w0
+                for w in range(nw):
+                    seen = x[row + w * dilation[2]]
                     for c in range(len(total)):
-                        total[c] += x[d, h, w, c]
-        count = window[0] * window[1] * window[2] if count_padding else (d1 - d0) * (h1 - h0) * (w1 - w0)
+                        total[c] += seen[c]
         for c in range(len(total)):
             total[c] /= y.dtype.type(count)
 
 
 @jit()
-def _spread_image(dy, dx, window, stride, before, count_padding):
+def _spread_image(dy, dx, size, window, stride, before, dilation, counts):
     dx[:] = 0
     for at in np.ndindex(dy.shape[:3]):
-        (d0, h0, w0), (d1, h1, w1) = _reach(at, dx.shape, window, stride, before)
-        count = window[0] * window[1] * window[2] if count_padding else (d1 - d0) * (h1 - h0) * (w1 - w0)
-        for d in range(d0, d1):
-            for h in range(h0, h1):
-                for w in range(w0, w1):
-                    for c in range(dy.shape[3]):
-                        dx[d, h, w, c] += dy[at][c] / dx.dtype.type(count)
+        (d0, h0, w0), (nd, nh, nw) = _reach(at, size, window, stride, before, dilation)
+        share, count = dy[at], counts[0][at[0]] * counts[1][at[1]] * counts[2][at[2]]
+        for d in range(nd):
+            for h in range(nh):
+                row = ((d0 + d * dilation[0]) * size[1] + h0 + h * dilation[1]) * size[2] + w0
+                for w in range(nw):
+                    met = dx[row + w * dilation[2]]
+                    for c in range(len(share)):
+                        met[c] += share[c] / dx.dtype.type(count)
 
 
 @jit()
-def _reach(at, size, window, stride, before):
-    """The first real element under the window at a place of y, and the end of the real elements."""
-    d, h, w = at[0] * stride[0] - before[0], at[1] * stride[1] - before[1], at[2] * stride[2] - before[2]
-    first = (max(d, 0), max(h, 0), max(w, 0))
-    end = (min(d + window[0], size[0]), min(h + window[1], size[1]), min(w + window[2], size[2]))
-    return first, end
+def _reach(at, size, window, stride, before, dilation):
+    """The first real element under the window at a place of y, and how many there are, along each axis."""
+    d, nd = _span(at[0] * stride[0] - before[0], size[0], window[0], dilation[0])
+    h, nh = _span(at[1] * stride[1] - before[1], size[1], window[1], dilation[1])
+    w, nw = _span(at[2] * stride[2] - before[2], size[2], window[2], dilation[2])
+    return (d, h, w), (nd, nh, nw)
+
+
+@jit()
+def _span(start, size, window, dilation):
+    """Of the taps at start, start + dilation ... along one axis the first that meets a real element; how many do."""
+    if dilation == 1:  # without divisions, which take longer than a small window
+        first = max(start, 0)
+        return first, min(start + window, size) - first
+    first = start if start >= 0 else start % dilation
+    return first, (min(start + (window - 1) * dilation + 1, size) - first + dilation - 1) // dilation

@@ -9,7 +9,9 @@ import numpy as np
 from knetpy.kernels.reference import Ints, Pairs, pad, places, taps, unpad
 
 
-def maxpool(x: np.ndarray, *, window: Ints, stride: Ints, padding: Pairs) -> tuple[np.ndarray, np.ndarray]:
+def maxpool(
+    x: np.ndarray, *, window: Ints, stride: Ints, padding: Pairs, dilation: Ints
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the maxima y (N, C, *So) of x (N, C, *S) and their positions, int64, in its flattened S.
 
     Of equal elements the first in row-major order is taken; NaN beats every number; padding is never taken.
@@ -17,9 +19,9 @@ def maxpool(x: np.ndarray, *, window: Ints, stride: Ints, padding: Pairs) -> tup
     size = x.shape[2:]
     positions = pad(np.arange(math.prod(size), dtype=np.int64).reshape(size), padding, -1)
     x = pad(x, padding)
-    out = places(positions.shape, window, stride, (1,) * len(window))
+    out = places(positions.shape, window, stride, dilation)
     y, index = np.zeros((*x.shape[:2], *out), x.dtype), np.full((*x.shape[:2], *out), -1, np.int64)
-    for _, met in taps(positions.shape, window, stride, (1,) * len(window)):
+    for _, met in taps(positions.shape, window, stride, dilation):
         seen, position = x[met], positions[met]
         better = (position >= 0) & ((index < 0) | (seen > y) | (np.isnan(seen) & ~np.isnan(y)))
         y, index = np.where(better, seen, y), np.where(better, position, index)
@@ -40,34 +42,40 @@ def put(dy: np.ndarray, index: np.ndarray, *, size: Ints) -> np.ndarray:
     return dx.reshape(*dy.shape[:2], *size)
 
 
-def meanpool(x: np.ndarray, *, window: Ints, stride: Ints, padding: Pairs, count_padding: bool) -> np.ndarray:
-    """Return y (N, C, *So): sums under the window, over its size or the number of real elements in it."""
-    counts = _counts(x.dtype, x.shape[2:], window, stride, padding, count_padding)
-    return _sums(x, window, stride, padding) / counts
+def meanpool(
+    x: np.ndarray, *, window: Ints, stride: Ints, padding: Pairs, dilation: Ints, counted: Pairs | None
+) -> np.ndarray:
+    """Return y (N, C, *So): sums under the window, each over the number of elements there that count.
+
+    Those are the elements of x and the `counted` ones (before, after) of the padding; None: the sums themselves.
+    """
+    counts = _counts(x.dtype, x.shape[2:], window, stride, padding, dilation, counted)
+    return _sums(pad(x, padding), window, stride, dilation) / counts
 
 
 def meanpool_dx(
-    dy: np.ndarray, *, size: Ints, window: Ints, stride: Ints, padding: Pairs, count_padding: bool
+    dy: np.ndarray, *, size: Ints, window: Ints, stride: Ints, padding: Pairs, dilation: Ints, counted: Pairs | None
 ) -> np.ndarray:
     """Return dx (N, C, *size): the transpose of `meanpool`."""
-    share = dy / _counts(dy.dtype, size, window, stride, padding, count_padding)
+    share = dy / _counts(dy.dtype, size, window, stride, padding, dilation, counted)
     dx = pad(np.zeros((*dy.shape[:2], *size), dy.dtype), padding)
-    for _, met in taps(dx.shape[2:], window, stride, (1,) * len(window)):
+    for _, met in taps(dx.shape[2:], window, stride, dilation):
         dx[met] += share
     return unpad(dx, padding)
 
 
-def _sums(x: np.ndarray, window: Ints, stride: Ints, padding: Pairs) -> np.ndarray:
-    x = pad(x, padding)
-    axes = len(window)
-    met = [x[slices] for _, slices in taps(x.shape[x.ndim - axes :], window, stride, (1,) * axes)]
+def _sums(x: np.ndarray, window: Ints, stride: Ints, dilation: Ints) -> np.ndarray:
+    size = x.shape[x.ndim - len(window) :]
+    met = [x[slices] for _, slices in taps(size, window, stride, dilation)]
     return sum(met[1:], start=met[0])
 
 
-def _counts(dtype, size: Ints, window: Ints, stride: Ints, padding: Pairs, count_padding: bool) -> np.ndarray:
+def _counts(dtype, size: Ints, window: Ints, stride: Ints, padding: Pairs, dilation: Ints, counted: Pairs | None):
     """The divisors, (*So)."""
-    ones = _sums(np.ones(size, dtype), window, stride, padding)
-    return np.full_like(ones, math.prod(window)) if count_padding else ones
+    if counted is None:
+        return np.ones((), dtype)
+    rest = [(before - b, after - a) for (before, after), (b, a) in zip(padding, counted)]
+    return _sums(pad(pad(np.ones(size, dtype), counted, 1), rest), window, stride, dilation)
 
 
 def _flat(x: np.ndarray) -> np.ndarray:

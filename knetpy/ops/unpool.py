@@ -1,0 +1,88 @@
+"""Unpooling: the transposes of pooling as functions of their own."""
+
+import numpy as np
+
+from ..core.errors import ShapeError
+from .arguments import as_floating, integers, padding_pairs, per_axis
+from .pool import pool_mean_dx, pool_put, spatial_axes
+
+
+def unpool(x, window=2, *, stride=None, padding=0, indices=None, size=None):
+    """An inverse of pooling: each element of x is spread over its place of the window, or put where it came from.
+
+    Parameters:
+      x: (N, C, *So), floating, with 1, 2 or 3 spatial axes.
+      window, stride, padding: as in `pool`, the padding in numbers.
+      indices: None, or the positions in the flattened S that `pool` returned with x, integers of the shape of x.
+      size: the spatial size S of the result, a number or one for each axis, less than stride away from the default,
+        which is (So - 1) * stride + window - before - after.
+    Returns: (N, C, *S). Without indices every element is added to all places under its window (Knet's unpool, which is
+      the transpose of summing under windows): repeated, where windows do not overlap, with zeros between them if stride
+      is larger. So without padding or overlap pool(unpool(x)) == x for maxima and means; with padding for all modes
+      but "mean", which counts it. With indices every element is put at its index; of several at one index the last
+      in row-major order stays; everything else is 0.
+    Raises: ShapeError, DtypeError, ValueError for an index out of range.
+    Derivative: 0 by elements that did not stay (PyTorch's max_unpool gives them that of the one that did).
+
+    >>> import knetpy as kn
+    >>> kn.unpool(np.array([[[1.0, 2.0]]]))
+    array([[[1., 1., 2., 2.]]])
+    >>> y, indices = kn.pool(np.array([[[1.0, 5.0, 7.0, 2.0]]]), return_indices=True)
+    >>> kn.unpool(y, indices=indices)
+    array([[[0., 5., 7., 0.]]])
+    """
+    (x,) = as_floating("unpool", x=x)
+    how, size = _unwindow(x.shape, window, stride, padding, size)
+    if indices is None:
+        return pool_mean_dx(x, size=size, how={**how, "counted": None})
+    indices = _checked_indices(x.shape, indices, size)
+    last = _last_at(indices, size)
+    return pool_put(x if last.all() else np.where(last, x, 0), index=indices, size=size)
+
+
+def _unwindow(x, window, stride, padding, size):
+    """(how kernels take the window, the spatial size of the result) for an x of this shape that is to be unpooled."""
+    axes = spatial_axes("unpool", x)
+    window = per_axis("unpool", "window", window, axes)
+    stride = window if stride is None else per_axis("unpool", "stride", stride, axes)
+    padding = padding_pairs("unpool", padding, axes)
+    default = [(n - 1) * t + k - sum(pads) for n, k, t, pads in zip(x[2:], window, stride, padding)]
+    size = per_axis("unpool", "size", default if size is None else size, axes)
+    full = []
+    for i, (n, m, k, t, (before, after)) in enumerate(zip(x[2:], size, window, stride, padding)):
+        if max(before, after) >= k:
+            raise ValueError(
+                f"unpool: padding {(before, after)} along spatial axis {i} must be less than the window {k}"
+            )
+        if abs(m - default[i]) >= t:
+            raise ValueError(
+                f"unpool: size {m} along spatial axis {i} must be less than the stride {t} away from {default[i]}, "
+                f"which x {x} gives with window {k} and padding {(before, after)}"
+            )
+        last = (n - 1) * t - before  # where the last window begins
+        if last >= m:
+            raise ValueError(f"unpool: with size {m} along spatial axis {i} the last window would begin at {last}")
+        full.append((before, max(after, last + k - m)))
+    return {"window": window, "stride": stride, "padding": tuple(full), "dilation": (1,) * axes}, size
+
+
+def _checked_indices(x, indices, size):
+    indices = integers("unpool", "indices", indices)
+    if indices.shape != x:
+        raise ShapeError(f"unpool: indices must have the shape of x, {x}, got {indices.shape}")
+    bad = (indices < 0) | (indices >= np.prod(size, dtype=np.int64))
+    if bad.any():
+        raise ValueError(
+            f"unpool: index {indices[bad][0]} is out of range for size {size}, where indices run from 0 to "
+            f"{np.prod(size) - 1}; give the size of what was pooled as size="
+        )
+    return indices
+
+
+def _last_at(indices, size):
+    """Whether each index is the last of its value, in its image and channel."""
+    flat = indices.reshape(*indices.shape[:2], int(np.prod(indices.shape[2:])))
+    here = np.broadcast_to(np.arange(flat.shape[2]), flat.shape)
+    last = np.zeros((*flat.shape[:2], int(np.prod(size))), np.int64)
+    np.put_along_axis(last, flat, here, 2)
+    return (np.take_along_axis(last, flat, 2) == here).reshape(indices.shape)
