@@ -104,6 +104,8 @@ from .ops.focal import binary_focal as binary_focal
 from .ops.focal import focal as focal
 from .ops.fold import fold as fold
 from .ops.fold import unfold as unfold
+from .ops.grid import affine_grid as affine_grid
+from .ops.grid import grid_sample as grid_sample
 from .ops.index import take_along_axis as take_along_axis
 from .ops.linear import bilinear as bilinear
 from .ops.linear import bmm as bmm
@@ -137,12 +139,16 @@ from .ops.pad import pad as pad
 from .ops.pool import adaptive_pool as adaptive_pool
 from .ops.pool import global_pool as global_pool
 from .ops.pool import pool as pool
+from .ops.resize import upsample as upsample
 from .ops.rnn import gru as gru
 from .ops.rnn import lstm as lstm
 from .ops.rnn import rnn as rnn
 from .ops.scatter import gather as gather
 from .ops.scatter import onehot as onehot
 from .ops.scatter import scatter as scatter
+from .ops.shuffle import channel_shuffle as channel_shuffle
+from .ops.shuffle import pixel_shuffle as pixel_shuffle
+from .ops.shuffle import pixel_unshuffle as pixel_unshuffle
 from .ops.softmax import gumbel_softmax as gumbel_softmax
 from .ops.softmax import logsoftmax as logsoftmax
 from .ops.softmax import logsumexp as logsumexp

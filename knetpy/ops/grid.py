@@ -1,0 +1,148 @@
+"""Images sampled at the points of a grid: elements are gathered at computed positions and weighted."""
+
+import math
+
+import numpy as np
+
+from ..core.errors import ShapeError
+from ..core.value import bare
+from .arguments import as_floating, one_of, per_axis
+from .pool import pool_take
+from .resize import cubic_weights
+
+
+def grid_sample(x, grid, *, mode="bilinear", padding_mode="zeros", align_corners=False):
+    """The values of an image at given points, interpolated.
+
+    Parameters:
+      x: (N, C, H, W) or (N, C, D, H, W), floating.
+      grid: (N, *So, 2) or (N, *So, 3) of the same dtype, with as many axes as x: at each place of the result the point
+        (x, y) or (x, y, z), where -1 and 1 are the outer edges of the image, or with `align_corners` the centres of its
+        outermost elements; x counts along the last axis.
+      mode: "bilinear" (in every axis), "nearest" (halves to the even element), or "bicubic" (a = -3/4, two axes only).
+      padding_mode: what lies outside: "zeros", "border" (the nearest element of x), "reflection" (x mirrored).
+    Returns: (N, C, *So).
+    Raises: ShapeError, DtypeError, ValueError, naming what does not fit.
+    Derivative: by x and grid. At the centres of elements, where there are two slopes, the one to the elements after;
+      0 by points that "border" has moved. A point with a NaN gives NaN (PyTorch: NaN, 0 or an element, by mode), an
+      infinite one what lies there, but NaN by "reflection".
+
+    >>> import knetpy as kn
+    >>> x = np.arange(4.0).reshape(1, 1, 2, 2)
+    >>> kn.grid_sample(x, np.array([[[[0.0, 0.0], [0.5, -0.5], [9.0, 9.0]]]]))
+    array([[[[1.5, 1. , 0. ]]]])
+    """
+    x, grid = as_floating("grid_sample", x=x, grid=grid)
+    one_of("grid_sample", "mode", mode, ("bilinear", "nearest", "bicubic"))
+    one_of("grid_sample", "padding_mode", padding_mode, ("zeros", "border", "reflection"))
+    size = _checked_grid(x.shape, grid.shape, mode)
+    how = (mode, padding_mode, bool(align_corners))
+    places = [_pixels(grid[..., -1 - a], n, align_corners) for a, n in enumerate(size)]
+    index, inside, weights = _joined([_taps(at, n, *how) for at, n in zip(places, size)], size)
+    taken = pool_take(x, index=np.broadcast_to(index, (*x.shape[:2], index.shape[2])))
+    if not inside.all():
+        taken = np.where(inside, taken, 0)
+    out = (*x.shape[:2], *grid.shape[1:-1])
+    count = {"nearest": 1, "bilinear": 2, "bicubic": 4}[mode] ** len(size)
+    return np.sum(np.reshape(taken * weights, (*out, count)), axis=-1)
+
+
+def affine_grid(theta, size, align_corners=False):
+    """The points of `grid_sample` that an affine map gives: theta @ (x, y, 1) at each place of the result.
+
+    Parameters:
+      theta: (N, 2, 3), or (N, 3, 4) for three spatial axes, floating.
+      size: the shape (N, C, *So) of the result of `grid_sample`.
+      align_corners: as for `grid_sample`.
+    Returns: (N, *So, 2) or (N, *So, 3).
+
+    >>> import knetpy as kn
+    >>> kn.affine_grid(np.array([[[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]]), (1, 1, 1, 2))
+    array([[[[0., 0.],
+             [1., 0.]]]])
+    """
+    (theta,) = as_floating("affine_grid", theta=theta)
+    axes = len(size) - 2 if hasattr(size, "__len__") else 0
+    if axes not in (2, 3) or theta.shape[1:] != (axes, axes + 1):
+        raise ShapeError(
+            "affine_grid: theta must be (N, 2, 3) with a size (N, C, H, W), or (N, 3, 4) with a size (N, C, D, H, W); "
+            f"got {theta.shape} and {size}"
+        )
+    size = per_axis("affine_grid", "size", size, len(size), 0)
+    if size[0] != theta.shape[0]:
+        raise ShapeError(f"affine_grid: theta {theta.shape} has {theta.shape[0]} maps and size {size} {size[0]} images")
+    lines = [_line(n, align_corners) for n in size[2:]]
+    points = np.stack([*np.meshgrid(*lines, indexing="ij")[::-1], np.ones(size[2:])], -1).astype(theta.dtype)
+    y = np.matmul(np.reshape(points, (math.prod(size[2:]), axes + 1)), np.swapaxes(theta, 1, 2))
+    return np.reshape(y, (size[0], *size[2:], axes))
+
+
+def _checked_grid(x, grid, mode):
+    """The spatial size of the shape x; raises for what does not fit."""
+    axes = len(x) - 2
+    if axes not in (2, 3) or len(grid) != len(x) or grid[-1] != axes or grid[0] != x[0]:
+        raise ShapeError(
+            "grid_sample: x must be (N, C, H, W) and grid (N, *So, 2), or x (N, C, D, H, W) and grid (N, *So, 3), with "
+            f"two or three axes So; got {x} and {grid}"
+        )
+    if 0 in x[2:]:
+        raise ShapeError(f"grid_sample: the spatial axes of x {x} must not be empty")
+    if mode == "bicubic" and axes != 2:
+        raise ShapeError(f'grid_sample: mode="bicubic" is for two spatial axes, x {x} has {axes}; take "bilinear"')
+    return x[2:]
+
+
+def _pixels(at, n, align_corners):
+    """Coordinates from -1 to 1 as positions along an axis of n elements."""
+    return (at + 1) * ((n - 1) / 2) if align_corners else ((at + 1) * n - 1) / 2
+
+
+def _taps(at, n, mode, padding_mode, align_corners):
+    """What is taken for positions along one axis: indices, whether they lie inside, and weights, along a last axis."""
+    if padding_mode == "reflection":
+        at = np.where(np.isinf(bare(at)), np.nan, at)  # an infinite line of mirrors has no end
+    elif padding_mode == "zeros" or mode == "bicubic":
+        at = np.clip(at, -3, n + 2)  # beyond, nothing changes
+    if mode != "bicubic":
+        at = _moved_inside(at, n, padding_mode, align_corners)
+    first = (np.rint if mode == "nearest" else np.floor)(bare(at))
+    if mode == "nearest":
+        met, weights = [first], [np.where(np.isnan(first), first, 1)]
+    elif mode == "bilinear":
+        after = at - first
+        met, weights = [first, first + 1], [1 - after, after]
+    else:
+        met = [_moved_inside(first + k, n, padding_mode, align_corners) for k in range(-1, 3)]
+        weights = cubic_weights(at - first)
+    met = np.stack(met, -1)
+    inside = (met >= 0) & (met < n)
+    return np.where(inside, met, 0).astype(np.int64), inside, np.stack(weights, -1)
+
+
+def _moved_inside(at, n, padding_mode, align_corners):
+    if padding_mode == "zeros":
+        return at
+    if padding_mode == "reflection":
+        low, span = (0, n - 1) if align_corners else (-0.5, n)
+        at = at - low
+        at = np.fmod(np.where(bare(at) < 0, -at, at), 2 * span) if span else at * 0
+        at = np.where(bare(at) > span, 2 * span - at, at) + low
+    here = bare(at)
+    return np.where((here > 0) & (here < n - 1), at, np.clip(here, 0, n - 1))  # no slope at the ends
+
+
+def _joined(taps, size):
+    """The taps of all axes as one: indices into the flattened size, all (N, 1, places * taps)."""
+    index, inside, weights = taps[0]
+    for n, (i, within, w) in zip(size[1:], taps[1:]):
+        shape = (*index.shape[:-1], index.shape[-1] * i.shape[-1])
+        index = np.reshape(index[..., None] * n + i[..., None, :], shape)
+        inside = np.reshape(inside[..., None] & within[..., None, :], shape)
+        weights = np.reshape(weights[..., None] * w[..., None, :], shape)
+    flat = (index.shape[0], 1, math.prod(index.shape[1:]))
+    return np.reshape(index, flat), np.reshape(inside, flat), np.reshape(weights, flat)
+
+
+def _line(n, align_corners):
+    """The coordinates of n elements along an axis."""
+    return np.zeros(1) if n == 1 else np.linspace(-1, 1, n) * (1 if align_corners else (n - 1) / n)
