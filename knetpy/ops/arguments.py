@@ -5,7 +5,7 @@ import operator
 import numpy as np
 
 from ..core.errors import DtypeError, ShapeError
-from ..core.value import bare
+from ..core.value import Param, bare
 
 _MOST = 2**31 - 1  # sizes beyond it would overflow in compiled kernels
 _FLOAT32 = np.dtype(np.float32)
@@ -23,9 +23,10 @@ def as_floating(name, **arrays):
     (first, a), *others = found.items()
     for k, b in others:
         if a.dtype != b.dtype:
+            wide, narrow = (first, b) if a.dtype.itemsize >= b.dtype.itemsize else (k, a)
             raise DtypeError(
-                f"{name}: {first} has dtype {a.dtype} and {k} has {b.dtype}; write {first}.astype({k}.dtype) or the "
-                "reverse"
+                f"{name}: {first} has dtype {a.dtype} and {k} has {b.dtype}; write {wide}.astype(np.{narrow.dtype})"
+                + (", or make the Param of such an array" if isinstance(found[wide], Param) else "")
             )
     return list(found.values())
 
