@@ -104,6 +104,7 @@ from .ops.focal import binary_focal as binary_focal
 from .ops.focal import focal as focal
 from .ops.fold import fold as fold
 from .ops.fold import unfold as unfold
+from .ops.fractional import fractional_pool as fractional_pool
 from .ops.grid import affine_grid as affine_grid
 from .ops.grid import grid_sample as grid_sample
 from .ops.index import take_along_axis as take_along_axis
