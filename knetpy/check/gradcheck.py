@@ -19,7 +19,7 @@ from .suspect import suspect
 
 # By dtype: the step (times the size of a variable), the relative tolerance, by how much the step is made smaller.
 PRECISION = {
-    "float64": (1e-3, 1e-6, (1, 1 / 8, 1 / 64, 1 / 512)),
+    "float64": (1e-3, 1e-6, (1, 1 / 8, 1 / 64, 1 / 512, 1 / 4096)),
     "float32": (2e-2, 1e-3, (1, 1 / 2, 1 / 4, 1 / 16)),
     "float16": (1e-1, 5e-2, (1, 1 / 2, 1 / 4)),
 }
@@ -130,24 +130,18 @@ def _modes(order, modes):
     return {n: ways for n, ways in found.items() if ways}
 
 
-def _checked(point, chosen, tolerance, step, seed, raises, blame=True):
+def _checked(point, chosen, tolerance, step, seed, raises):
     """The report of all orders, or of the first failure."""
     names = [f"{v.name} {np.shape(v.start)}" for v in point.variables]
     report = Report(point.name, names, [mode for ways in chosen.values() for mode in ways], tolerance)
     try:
-        point.check()
-        dtype = point.precision()
-        default_step, default_tolerance, shrinking = PRECISION[dtype.name]
-        report.tolerance = tolerance = default_tolerance if tolerance is None else tolerance
-        steps = [(default_step if step is None else step) * s for s in shrinking]
-        for n, ways in chosen.items():
-            report.errors[n] = _error(point, n, ways, tolerance, steps, np.finfo(dtype).eps, seed)
+        for check, error, failure in _orders(point, chosen, tolerance, step, seed):
+            report.tolerance, report.errors[check.order] = check.tolerance, error
+            if failure:
+                check.explain(failure)
     except GradcheckError as failure:
-        if failure.kind == "wrong" and blame:
-            again = partial(
-                _checked, chosen=chosen, tolerance=tolerance, step=step, seed=seed, raises=True, blame=False
-            )
-            failure.suspect = suspect(point, again)
+        if failure.kind == "wrong":
+            failure.suspect = suspect(point, partial(_wrong, chosen=chosen, tolerance=tolerance, step=step, seed=seed))
             failure.args = (f"{failure}; {failure.suspect or 'no primitive is wrong when it is checked by itself'}",)
         if raises:
             raise failure from None
@@ -157,12 +151,29 @@ def _checked(point, chosen, tolerance, step, seed, raises, blame=True):
     return report
 
 
-def _error(point, order, ways, tolerance, steps, eps, seed):
-    """The relative error of one order; where f varies quickly, tried again with steps as small as each element."""
-    try:
-        return Order(point, order, ways, tolerance, steps, eps, np.random.default_rng(seed)).run()
-    except GradcheckError as failure:
-        if failure.kind != "rough":
-            raise
-        point.narrow()
-        return Order(point, order, ways, tolerance, steps, eps, np.random.default_rng(seed)).run()
+def _wrong(point, **how):
+    """(order, number of the variable or None, mode) of the first failure if that is a wrong derivative, else None."""
+    for check, _, failure in _orders(point, **how):
+        if failure and failure.kind == "wrong":
+            u = failure.direction
+            return check.order, failure.variable, "reverse" if u is None else check.worst(u, check.line(u))[0][0]
+        if failure:
+            break
+    return None
+
+
+def _orders(point, chosen, tolerance, step, seed):
+    """(its check, relative error, `Failure` or None) of each order."""
+    point.check()
+    dtype = point.precision()
+    default_step, default_tolerance, shrinking = PRECISION[dtype.name]
+    steps = [(default_step if step is None else step) * s for s in shrinking]
+    how = default_tolerance if tolerance is None else tolerance, steps, np.finfo(dtype).eps, seed
+    for n, ways in chosen.items():
+        check = Order(point, n, ways, *how)
+        error, failure = check.run()
+        if failure and failure.kind == "rough":  # where f varies quickly: again with steps as small as each element
+            point.narrow()
+            check = Order(point, n, ways, *how)
+            error, failure = check.run()
+        yield check, error, failure

@@ -48,13 +48,18 @@ class _Watch(Trace):
 
 
 def _check(array, what, code, lasti, operands):
-    if array.dtype.kind not in "fc" or np.isfinite(array).all():
+    if _finite(array):
         return
     bad = array[~np.isfinite(array)] if array.shape else np.asarray([array])
     kind = "NaN" if np.isnan(bad).any() else "Inf"
-    guilty = [i for i, a in enumerate(operands) if not np.isfinite(bare(a)).all()]
+    guilty = [i for i, a in enumerate(operands) if not _finite(bare(a))]
     remark = f"; its operand {guilty[0]} was not finite to begin with" if guilty else ""
     raise NonFiniteError(
         f"{what}, of shape {array.shape}, has {len(bad)} of {array.size} elements not finite (first: {kind}), "
         f"at {place(code, lasti)}{remark}"
     )
+
+
+def _finite(x):
+    """Whether there is no NaN or Inf in it; integers, masks and None, an operand left out, have none."""
+    return getattr(x, "dtype", np.dtype(bool)).kind not in "fc" or bool(np.isfinite(x).all())

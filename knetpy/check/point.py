@@ -1,6 +1,7 @@
 """A function at a point: what it can be differentiated by, and its value anywhere near, always from the same draws."""
 
 import numbers
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,7 +94,7 @@ class Point:
             return [np.array(bare(y)) for y in floating(self.f(*self._rebuilt(iter(self.at(direction, t)))))]
 
     def loss(self, *xs):
-        """A scalar function of all that f returns, or of one chosen element; Params must hold what `xs` says."""
+        """A scalar function of all that f returns, or one chosen element by their size; Params must hold `xs`."""
         for v, x in zip(self.variables, xs):
             if v.param is not None and isinstance(x, Value):
                 _let_stand_for(v.param, x)
@@ -101,8 +102,16 @@ class Point:
             ys = floating(self.f(*self._rebuilt(iter(xs))))
         if self.chosen is not None:
             n, i = self.chosen
-            return np.reshape(ys[n], -1)[i].astype(np.float64)
+            return np.reshape(ys[n], -1)[i].astype(np.float64) / self.scale
         return combined(ys, self.scale, np.float64)
+
+    @contextmanager
+    def choosing(self):
+        """Let one element of the outputs be chosen inside."""
+        try:
+            yield
+        finally:
+            self.chosen = None
 
     def at(self, direction=None, t=0.0):
         """The variables t times `direction` from here; Params are set to it."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .errors import ShapeError
 from .rules import spec
 from .tape import Tape, pull, sweep
 from .trace import Trace, active, tracing
@@ -43,7 +44,20 @@ def _declared(call, given):
     if call.op.signature.variadic:
         dxs = [tuple(dxs)]
     found = call.op.jvp.call(*dxs, call.y, *call.seen, **call.attrs)
-    return found if call.op.outputs > 1 else [found]
+    if call.op.outputs == 1:
+        found = [found]
+    elif not isinstance(found, (tuple, list)) or len(found) != call.op.outputs:
+        raise TypeError(f"the jvp of {call.op.name} must return one tangent for each of its {call.op.outputs} outputs")
+    return [t if t is None else _fitting(t, out, call.op.name) for t, out in zip(found, call.outs)]
+
+
+def _fitting(tangent, out, name):
+    """A tangent in the dtype of its output; the shape must agree."""
+    if not hasattr(tangent, "dtype"):
+        tangent = np.asarray(tangent)
+    if tangent.shape != out.shape:
+        raise ShapeError(f"the jvp of {name} gave a tangent of shape {tangent.shape} for an output of {out.shape}")
+    return tangent if tangent.dtype == out.dtype else tangent.astype(out.dtype)
 
 
 def transpose(call, given):

@@ -59,7 +59,7 @@ class Gradients(Mapping, Swept):
 
     def compact(self, p: Param) -> Any:
         """The gradient of `p` as optimizers take it: only the rows of an embedding, as long as nobody read `g[p]`."""
-        return self._arrays[p.uid] if p in self else self._one(p)
+        return self._arrays[p.uid] if p in self else self[p]
 
     def __setitem__(self, p, new):
         """Replace a gradient, to clip or scale it: `g[p] *= 0.5`; shape and dtype stay."""

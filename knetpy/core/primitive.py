@@ -40,7 +40,17 @@ class Primitive:
         tangents = tuple(f"d{n}" for n in self.signature.operands)
         self.jvp = jvp and adapt(jvp, f"primitive {name}: its jvp", self.signature, first=tangents)
         self.all_ruled = bool(vjp) or all(self.declared.get(n) for n in self.signature.operands)
-        self.plans = {}
+        self.plans: dict = {}
+        self.call: Callable | None = None  # the function that users call
+
+    def short_path(self):
+        """The short path that can serve a call, if its rules are trusted; None for the general one."""
+        s = self.signature
+        if s.saves or s.variadic or self.composed or self.vjp or len(s.operands) != s.required:
+            return None
+        if len(self.declared) != s.required or not all(self.declared.values()):
+            return None
+        return unary if s.required == 1 else binary if s.required == 2 and not s.attrs else None
 
     def rule(self, i):
         """The rule for operand `i`; None where it was declared to have no derivative."""
@@ -182,12 +192,12 @@ def primitive(
     elementwise = elementwise or (isinstance(kernel, np.ufunc) and kernel.signature is None)
     op = Primitive(kernel, name, outputs, tuple(saves), check, rules, vjp, jvp, composed, elementwise)
     call = through_numpy = _recorder(op)
-    short = {1: unary, 2: binary}.get(op.signature.required)
-    if short and (trusted or isinstance(kernel, np.ufunc)) and all(op.declared.values()):
+    short = op.short_path()
+    if short and (trusted or isinstance(kernel, np.ufunc)):
         call, through_numpy = short(op, call, tell, depth=1), short(op, call, tell, depth=2)
     call.__name__ = call.__qualname__ = op.name
     call.__doc__, call.__module__ = kernel.__doc__, getattr(kernel, "__module__", __name__)
-    call.primitive = op
+    call.primitive, op.call = op, call
     if not isinstance(kernel, np.ufunc):
         call.__signature__ = inspect.signature(kernel)  # for help()
     if numpy is not None:

@@ -160,6 +160,63 @@ def test_a_rule_whose_derivative_is_wrong():
     assert error.order == 2
 
 
+# How a rule may be wrong, at these operands: the declaration, operands, the part that is to blame.
+A, SYMMETRIC = RNG(2).normal(size=(3, 3)), np.array([[1.0, 2.0, 3.0], [2.0, 0.5, 4.0], [3.0, 4.0, 2.0]])
+KINDS = {
+    "slightly": (dict(kernel=lambda x: x**3, x=lambda dy, x: dy * 3.0001 * x**2), [A], "its rule for x"),
+    "a term is missing": (dict(kernel=lambda x: x * np.exp(x), x=lambda dy, x: dy * np.exp(x)), [A], "its rule for x"),
+    "the axis": (dict(kernel=lambda x: np.sum(x**2, 0), x=lambda dy, x: dy[:, None] * 2 * x), [A], "its rule for x"),
+    "transposed": (
+        dict(kernel=lambda a, b: a @ b, a=lambda dy, b: dy @ b.T, b=lambda dy, a: a @ dy),
+        [A, A + 1],
+        "its rule for b",
+    ),
+    "elsewhere than at symmetric points": (
+        dict(kernel=lambda a, b: a @ b, a=lambda dy, b: dy @ b, b=lambda dy, a: a.T @ dy),
+        [A, SYMMETRIC],
+        "its rules",
+    ),
+    "coupling": (
+        dict(kernel=lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True), x=lambda dy, y: dy * y * (1 - y)),
+        [A],
+        "its rule for x",
+    ),
+    "none": (dict(kernel=lambda a, b: a * b, a=lambda dy, b: dy * b, b=None), [A, A + 1], "its rule for b"),
+    "vjp": (dict(kernel=lambda a, b: a * b, vjp=lambda dy, a, b: (dy * a, dy * b)), [A, A + 1], "its vjp"),
+    "an output": (
+        dict(kernel=lambda x: (x**2, x**3), outputs=2, x=lambda dy, x: dy[0] * 2 * x + dy[1] * 2 * x**2),
+        [A],
+        "its rule for x",
+    ),
+    "jvp": (dict(kernel=np.sin, x=lambda dy, x: dy * np.cos(x), jvp=lambda dx, x: dx * x), [A], "its jvp"),
+    "composed": (
+        dict(kernel=lambda x: x * x, x=lambda dy, x: dy * 2 * x, composed=lambda x: x * x * 1.01),
+        [A],
+        "its rule for x or composed",
+    ),
+    "the dtype": (
+        dict(kernel=lambda x: x**3, trusted=True, x=lambda dy, x: (dy * 3 * x**2).astype("f4")),
+        [A],
+        "its rule for x",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kinds_of_wrong_rules(kind):
+    declaration, operands, part = KINDS[kind]
+    error = failure(kn.primitive(name="guilty", **declaration), *operands)
+    says(error, "is wrong", f"the primitive guilty is wrong by itself, in {part}, called", "test_gradcheck.py")
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_the_scale_of_outputs_does_not_matter(scale):
+    error = failure(lambda x: scale * cube(x), X)
+    wanted = scale * X[error.index] ** 2
+    np.testing.assert_allclose([error.expected, error.got], [3 * wanted, 2 * wanted], rtol=1e-6)
+    assert kn.gradcheck(lambda x: scale * np.sin(x), X)
+
+
 def test_modes_are_checked_by_themselves():
     forward = kn.primitive(lambda x: x * 2, name="f", x=lambda dy: dy * 2, jvp=lambda dx: dx * 3)
     assert failure(forward, X).mode == "forward"
@@ -217,6 +274,11 @@ def test_kinks_of_a_derivative():
     assert kn.gradcheck(lambda x: np.sum(np.abs(x) * x), np.array([1.0, 0.0]), order=1)
 
 
+@pytest.mark.parametrize("f", [np.cbrt, lambda x: np.abs(x) ** 1.5])
+def test_infinite_slopes_are_not_called_wrong(f):
+    assert failure(f, np.array([0.0, 1.0])).kind == "rough"
+
+
 def test_the_edge_of_a_domain():
     error = failure(np.sqrt, np.array([0.0, 1.0]))
     assert error.kind == "rough"
@@ -227,6 +289,27 @@ def test_what_float32_cannot_tell():
     x = np.linspace(-1, 1, 1001, dtype=np.float32)[:, None]
     error = failure(lambda x: np.sum(np.abs(np.sin(1e4 * x)), axis=0), x)
     says(error, "cannot be checked", "check in float64")
+
+
+def test_many_kinks_are_no_failure():
+    x = RNG(0).normal(size=300_000)
+    for dtype in ("f8", "f4"):
+        assert kn.gradcheck(kn.relu, x.astype(dtype), order=1).errors[1] < 1e-2
+    wrong = kn.primitive(lambda x: np.maximum(x, 0), name="f", x=lambda dy, x: dy * (x > 0) * 1.2)
+    assert failure(wrong, x[:1000].astype("f4"), order=1).kind == "wrong"
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_network_in_float32_is_not_accused(seed):
+    kn.seed(1)
+    w = [kn.param(8, 1, 5, 5), kn.param0(8), kn.param(512, 32), kn.param0(32), kn.param(32, 10)]
+
+    def loss(x, y):
+        h = kn.pool(kn.relu(kn.conv(x, w[0], w[1])))
+        return kn.nll(kn.relu(kn.mat(h) @ w[2] + w[3]) @ w[4], y)
+
+    report = kn.gradcheck(loss, RNG(0).random((8, 1, 20, 20)).astype("f4"), np.arange(8), seed=seed, raises=False)
+    assert report or report.failure.kind == "rough"
 
 
 def test_a_network_with_kinks():

@@ -238,6 +238,38 @@ def test_python_numbers_from_rules_and_none():
     assert grad(scalar)(3.0) == 2
 
 
+@pytest.mark.parametrize("trusted", [False, True])
+def test_two_operands_options_defaults_and_names(trusted):
+    rules = dict(a=lambda dy, b, k: dy * b * k, b=lambda dy, a, k: dy * a * k)
+    f = primitive(lambda a, b=2.0, *, k=3.0: a * b * k, name="f", trusted=trusted, **rules)
+    g = primitive(lambda a, b, *, k=3.0: a * b * k, name="g", trusted=trusted, **rules)
+    found = [f(5.0), f(5.0, 7.0, k=1.0), g(5.0, 2.0), g(5.0, 7.0, k=1.0), g(5.0, b=2.0)]
+    calls = [lambda a: f(a), lambda a: f(a, 7.0, k=1.0), lambda a: g(a, 2.0), lambda a: g(a, 7.0, k=1.0)]
+    assert found == [30, 35, 30, 35, 30]
+    assert [grad(call)(5.0) for call in [*calls, lambda a: g(a, b=2.0)]] == [6, 7, 6, 7, 6]
+
+
+def test_saved_values_and_composed_under_trust():
+    saved = primitive(lambda x: (x * x, 2 * x), name="saved", saves=("d",), trusted=True, x=lambda dy, d: dy * d)
+    assert grad(saved)(3.0) == 6
+    fused = primitive(
+        lambda x: x**3, name="fused", trusted=True, x=lambda dy, x: dy * 3 * kn.value(x) ** 2, composed=lambda x: x**3
+    )
+    assert grad(grad(fused))(2.0) == 12 and kn.vjp(fused, 2.0)[1](1.0) == (12,)
+
+
+@pytest.mark.parametrize("wrong", [lambda dx: 2.0, lambda dx: np.ones((2, 2))])
+def test_tangents_of_an_own_jvp_must_fit(wrong):
+    f = primitive(lambda x: x * 2, name="f", x=lambda dy: dy * 2, jvp=wrong)
+    with pytest.raises(kn.ShapeError, match="jvp of f"):
+        jvp(f, (X,), (X,))
+    narrow = primitive(lambda x: x * 2, name="f", x=lambda dy: dy * 2, jvp=lambda dx: (dx * 2).astype("f4"))
+    assert jvp(narrow, (X,), (X,))[1].dtype == X.dtype
+    pair = primitive(lambda x: (x, x), name="pair", outputs=2, x=lambda dy: dy[0] + dy[1], jvp=lambda dx: dx)
+    with pytest.raises(TypeError, match="one tangent for each of its 2 outputs"):
+        jvp(pair, (X,), (X,))
+
+
 def test_options_left_to_their_defaults_reach_the_rules_on_every_path():
     for trusted in (False, True):
         scaled = kn.primitive(lambda x, *, by=3.0: x * by, name="scaled", trusted=trusted, x=lambda dy, by: dy * by)

@@ -37,6 +37,11 @@ def test_operands_that_were_not_finite_to_begin_with_are_told():
         grad(lambda x: np.sum(x * bad), 0)(X)
 
 
+def test_operands_left_out_are_no_trouble():
+    with pytest.raises(kn.NonFiniteError, match="norm"), kn.check_nonfinite():
+        grad(lambda x: np.sum(kn.batchnorm(x)))(np.full((2, 3), np.nan))
+
+
 def test_params_are_watched_and_finite_numbers_pass():
     w = param(X)
     with kn.check_nonfinite():
