@@ -8,7 +8,6 @@ import ast
 import sys
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from . import ops, show
@@ -19,7 +18,7 @@ __version__ = "0.1.0"
 @cache
 def _public() -> dict[str, tuple[str, str]]:
     """Each public name with the module that has it and its name there."""
-    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    stub = ast.parse(__spec__.loader.get_data(__file__.rpartition(".")[0] + ".pyi"))  # out of a zip file too
     imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
     return {
         a.asname or a.name: ("." * node.level + (node.module or ""), a.name) for node in imports for a in node.names

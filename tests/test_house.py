@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -232,6 +233,18 @@ def test_importing_the_package_loads_only_the_families_that_are_needed():
     code = "import sys, knetpy; print('knetpy.ops.rnn' in sys.modules, knetpy.lstm.__module__, knetpy.optim.__name__)"
     assert run_python(code).split() == ["False", "knetpy.ops.rnn", "knetpy.optim"]
     assert "Did you mean: 'softmax'" in run_python("import knetpy; knetpy.softmx", fails=True)
+
+
+def test_the_package_can_be_imported_from_a_zip_file(tmp_path):
+    archive = tmp_path / "knetpy.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in (ROOT / "knetpy").rglob("*.py*"):
+            if path.suffix in (".py", ".pyi"):
+                file.write(path, path.relative_to(ROOT))
+    code = (
+        f"import sys; sys.path.insert(0, {str(archive)!r}); import knetpy; print(knetpy.SGD.__name__, knetpy.__file__)"
+    )
+    assert run_python(code).split() == ["SGD", str(archive / "knetpy" / "__init__.py")]
 
 
 def run_python(code, fails=False):
