@@ -11,7 +11,8 @@ from ..core.transforms import defer
 from ..core.value import bare
 from ..kernels import kernel
 from .arguments import as_floating, number
-from .norm import along, channel_axis, check_affine, normalised, operands, widened
+from .half import widened
+from .norm import along, channel_axis, check_affine, normalised, operands
 
 
 class Moments:

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.value import bare
-from .arguments import as_floating, one_of, per_axis
+from .arguments import as_floating, flag, one_of, per_axis, several
+from .half import narrowed, widened
 from .pool import pool_take
 from .resize import cubic_weights
 
@@ -35,8 +36,10 @@ def grid_sample(x, grid, *, mode="bilinear", padding_mode="zeros", align_corners
     x, grid = as_floating("grid_sample", x=x, grid=grid)
     one_of("grid_sample", "mode", mode, ("bilinear", "nearest", "bicubic"))
     one_of("grid_sample", "padding_mode", padding_mode, ("zeros", "border", "reflection"))
+    align_corners = flag("grid_sample", "align_corners", align_corners)
     size = _checked_grid(x.shape, grid.shape, mode)
-    how = (mode, padding_mode, bool(align_corners))
+    dtype, x, grid = x.dtype, widened(x), widened(grid)
+    how = (mode, padding_mode, align_corners)
     places = [_pixels(grid[..., -1 - a], n, align_corners) for a, n in enumerate(size)]
     index, inside, weights = _joined([_taps(at, n, *how) for at, n in zip(places, size)], size)
     taken = pool_take(x, index=np.broadcast_to(index, (*x.shape[:2], index.shape[2])))
@@ -44,7 +47,7 @@ def grid_sample(x, grid, *, mode="bilinear", padding_mode="zeros", align_corners
         taken = np.where(inside, taken, 0)
     out = (*x.shape[:2], *grid.shape[1:-1])
     count = {"nearest": 1, "bilinear": 2, "bicubic": 4}[mode] ** len(size)
-    return np.sum(np.reshape(taken * weights, (*out, count)), axis=-1)
+    return narrowed(np.sum(np.reshape(taken * weights, (*out, count)), axis=-1), dtype)
 
 
 def affine_grid(theta, size, align_corners=False):
@@ -62,7 +65,8 @@ def affine_grid(theta, size, align_corners=False):
              [1., 0.]]]])
     """
     (theta,) = as_floating("affine_grid", theta=theta)
-    axes = len(size) - 2 if hasattr(size, "__len__") else 0
+    align_corners = flag("affine_grid", "align_corners", align_corners)
+    axes = len(size) - 2 if several(size) else 0
     if axes not in (2, 3) or theta.shape[1:] != (axes, axes + 1):
         raise ShapeError(
             "affine_grid: theta must be (N, 2, 3) with a size (N, C, H, W), or (N, 3, 4) with a size (N, C, D, H, W); "
@@ -145,4 +149,4 @@ def _joined(taps, size):
 
 def _line(n, align_corners):
     """The coordinates of n elements along an axis."""
-    return np.zeros(1) if n == 1 else np.linspace(-1, 1, n) * (1 if align_corners else (n - 1) / n)
+    return np.zeros(1) if n == 1 else np.linspace(-1, 1, n) * (1 if align_corners else (n - 1) / max(n, 1))

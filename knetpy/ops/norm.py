@@ -9,6 +9,7 @@ from ..core.primitive import primitive
 from ..core.value import bare
 from ..kernels import kernel
 from .arguments import as_floating, axes_of, axis_of, number, per_axis
+from .half import narrowed, widened
 from .reduce import _norm as _euclidean
 from .reduce import _vector_norm
 
@@ -57,16 +58,6 @@ def normalised(x, scale, bias, *, axes, eps, view=None, affine=None, centred=Tru
     affine, sizes = (None, None) if some is None else (affine, some.shape)
     y, mean, var = _norm(x, scale, bias, view=view, axes=axes, sizes=sizes, affine=affine, eps=eps, centred=centred)
     return y, bare(mean), bare(var)
-
-
-def widened(x):
-    """float16 as float32, in which sums of it are taken; others as they are."""
-    return x.astype(np.float32) if x.dtype == np.float16 else x
-
-
-def narrowed(y, dtype):
-    """What was computed of a widened array, in the dtype of that."""
-    return y if y.dtype == dtype else y.astype(dtype)
 
 
 def operands(name, x, scale, bias):
@@ -282,7 +273,7 @@ def localresponsenorm(x, size, *, alpha=1e-4, beta=0.75, k=1.0, axis=1):
     axis = channel_axis(name, x, axis, 2)
     (size,) = per_axis(name, "size", size, 1)
     alpha, beta, k = [number(name, n, v) for n, v in (("alpha", alpha), ("beta", beta), ("k", k))]
-    z = widened(x)
+    z, most = widened(x), x.shape[axis]  # further away there are no channels
     with np.errstate(all="ignore"):  # as said above
-        squares = _windowed(z * z, axis=axis, before=size // 2, after=(size - 1) // 2)
+        squares = _windowed(z * z, axis=axis, before=min(size // 2, most), after=min((size - 1) // 2, most))
         return narrowed(z * (k + alpha / size * squares) ** -beta, x.dtype)

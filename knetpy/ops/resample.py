@@ -36,10 +36,11 @@ def _slice(rows):
 @primitive(trusted=True, x=lambda dy, axis, table: resample(dy, axis=axis, table=table.transposed))
 def resample(x, *, axis, table):
     """The product of `table` with x along an axis. What has no entry is not looked at, be it NaN or infinite."""
+    wide = np.promote_types(x.dtype, np.float32)  # sums of float16 would overflow
     around, behind = (slice(None),) * axis, (1,) * (x.ndim - axis - 1)
-    y = np.zeros((*x.shape[:axis], table.n_out, *x.shape[axis + 1 :]), x.dtype)
+    y = np.zeros((*x.shape[:axis], table.n_out, *x.shape[axis + 1 :]), wide)
     for rows, columns, weights in table.layers:
-        part = np.take(x, columns, axis)
-        part *= weights.astype(x.dtype).reshape(-1, *behind)
+        part = np.take(x, columns, axis).astype(wide, copy=False)
+        part *= weights.astype(wide).reshape(-1, *behind)
         y[(*around, rows)] += part
-    return y
+    return y.astype(x.dtype.type, copy=False)

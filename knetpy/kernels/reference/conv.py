@@ -11,9 +11,10 @@ import math
 
 import numpy as np
 
-from knetpy.kernels.reference import Ints, Pairs, pad, places, taps, unpad
+from knetpy.kernels.reference import Ints, Pairs, pad, places, summing, taps, unpad
 
 
+@summing
 def conv(x: np.ndarray, w: np.ndarray, *, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> np.ndarray:
     """Return y (N, O, *So) for x (N, C, *S) and w (O, C/groups, *K)."""
     x = pad(x, padding)
@@ -24,6 +25,7 @@ def conv(x: np.ndarray, w: np.ndarray, *, stride: Ints, padding: Pairs, dilation
     return y.reshape(len(x), len(w), *out)
 
 
+@summing
 def conv_dx(
     dy: np.ndarray, w: np.ndarray, *, size: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
 ) -> np.ndarray:
@@ -35,6 +37,7 @@ def conv_dx(
     return unpad(dx, padding)
 
 
+@summing
 def conv_dw(
     x: np.ndarray, dy: np.ndarray, *, window: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
 ) -> np.ndarray:

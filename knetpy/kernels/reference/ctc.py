@@ -29,7 +29,7 @@ def ctc(
         new = new + np.take_along_axis(logs[:, t], states, 1)
         alpha[:, t + 1] = np.where((t < lengths)[:, None], new, old)
     ends = _ends(states, label_lengths)
-    return -np.logaddexp.reduce(np.where(ends, alpha[:, -1], -np.inf), axis=1), logs, alpha
+    return -_total(*np.where(ends, alpha[:, -1], -np.inf).T), logs, alpha
 
 
 def ctc_dx(
@@ -99,4 +99,5 @@ def _shifted(x: np.ndarray, by: int, fill: float | bool = -np.inf) -> np.ndarray
 
 def _total(*logs: np.ndarray) -> np.ndarray:
     """Return the logarithm of the sum of exp of some arrays."""
-    return np.logaddexp.reduce(logs)
+    with np.errstate(invalid="ignore"):  # NumPy warns of NaN
+        return np.logaddexp.reduce(logs)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from knetpy.kernels.reference import Ints, Pairs, pad, places, taps, unpad
+from knetpy.kernels.reference import Ints, Pairs, pad, places, summing, taps, unpad
 
 
 def unfold(x: np.ndarray, *, window: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> np.ndarray:
@@ -19,6 +19,7 @@ def unfold(x: np.ndarray, *, window: Ints, stride: Ints, padding: Pairs, dilatio
     return columns.reshape(n, c * columns.shape[2], columns.shape[3])
 
 
+@summing
 def fold(columns: np.ndarray, *, size: Ints, window: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> np.ndarray:
     """Return x (N, C, *size): the transpose of `unfold`. What meets at one position is added."""
     n, c = len(columns), columns.shape[1] // math.prod(window)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from knetpy.kernels.reference import Ints, Pairs, pad, places, taps, unpad
+from knetpy.kernels.reference import Ints, Pairs, pad, places, summing, taps, unpad
 
 
 def maxpool(
@@ -34,6 +34,7 @@ def take(x: np.ndarray, index: np.ndarray) -> np.ndarray:
     return np.take_along_axis(x, places, axis=2).reshape(index.shape)
 
 
+@summing
 def put(dy: np.ndarray, index: np.ndarray, *, size: Ints) -> np.ndarray:
     """Return dx (N, C, *size): the transpose of `take`. What meets at one position is added."""
     dx = np.zeros((*dy.shape[:2], math.prod(size)), dy.dtype)
@@ -42,6 +43,7 @@ def put(dy: np.ndarray, index: np.ndarray, *, size: Ints) -> np.ndarray:
     return dx.reshape(*dy.shape[:2], *size)
 
 
+@summing
 def meanpool(
     x: np.ndarray, *, window: Ints, stride: Ints, padding: Pairs, dilation: Ints, counted: Pairs | None
 ) -> np.ndarray:
@@ -53,6 +55,7 @@ def meanpool(
     return _sums(pad(x, padding), window, stride, dilation) / counts
 
 
+@summing
 def meanpool_dx(
     dy: np.ndarray, *, size: Ints, window: Ints, stride: Ints, padding: Pairs, dilation: Ints, counted: Pairs | None
 ) -> np.ndarray:
