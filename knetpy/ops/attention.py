@@ -4,10 +4,9 @@ import numpy as np
 
 from ..core.errors import DtypeError, ShapeError
 from ..core.primitive import primitive
-from ..core.value import Value, bare, plain
 from ..kernels import kernel
 from ..settings import training
-from .arguments import as_floating, number, per_axis
+from .arguments import as_floating, constant_of, number, numbers_of, per_axis, stretches
 from .dropout import dropout as drop
 from .softmax import softmax
 
@@ -65,8 +64,8 @@ def attention(
       causal: query i sees the keys 0 to i only, also where L and S differ (as PyTorch's is_causal).
       scale: a number, by default 1 / sqrt(D).
       dropout: the share of weights that is dropped in training mode.
-      heads: split the last axis of q, k and v into this many heads and merge those of the result; the mask and the bias
-        then broadcast to (..., heads, L, S).
+      heads: split the last axis of q, k and v into this many heads and merge those of the result. The mask and the bias
+        are for all heads alike, unless they have one axis more than q: then they broadcast to (..., heads, L, S).
       return_weights: return also the weights that v was multiplied by.
     Returns: (..., L, E), or the pair of it and the weights (..., L, S), after dropout. A query that sees no key, or
       only such with a score of -Inf, gives 0.
@@ -86,9 +85,12 @@ def attention(
     q, k, v, bias = _arrays(q, k, v, bias, heads)
     groups = _groups(q.shape, k.shape, v.shape)
     scores = _scores_shape(q.shape, k.shape, v.shape, groups)
-    mask = _checked_mask(mask, scores)
-    if bias is not None:
-        _check_broadcast("bias", bias.shape, scores)
+    mask = _checked_mask(mask)
+    if heads is not None:
+        mask, bias = [_for_all_heads(x, len(scores)) for x in (mask, bias)]
+    for operand, x in (("mask", mask), ("bias", bias)):
+        if x is not None:
+            _check_broadcast(operand, x.shape, scores)
     scale = (q.shape[-1] or 1) ** -0.5 if scale is None else number("attention", "scale", scale)
     dropout = number("attention", "dropout", dropout, 0, 1)
     if groups is not None:
@@ -172,25 +174,25 @@ def _scores_shape(q, k, v, groups):
         ) from None
 
 
-def _checked_mask(mask, scores):
+def _for_all_heads(x, axes):
+    """A mask or bias with an axis for the heads, where it has all axes but that."""
+    return np.expand_dims(x, -3) if x is not None and 2 < len(x.shape) == axes - 1 else x
+
+
+def _checked_mask(mask):
     if mask is None:
         return None
-    mask = np.asarray(bare(mask))
+    mask = constant_of("attention", "mask", mask)
     if mask.dtype != bool:
         raise DtypeError(
             f"attention: mask must be boolean, True where a query may see a key, got {mask.dtype}; numbers to be added "
             "to the scores are bias="
         )
-    _check_broadcast("mask", mask.shape, scores)
     return mask
 
 
 def _check_broadcast(name, shape, scores):
-    try:
-        fits = np.broadcast_shapes(shape, scores) == scores
-    except ValueError:
-        fits = False
-    if not fits:
+    if not stretches(shape, scores):
         raise ShapeError(
             f"attention: {name} of shape {tuple(shape)} does not broadcast to the scores, (..., L, S) = {scores}; "
             f"insert an axis with {name}[:, None], or swap its last two"
@@ -246,21 +248,14 @@ def rope(x, positions=None, *, base=10000.0, interleaved=False, offset=0):
     *leading, size = x.shape
     places = np.arange(leading[-1]) if positions is None else _checked_positions(positions, tuple(leading))
     angles = (places + offset)[..., None] * base ** (-np.arange(0, size, 2) / max(size, 1))
-    cos, sin = np.cos(angles).astype(x.dtype), np.sin(angles).astype(x.dtype)
+    with np.errstate(invalid="ignore"):  # of infinite positions
+        cos, sin = np.cos(angles).astype(x.dtype), np.sin(angles).astype(x.dtype)
     return _rope(x, cos=cos, sin=sin, interleaved=bool(interleaved))
 
 
 def _checked_positions(positions, leading):
-    if isinstance(positions, Value):
-        positions = plain(positions, "the positions of rope")
-    positions = np.asarray(positions)
-    if positions.dtype.kind not in "iuf":
-        raise DtypeError(f"rope: positions must be numbers, got {positions.dtype}")
-    try:
-        fits = np.broadcast_shapes(positions.shape, leading) == leading
-    except ValueError:
-        fits = False
-    if not fits:
+    positions = numbers_of("rope", "positions", positions)
+    if not stretches(positions.shape, leading):
         raise ShapeError(
             f"rope: positions of shape {positions.shape} do not broadcast to {leading}, x without its last axis"
         )

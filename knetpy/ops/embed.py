@@ -10,7 +10,7 @@ from ..core.primitive import primitive
 from ..core.trace import sole_steps
 from ..core.value import Param, bare
 from ..kernels import kernel
-from .arguments import as_floating, integers, one_of, same_shapes
+from .arguments import as_floating, integers, kind, one_of, per_axis, same_shapes
 from .rowsparse import RowSparse
 
 _forward, _dw, _bag_max = [kernel("embed", name) for name in ("embed", "embed_dw", "bag_max")]
@@ -37,9 +37,11 @@ _embed_dw = primitive(
 )
 
 
-def rows_of(table, indices):
+def rows_of(table, indices, learned=None):
     """The rows of a table at indices that have been checked."""
-    return _embed(table, indices=indices, learned=indices)
+    leaf = table.__class__ is Param and sole_steps() is not None
+    learned = indices if learned is None else learned
+    return (_embed_param if leaf else _embed)(table, indices=indices, learned=learned)
 
 
 def add_rows(g, indices, rows):
@@ -60,9 +62,11 @@ def embed(table, indices, *, padding_index=None):
       indices: integers from 0 to V - 1, of any shape.
       padding_index: the row with this number is read, but gets no gradient; None for none.
     Returns: (*indices.shape, D), of the dtype of the table.
-    Raises: IndexError for an index out of range (negative ones do not count from the end), ShapeError, DtypeError.
-    Derivative: rows that are named repeatedly add up. `table[indices]` has the same, without padding_index. Of a Param
-      only these rows are kept for `update`, where SGD, and Adam with lazy=True, touch nothing else; g[p] is dense.
+    Raises: IndexError for an index out of range (negative ones do not count from the end), ShapeError, DtypeError,
+      ValueError for a padding_index that is no index.
+    Derivative: rows that are named repeatedly add up. Of a Param only these rows are kept for `update`, where SGD, and
+      Adam with lazy=True, touch nothing else (so too for embedding_bag and gather along axis 0, not for
+      table[indices]); g[p] is dense.
 
     >>> import knetpy as kn
     >>> table = np.arange(6.0).reshape(3, 2)
@@ -75,8 +79,7 @@ def embed(table, indices, *, padding_index=None):
            [2., 2.]])
     """
     table, indices, learned = _looked_up("embed", table, indices, padding_index)
-    leaf = table.__class__ is Param and sole_steps() is not None
-    return (_embed_param if leaf else _embed)(table, indices=indices, learned=learned)
+    return rows_of(table, indices, learned)
 
 
 def embedding_bag(table, indices, offsets=None, *, mode="mean", weights=None, padding_index=None):
@@ -123,7 +126,7 @@ def _largest(table, rows, starts):
 
 def _looked_up(name, table, indices, padding_index):
     """(table, indices, indices with -1 for padding), checked."""
-    if getattr(table, "dtype", np.dtype(float)).kind in "iu" and np.asarray(bare(indices)).dtype.kind == "f":
+    if kind(table) in "iu" and kind(indices) == "f":
         raise DtypeError(f"{name}: table is integers and indices are floating: the order is {name}(table, indices)")
     (table,) = as_floating(name, table=table)
     if len(table.shape) != 2:
@@ -132,11 +135,10 @@ def _looked_up(name, table, indices, padding_index):
     indices = places(name, "index", indices, rows, f"table {table.shape} has {rows} rows")
     if padding_index is None:
         return table, indices, indices
-    if not hasattr(padding_index, "__index__"):
-        raise TypeError(f"{name}: padding_index must be an integer or None, got {padding_index!r}")
-    if not 0 <= padding_index.__index__() < rows:
-        raise IndexError(f"{name}: padding_index {padding_index} is out of range: table {table.shape} has {rows} rows")
-    return table, indices, np.where(indices == padding_index.__index__(), -1, indices)
+    (padding,) = per_axis(name, "padding_index", padding_index, 1, 0)
+    if padding >= rows:
+        raise IndexError(f"{name}: padding_index {padding} is out of range: table {table.shape} has {rows} rows")
+    return table, indices, np.where(indices == padding, -1, indices)
 
 
 def places(name, what, given, size, because, error=IndexError):

@@ -4,18 +4,26 @@ import numpy as np
 
 from ..core.errors import DtypeError, ShapeError, warn
 from ..core.trace import active
-from ..core.value import Result, Value, bare, plain
-from .arguments import as_floating, axis_of, integers, same_shapes
+from ..core.value import Result, bare
+from .arguments import as_floating, axis_of, constant_of, integers, kind, numbers_of, same_shapes, stretches
 
 
 def class_labels(name, scores, labels, axis, ignore=None, hint="; mask others with ignore="):
     """Labels of the classes along an axis of scores, as integers from 0; `ignore` may stand among them."""
-    shape, axis, labels = scores.shape, axis_of(name, "scores", scores, axis), integers(name, "labels", labels)
+    shape, axis, given = scores.shape, axis_of(name, "scores", scores, axis), constant_of(name, "labels", labels)
+    if given.dtype.kind in "fb" and given.shape == shape and given.size:
+        raise DtypeError(
+            f"{name}: labels {given.shape} of {given.dtype} are one-hot or probabilities; write "
+            f"labels.argmax({axis}), or take cross_entropy"
+        )
+    labels = integers(name, "labels", given)
+    if not shape[axis]:
+        raise ShapeError(f"{name}: scores {shape} have no classes along axis {axis}")
     expected = shape[:axis] + shape[axis + 1 :]
     if labels.shape != expected:
         raise ShapeError(
             f"{name}: scores {shape} with classes along axis {axis} need labels of shape {expected}, got {labels.shape}"
-            + "".join(f"; write axis={a}" for a in range(len(shape)) if labels.shape == shape[:a] + shape[a + 1 :])
+            + _way_out(labels.shape, shape, axis)
         )
     if not (ignore is None or isinstance(ignore, (int, np.integer))):
         raise TypeError(f"{name}: ignore must be a label, an integer, or None, got {ignore!r}")
@@ -23,11 +31,22 @@ def class_labels(name, scores, labels, axis, ignore=None, hint="; mask others wi
     if ignore is not None:
         bad &= labels != ignore
     if bad.any():
+        first = labels[bad][0]
         raise ValueError(
-            f"{name}: label {labels[bad][0]} is out of range: there are {shape[axis]} classes, labels run from 0 to "
-            f"{shape[axis] - 1}{hint}"
+            f"{name}: label {first} is out of range: there are {shape[axis]} classes, labels run from 0 to "
+            f"{shape[axis] - 1}{hint}{first if hint.endswith('=') else ''}"
         )
     return labels
+
+
+def _way_out(labels, scores, axis):
+    """What to write for labels of the wrong shape."""
+    expected = scores[:axis] + scores[axis + 1 :]
+    if labels == scores:
+        return f"; of one-hot labels write labels.argmax({axis})"
+    if labels in ((*expected, 1), (*scores[:axis], 1, *scores[axis + 1 :])):
+        return "; write labels.reshape" + str(expected).replace(" ", "")
+    return "".join(f"; write axis={a}" for a in range(len(scores)) if labels == scores[:a] + scores[a + 1 :])
 
 
 def class_weights(name, weight, scores, axis):
@@ -53,21 +72,13 @@ def element_weights(name, option, weight, scores):
     if weight is None:
         return None
     weight = _constant(name, option, weight, scores.dtype)
-    try:
-        fits = np.broadcast_shapes(weight.shape, scores.shape) == tuple(scores.shape)
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ShapeError(f"{name}: {option} of shape {weight.shape} does not broadcast to scores {scores.shape}")
+    if not stretches(weight.shape, scores.shape):
+        raise ShapeError(f"{name}: {option} of shape {weight.shape} does not broadcast to the shape {scores.shape}")
     return weight
 
 
 def _constant(name, option, given, dtype):
-    if isinstance(given, Value):
-        given = plain(given, f"the option {option}= of {name}")
-    given = np.asarray(given)
-    if given.dtype.kind not in "fiu":
-        raise DtypeError(f"{name}: {option} must be numbers, got {given.dtype}")
+    given = numbers_of(name, option, given)
     if not (given >= 0).all():
         raise ValueError(f"{name}: {option} must be 0 or more, got {given[~(given >= 0)].flat[0]}")
     return given.astype(dtype)
@@ -79,12 +90,10 @@ def soft_labels(name, operand, given, most=1, **scores):
     Integers must lie from 0 to `most`.
     """
     ((first, x),) = scores.items()
-    if hasattr(given, "dtype") and given.dtype.kind == "f":
+    if kind(given) == "f":
         as_floating(name, **scores, **{operand: given})
     else:
-        given = np.asarray(bare(given))
-        if given.dtype.kind not in "fiub":
-            raise DtypeError(f"{name}: {operand} must be numbers, got {given.dtype}")
+        given = numbers_of(name, operand, given, "fiub")
         bad = (given < 0) | (given > most)
         if given.dtype.kind in "iu" and bad.any():
             raise ValueError(f"{name}: {operand} must be from 0 to {most}, got {given[bad].flat[0]}")
@@ -95,11 +104,7 @@ def soft_labels(name, operand, given, most=1, **scores):
 
 def whole_labels(name, given, shape, dtype, values):
     """Constant labels of a shape that can only be one of two values, in that dtype."""
-    if isinstance(given, Value):
-        given = plain(given, f"the argument labels= of {name}")
-    given = np.asarray(given)
-    if given.dtype.kind not in "fiub":
-        raise DtypeError(f"{name}: labels must be numbers, got {given.dtype}")
+    given = numbers_of(name, "labels", given, "fiub")
     if given.shape != tuple(shape):
         raise ShapeError(f"{name}: labels must have shape {tuple(shape)}, got {given.shape}")
     bad = (given != values[0]) & (given != values[1])

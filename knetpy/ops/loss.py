@@ -1,7 +1,8 @@
 """Losses of regression and of distributions: what was predicted first, then the target.
 
 All take arrays of one shape and one floating dtype, are differentiable by every array, and reduce the array of losses
-as `reduction` says: to its mean (of no losses: 0), to its sum, or not at all ("none").
+as `reduction` says: to its mean (of no losses: 0), to its sum, or not at all ("none"). Integer targets are constants,
+taken in the dtype of the prediction.
 """
 
 import math
@@ -11,9 +12,9 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import bare
-from .arguments import REDUCTIONS, alike, as_floating, axis_of, number, one_of, reduced
-from .labels import soft_labels
-from .limits import floored, xlogy
+from .arguments import REDUCTIONS, alike, as_floating, axis_of, divided, number, one_of, reduced
+from .labels import element_weights, soft_labels
+from .limits import floored, weighted, xlogy
 
 
 @primitive(elementwise=True, trusted=True, a=lambda dy, a, b: dy * (a - b) * 2, b=lambda dy, a, b: dy * (b - a) * 2)
@@ -22,10 +23,24 @@ def _squared_difference(a, b):
     return d * d
 
 
-def mse(prediction, target, *, reduction="mean"):
+def _by_weight(name, losses, weight, reduction):
+    if weight is None:
+        return reduced(losses, reduction)
+    weight = element_weights(name, "weight", weight, losses)
+    losses = weighted(weight, losses)
+    if reduction != "mean":
+        return reduced(losses, reduction)
+    return divided(losses, np.broadcast_to(weight, losses.shape).sum(dtype=np.float64))
+
+
+def mse(prediction, target, *, weight=None, reduction="mean"):
     """Mean squared error: (prediction - target) ** 2.
 
-    Parameters: prediction and target, floating arrays of one shape and dtype; reduction, "mean", "sum" or "none".
+    Parameters:
+      prediction, target: floating arrays of one shape and dtype.
+      weight: constant factors of the losses, 0 or more, that broadcast to their shape; the mean is then the sum divided
+        by the sum of the weights (0 if that is 0).
+      reduction: "mean", "sum" or "none".
     Returns: a scalar, or with "none" an array of their shape.
     Raises: ShapeError, DtypeError, ValueError.
 
@@ -33,10 +48,11 @@ def mse(prediction, target, *, reduction="mean"):
     >>> kn.mse(np.array([1.0, 5.0]), np.array([1.0, 2.0]))
     np.float64(4.5)
     """
-    return reduced(_squared_difference(*alike("mse", reduction, prediction=prediction, target=target)), reduction)
+    losses = _squared_difference(*alike("mse", reduction, prediction=prediction, target=target))
+    return _by_weight("mse", losses, weight, reduction)
 
 
-def mae(prediction, target, *, reduction="mean"):
+def mae(prediction, target, *, weight=None, reduction="mean"):
     """Mean absolute error: |prediction - target|; the derivative is 0 where they are equal.
 
     Parameters, returns and errors: as for `mse`.
@@ -46,7 +62,7 @@ def mae(prediction, target, *, reduction="mean"):
     np.float64(1.5)
     """
     prediction, target = alike("mae", reduction, prediction=prediction, target=target)
-    return reduced(np.abs(prediction - target), reduction)
+    return _by_weight("mae", np.abs(prediction - target), weight, reduction)
 
 
 def msle(prediction, target, *, eps=None, reduction="mean"):
@@ -61,7 +77,15 @@ def msle(prediction, target, *, eps=None, reduction="mean"):
     """
     prediction, target = alike("msle", reduction, prediction=prediction, target=target)
     eps = float(np.finfo(prediction.dtype).eps) if eps is None else number("msle", "eps", eps, 0)
+    for operand, x in (("prediction", prediction), ("target", target)):
+        _refuse_negative("msle", operand, x, -eps, "it has no logarithm; take mse, or np.maximum(..., 0)")
     return reduced(_squared_difference(np.log(prediction + eps), np.log(target + eps)), reduction)
+
+
+def _refuse_negative(name, operand, x, least, way):
+    below = bare(x) < least
+    if below.any():
+        raise ValueError(f"{name}: {operand} has negative elements, such as {bare(x)[below].flat[0]:.4g}: {way}")
 
 
 @primitive(
@@ -75,11 +99,11 @@ def _huber(d, *, delta):
     return near * (size - near / 2)
 
 
-def huber(prediction, target, *, delta=1.0, reduction="mean"):
+def huber(prediction, target, *, delta=1.0, weight=None, reduction="mean"):
     """Huber's loss of d = prediction - target: d ** 2 / 2 where |d| < delta, else delta * (|d| - delta / 2).
 
     Parameters: as for `mse`; delta, above 0, the size from which an error counts linearly. There the second derivative
-      is 0.
+      is 0. (With weights PyTorch's mean divides by the number of losses.)
     Source: Huber (1964), Robust estimation of a location parameter.
 
     >>> import knetpy as kn
@@ -87,7 +111,8 @@ def huber(prediction, target, *, delta=1.0, reduction="mean"):
     array([0.125, 3.5  ])
     """
     prediction, target = alike("huber", reduction, prediction=prediction, target=target)
-    return reduced(_huber(prediction - target, delta=number("huber", "delta", delta, above=0)), reduction)
+    losses = _huber(prediction - target, delta=number("huber", "delta", delta, above=0))
+    return _by_weight("huber", losses, weight, reduction)
 
 
 def smooth_l1(prediction, target, *, beta=1.0, reduction="mean"):
@@ -125,6 +150,12 @@ def kl(prediction, target, axis=-1, *, log=False, log_target=False, reduction="m
     """
     prediction, target = alike("kl", reduction, prediction=prediction, target=target)
     axis = axis_of("kl", "prediction", prediction, axis)
+    for operand, x, option, is_log in (
+        ("prediction", prediction, "log", log),
+        ("target", target, "log_target", log_target),
+    ):
+        if not is_log:
+            _refuse_negative("kl", operand, x, 0, f"they are no probabilities; of kn.logsoftmax write {option}=True")
     none = np.equal(bare(target), -np.inf if log_target else 0) & ~np.isnan(bare(prediction))
     if none.any():  # 0 * log(0): any harmless numbers in their place
         prediction, target = np.where(none, not log, prediction), np.where(none, not log_target, target)
@@ -164,6 +195,8 @@ def poisson(prediction, target, *, log=False, full=False, eps=1e-8, reduction="m
     (prediction,) = as_floating("poisson", prediction=prediction)
     target = soft_labels("poisson", "target", target, most=np.inf, prediction=prediction)
     eps = number("poisson", "eps", eps, 0)
+    if not log:
+        _refuse_negative("poisson", "prediction", prediction, 0, "it is no count; of logarithms write log=True")
     losses = _poisson(prediction, target) if log else prediction - xlogy(target, prediction + eps)
     if full:
         n = np.where(bare(target) > 1, target, 1)
@@ -176,7 +209,7 @@ def gaussian_nll(mean, target, var, *, full=False, eps=1e-6, reduction="mean"):
 
     Parameters:
       mean, target: floating arrays of one shape and dtype.
-      var: the variances, of the same shape, or with size 1 along the last axis; not negative.
+      var: the variances, not negative: of the same shape, with size 1 along the last axis, or a constant number.
       full: whether to add the constant log(2 pi) / 2.
       eps: var counts as at least this, above 0. The derivative by var is taken as if it were not raised.
     Returns: a scalar, or with reduction="none" an array of their shape.
@@ -187,6 +220,8 @@ def gaussian_nll(mean, target, var, *, full=False, eps=1e-6, reduction="mean"):
     array([0.5, 0. ])
     """
     mean, target = alike("gaussian_nll", reduction, mean=mean, target=target)
+    if isinstance(var, (int, float)):
+        var = np.full(mean.shape, number("gaussian_nll", "var", var), mean.dtype)
     mean, var = as_floating("gaussian_nll", mean=mean, var=var)
     if var.shape not in (mean.shape, (*mean.shape[:-1], 1)):
         raise ShapeError(

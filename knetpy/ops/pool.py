@@ -8,7 +8,8 @@ from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import bare
 from ..kernels import kernel
-from .arguments import as_floating, number, one_of, per_axis, window_padding
+from .arguments import as_floating, flag, number, one_of, per_axis, several, window_padding
+from .half import narrowed, widened
 from .resample import Table, resample
 
 _maxpool, _take, _put, _meanpool, _meanpool_dx = [
@@ -61,7 +62,7 @@ def pool(
         divides by how much of it lies within the padding.
       return_indices: whether to return also where in the flattened S the maxima lie, an int64 array; only for "max".
     Returns: (N, C, *So) with So = (S + before + after - dilation * (window - 1) - 1) // stride + 1, or with ceil_mode
-      the same rounded up. Not C-contiguous: the channels lie last in memory.
+      the same rounded up. Not C-contiguous: the channels lie last in memory. float16 is summed in float32.
     Raises: ShapeError, DtypeError, ValueError, TypeError, naming what does not fit.
     Derivative: of a maximum, to the first of equal elements in row-major order; NaN counts as the largest. Of "lp", 0
       where all elements under the window are 0 and by elements that are 0 (unless p is 2, 4, 6 ...).
@@ -83,12 +84,12 @@ def pool(
     return _pool_mean(x, how={**how, "counted": padding if mode == "mean" else ((0, 0),) * len(padding)})
 
 
-def global_pool(x, mode="max", *, keepdims=True, p=2):
-    """The largest, the mean or the p-norm of all elements of each channel.
+def global_pool(x, mode="mean", *, keepdims=True, p=2):
+    """The mean, the largest or the p-norm of all elements of each channel.
 
     Parameters:
       x: (N, C, *S), floating, with 1, 2 or 3 spatial axes, none of them empty.
-      mode: "max", "mean", or "lp" with the number p > 0, as in `pool`.
+      mode: "mean", "max", or "lp" with the number p > 0, as in `pool`.
       keepdims: whether the spatial axes remain, with size 1.
     Returns: (N, C, 1, ...), or (N, C) without `keepdims`.
     Derivative: as in `pool`.
@@ -98,7 +99,8 @@ def global_pool(x, mode="max", *, keepdims=True, p=2):
     array([[[[1.5]]]])
     """
     (x,) = as_floating("global_pool", x=x)
-    one_of("global_pool", "mode", mode, ("max", "mean", "lp"))
+    one_of("global_pool", "mode", mode, ("mean", "max", "lp"))
+    keepdims = flag("global_pool", "keepdims", keepdims)
     axes = tuple(range(2, 2 + spatial_axes("global_pool", x.shape)))
     if mode == "max":
         y = _maxima(x, _even(x.shape[2:], (1,) * len(axes)), False)
@@ -129,7 +131,7 @@ def adaptive_pool(x, size, *, mode="mean", return_indices=False, p=2):
     one_of("adaptive_pool", "mode", mode, ("mean", "max", "lp"))
     _only_maxima("adaptive_pool", mode, return_indices)
     old, axes = x.shape[2:], spatial_axes("adaptive_pool", x.shape)
-    size = tuple(size) if hasattr(size, "__len__") else (size,) * axes
+    size = tuple(size) if several(size) else (size,) * axes
     kept = [n if m is None else m for n, m in zip(old, size)] if len(size) == axes else size
     size = per_axis("adaptive_pool", "size", kept, axes)
     how = _even(old, size) if all([n % m == 0 for n, m in zip(old, size)]) else None
@@ -156,7 +158,7 @@ def spatial_axes(name, x):
 
 
 def _only_maxima(name, mode, return_indices):
-    if return_indices and mode != "max":
+    if flag(name, "return_indices", return_indices) and mode != "max":
         raise ValueError(f'{name}: return_indices is for mode="max", where there are positions; got mode={mode!r}')
 
 
@@ -165,7 +167,7 @@ def _window(name, x, window, stride, padding, dilation, ceil_mode):
     axes = spatial_axes(name, x)
     window = per_axis(name, "window", window, axes)
     stride = window if stride is None else per_axis(name, "stride", stride, axes)
-    dilation = per_axis(name, "dilation", dilation, axes)
+    dilation, ceil_mode = per_axis(name, "dilation", dilation, axes), flag(name, "ceil_mode", ceil_mode)
     padding = window_padding(name, padding, x[2:], window, stride, dilation)
     full = []
     for i, (n, k, t, d, (before, after)) in enumerate(zip(x[2:], window, stride, dilation, padding)):
@@ -213,12 +215,13 @@ def _maxima(x, how, return_indices):
 def _norm(name, x, p, sums):
     """(sum of |x| ** p) ** (1 / p), with `sums` for the sum."""
     p = number(name, "p", p, above=0)
-    infinite = np.isinf(bare(x))
+    z = widened(x)
+    infinite = np.isinf(bare(z))
     if not infinite.any():
-        return _finite_norm(x, p, sums)
-    far = sums(np.where(infinite, np.abs(x), 0))  # the limit: to an infinite element all others are nothing
-    near = _finite_norm(np.where(infinite, 0, x), p, sums)
-    return np.where((bare(far) > 0) & ~np.isnan(bare(near)), far, near)
+        return narrowed(_finite_norm(z, p, sums), x.dtype)
+    far = sums(np.where(infinite, np.abs(z), 0))  # the limit: to an infinite element all others are nothing
+    near = _finite_norm(np.where(infinite, 0, z), p, sums)
+    return narrowed(np.where((bare(far) > 0) & ~np.isnan(bare(near)), far, near), x.dtype)
 
 
 def _finite_norm(x, p, sums):

@@ -206,3 +206,14 @@ def test_rope_far_away_is_exact_in_float32():
     x = np.ones((1, 4))
     found = kn.rope(x.astype(np.float32), [100_000])
     np.testing.assert_allclose(found, kn.rope(x, [100_000]), rtol=1e-6, atol=1e-6)
+
+
+def test_with_heads_a_mask_of_as_many_axes_as_q_is_for_all_heads_of_its_example():
+    rng = np.random.default_rng(0)
+    q, mask, bias = rng.normal(size=(2, 3, 4)), rng.random((2, 1, 3)) > 0.4, rng.normal(size=(2, 3, 3))
+    for options in ({"mask": mask}, {"bias": bias}, {"mask": mask, "bias": bias}):
+        each = {k: v[:, None] for k, v in options.items()}
+        np.testing.assert_array_equal(kn.attention(q, q, q, heads=2, **options), kn.attention(q, q, q, heads=2, **each))
+        for n in range(2):
+            alone = kn.attention(q[n], q[n], q[n], heads=2, **{k: v[n] for k, v in options.items()})
+            np.testing.assert_allclose(kn.attention(q, q, q, heads=2, **options)[n], alone, atol=1e-15)

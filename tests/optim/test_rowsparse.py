@@ -32,6 +32,10 @@ def test_the_sweep_keeps_rows_and_the_caller_sees_an_array():
     assert (kept.shape, kept.dtype) == (p.shape, p.dtype)
     np.testing.assert_array_equal(g[p], kn.grad(dense(p))()[p])
     assert g.compact(p) is g[p] is g[p] and g[p].flags.writeable and g[p].flags.owndata
+    with pytest.raises(KeyError, match="never touched"):
+        g.compact(table())
+    with pytest.raises(KeyError, match="looked up by a Param"):
+        g.compact(3)
     g[p] *= 2
     np.testing.assert_array_equal(g[p], 2 * kn.grad(dense(p))()[p])
 
@@ -45,6 +49,14 @@ def test_other_uses_of_the_table_add_up(other, first):
         return lambda: one() + other(p) if first else other(p) + one()
 
     np.testing.assert_array_equal(kn.grad(both(loss(p)))()[p], kn.grad(both(dense(p)))()[p])
+
+
+@pytest.mark.parametrize("look_up", [lambda p, i: kn.embedding_bag(p, i), lambda p, i: kn.gather(p, i)])
+def test_other_look_ups_keep_rows_too(look_up):
+    p = table()
+    g = kn.grad(lambda: np.sum(np.square(look_up(p, WORDS))))()
+    assert isinstance(g.compact(p), RowSparse)
+    np.testing.assert_allclose(g[p], kn.grad(lambda p: np.sum(np.square(look_up(p, WORDS))), 0)(p.value))
 
 
 def test_padding_has_no_gradient():

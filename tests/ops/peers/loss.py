@@ -79,6 +79,15 @@ ALL, SOME, BOTH = ("any", "unit", "positive", "large"), ("any", "positive"), (Fa
 CASES = [
     *cases("mse", kn.mse, F.mse_loss, domains=ALL),
     *cases("mae", kn.mae, F.l1_loss, domains=ALL),
+    *[
+        case
+        for name, ours, theirs in (("mse", kn.mse, F.mse_loss), ("mae", kn.mae, F.l1_loss))
+        for case in cases(
+            f"{name} weight",
+            lambda a, b, ours=ours, **how: ours(a, b, weight=COUNTS, **how),
+            lambda a, b, theirs=theirs, **how: theirs(a, b, weight=torch.tensor(COUNTS), **how),
+        )
+    ],
     *cases("msle", kn.msle, msle, domains=("unit", "positive"), grid={"eps": (1, 0.01)}),
     *cases("huber", kn.huber, F.huber_loss, domains=SOME, grid={"delta": (1, 0.5)}),
     *cases("smooth_l1", kn.smooth_l1, F.smooth_l1_loss, domains=SOME, grid={"beta": (1, 0.5, 0)}),

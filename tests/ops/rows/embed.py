@@ -67,7 +67,7 @@ WRONG = [
     Wrong("embed table", lambda t: kn.embed(t, [0]), ((4, 2, 2),), kn.ShapeError, ("(V, D)", "(4, 2, 2)"), True),
     Wrong("embed padding", lambda t: kn.embed(t, [0], padding_index=4), ((4, 2),), IndexError,
           ("padding_index 4", "4 rows"), True),
-    Wrong("embed padding word", lambda t: kn.embed(t, [0], padding_index="a"), ((4, 2),), TypeError,
+    Wrong("embed padding word", lambda t: kn.embed(t, [0], padding_index="a"), ((4, 2),), ValueError,
           ("padding_index", "'a'"), True),
     Wrong("bag range", bag([[9]]), ((4, 2),), IndexError, ("embedding_bag: index 9", "4 rows"), True),
     Wrong("bag mode", bag([[0]], mode="avg"), ((4, 2),), ValueError, ("'avg'", '"mean"'), True),

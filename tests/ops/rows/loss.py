@@ -114,29 +114,49 @@ def row(name, op, reference, shapes=PAIR, domain="any", edges=(), special=True, 
                edges=edges, special=special)  # fmt: skip
 
 
+def by_weight(losses):
+    def weighed(a, b, weight, reduction="mean"):
+        each = losses(a, b, reduction="none")
+        weight = np.broadcast_to(np.array(weight, a.dtype), each.shape)
+        if reduction != "mean":
+            return reduced(each * weight, reduction)
+        return (each * weight).sum() / (weight.sum() or a.dtype.type(1))
+
+    return weighed
+
+
+COUNTS = np.array([[1, 2, 0], [3, 0, 1]])
 ROWS = [
     row("mse", kn.mse, mse, edges=EDGES),
     row("mse sum", kn.mse, mse, reduction="sum", edges=EDGES),
     row("mse none", kn.mse, mse, reduction="none", edges=EDGES, elementwise=True),
+    *[
+        row(f"{op.__name__} weight {reduction}", op, by_weight(naive), reduction=reduction, weight=weight)
+        for op, naive in ((kn.mse, mse), (kn.mae, mae), (kn.huber, huber))
+        for reduction, weight in (("mean", [0.5, 0.0, 2.0]), ("sum", np.array([[2], [1]])), ("none", 0.5))
+    ],
+    row("mse nothing weighs", kn.mse, by_weight(mse), weight=[0, 0, 0]),
+    row("mse of counts", lambda x: kn.mse(x, COUNTS), lambda x: mse(x, COUNTS), ((2, 3),)),
     row("mae", kn.mae, mae, edges=EDGES),
     row("mae none", kn.mae, mae, reduction="none", elementwise=True),
-    row("msle", kn.msle, msle, domain="positive", edges=EDGES, eps=1),
-    row("msle none", kn.msle, msle, domain="positive", eps=0, reduction="none", elementwise=True),
+    row("msle", kn.msle, msle, domain="positive", edges=EDGES, eps=1, special=False),
+    row("msle none", kn.msle, msle, domain="positive", eps=0, reduction="none", elementwise=True, special=False),
     row("huber", kn.huber, huber, edges=EDGES),
     row("huber delta", kn.huber, huber, delta=0.3, reduction="none", elementwise=True),
     row("smooth_l1", kn.smooth_l1, smooth_l1, reduction="sum", edges=EDGES),
     row("smooth_l1 beta", kn.smooth_l1, smooth_l1, beta=2, reduction="none", elementwise=True),
     row("smooth_l1 0", kn.smooth_l1, smooth_l1, beta=0),
-    row("kl", kn.kl, kl, domain="positive", edges=EDGES[:3]),
-    row("kl axis", kn.kl, kl, domain="positive", axis=0, reduction="none"),
-    row("kl log", kn.kl, kl, domain="any positive", log=True),
-    row("kl log_target", kn.kl, kl, domain="positive any", log_target=True, reduction="sum"),
+    row("kl", kn.kl, kl, domain="positive", edges=EDGES[:3], special=False),
+    row("kl axis", kn.kl, kl, domain="positive", axis=0, reduction="none", special=False),
+    row("kl log", kn.kl, kl, domain="any positive", log=True, special=False),
+    row("kl log_target", kn.kl, kl, domain="positive any", log_target=True, reduction="sum", special=False),
     row("kl logs", kn.kl, kl, log=True, log_target=True, axis=0),
-    row("poisson", kn.poisson, poisson, domain="positive", edges=EDGES),
+    row("poisson", kn.poisson, poisson, domain="positive", edges=EDGES, special=False),
     row("poisson log", kn.poisson, poisson, domain="any positive", log=True, reduction="none", elementwise=True),
-    row("poisson full", kn.poisson, poisson, domain="positive above1", full=True, eps=0.1),
+    row("poisson full", kn.poisson, poisson, domain="positive above1", full=True, eps=0.1, special=False),
     row("poisson full log", kn.poisson, poisson, domain="any positive", full=True, log=True),
-    row("poisson of integers", kn.poisson, poisson, ((2, 3),), "positive", labels=np.arange(6).reshape(2, 3)),
+    row("poisson of integers", kn.poisson, poisson, ((2, 3),), "positive", special=False,
+        labels=np.arange(6).reshape(2, 3)),
     row("gaussian_nll", kn.gaussian_nll, gaussian_nll, PAIR + PAIR[:1], "any any positive", special=False,
         edges=[shapes + shapes[:1] for shapes in EDGES]),
     row("gaussian_nll full", kn.gaussian_nll, gaussian_nll, PAIR + PAIR[:1], "any any positive", special=False,
@@ -185,6 +205,12 @@ WRONG = [
     Wrong("huber delta", lambda a: kn.huber(a, a, delta=0), ((2,),), ValueError, ("huber", "delta", "> 0"), True),
     Wrong("huber Inf", lambda a: kn.huber(a, a, delta=np.inf), ((2,),), ValueError, ("delta", "finite"), True),
     Wrong("smooth_l1 beta", lambda a: kn.smooth_l1(a, a, beta=-1), ((2,),), ValueError, ("beta", ">= 0"), True),
+    Wrong("msle negative", lambda a: kn.msle(-a, a), ((2,),), ValueError, ("prediction", "negative", "-1"), True),
+    Wrong("kl of logarithms", lambda a: kn.kl(-a, a), ((2,),), ValueError, ("prediction", "log=True"), True),
+    Wrong("kl target", lambda a: kn.kl(a, -a), ((2,),), ValueError, ("target", "log_target=True"), True),
+    Wrong("poisson of logarithms", lambda a: kn.poisson(-a, a), ((2,),), ValueError, ("prediction", "log=True"), True),
+    Wrong("mse weight", lambda a: kn.mse(a, a, weight=[1, 2, 3]), ((2,),), kn.ShapeError,
+          ("weight", "(3,)", "(2,)"), True),
     Wrong("msle eps", lambda a: kn.msle(a, a, eps=-1), ((2,),), ValueError, ("eps", ">= 0"), True),
     Wrong("kl axis", lambda a: kn.kl(a, a, 1), ((2,),), np.exceptions.AxisError, ("kl", "axis 1", "(2,)"), True),
     Wrong("poisson shapes", lambda a: kn.poisson(a, [1]), ((2,),), kn.ShapeError, ("(2,)", "(1,)"), True),
@@ -217,7 +243,7 @@ WRONG = [
 
 DTYPES = {
     "mse": (lambda: kn.mse(np.ones(2), np.ones(2, "f4")), ("mse", "float64", "float32", "astype")),
-    "mse of integers": (lambda: kn.mse(np.ones(2), np.ones(2, int)), ("target has dtype int64", "astype")),
+    "mse of integers": (lambda: kn.mse(np.ones(2, int), np.ones(2)), ("prediction has dtype int64", "astype")),
     "poisson": (lambda: kn.poisson(np.ones(2), np.ones(2, "f4")), ("poisson", "float64", "float32")),
     "gaussian_nll": (lambda: kn.gaussian_nll(*np.ones((2, 3)), np.ones(3, "f4")), ("var", "float32", "float64")),
 }

@@ -89,7 +89,7 @@ ROWS = [
     row("cross_entropy axis", kn.cross_entropy, cross_entropy, ((2, 3, 2),) * 2, axis=1, reduction="none"),
     row("cross_entropy weight", kn.cross_entropy, cross_entropy, ((2, 3),) * 2, weight=WEIGHT),
     row("cross_entropy smoothing", kn.cross_entropy, cross_entropy, ((2, 3),) * 2, label_smoothing=0.2,
-        reduction="sum"),
+        reduction="sum", edges=(((2, 0),) * 2,)),
     row("cross_entropy all options", kn.cross_entropy, cross_entropy, ((3, 2),) * 2, axis=0, weight=WEIGHT,
         label_smoothing=0.2),
     *[own(f"cross_entropy probabilities{name}", of_probabilities(kn.cross_entropy), of_probabilities(cross_entropy),
@@ -107,6 +107,14 @@ ROWS = [
 CONSTANTS = {kn.accuracy: lambda x: kn.accuracy(x, [1, 2]), kn.zeroone: lambda x: kn.zeroone(x, [1, 2])}
 
 WRONG = [
+    Wrong("nll one-hot", lambda a: kn.nll(a, np.eye(3)[:2]), ((2, 3),), kn.DtypeError,
+          ("one-hot", "labels.argmax(1)", "cross_entropy"), True),
+    Wrong("nll one-hot integers", lambda a: kn.nll(a, np.eye(3, dtype=int)[:2]), ((2, 3),), kn.ShapeError,
+          ("(2,)", "(2, 3)", "labels.argmax(1)"), True),
+    Wrong("nll column", lambda a: kn.nll(a, [[0], [1]]), ((2, 3),), kn.ShapeError,
+          ("(2,)", "(2, 1)", "labels.reshape(2,)"), True),
+    Wrong("nll -100", lambda a: kn.nll(a, [0, -100]), ((2, 3),), ValueError, ("ignore=-100",), True),
+    Wrong("nll words", lambda a: kn.nll(a, ["a", "b"]), ((2, 3),), kn.DtypeError, ("labels", "np.unique"), True),
     Wrong("nll labels", lambda a: kn.nll(a, [0, 1, 2]), ((2, 3),), kn.ShapeError,
           ("nll", "(2, 3)", "(2,)", "(3,)"), True),
     Wrong("nll range", lambda a: kn.nll(a, [0, 3]), ((2, 3),), ValueError, ("label 3", "3 classes", "ignore="), True),
@@ -134,6 +142,9 @@ WRONG = [
           ("label_smoothing", "'yes'"), True),
     Wrong("accuracy", lambda a: kn.accuracy(a, [0]), ((2, 3),), kn.ShapeError, ("accuracy", "(2,)", "(1,)"), True),
     Wrong("zeroone", lambda a: kn.zeroone(a, [0, 4]), ((2, 3),), ValueError, ("zeroone", "label 4"), True),
+    Wrong("nll no classes", lambda a: kn.nll(a, [0, 0], ignore=0), ((2, 0),), kn.ShapeError,
+          ("nll", "(2, 0)", "no classes along axis 1"), True),
+    Wrong("focal no classes", lambda a: kn.focal(a, []), ((0, 0),), kn.ShapeError, ("focal", "no classes"), True),
     Wrong("cross_entropy shapes", kn.cross_entropy, ((2, 3), (3,)), kn.ShapeError,
           ("cross_entropy", "(2, 3)", "(3,)"), True),
     Wrong("cross_entropy weight", lambda a: kn.cross_entropy(a, a, axis=0, weight=[1, 1, 1]), ((2, 3),),
@@ -152,6 +163,6 @@ WRONG = [
 DTYPES = {
     "nll": (lambda: kn.nll(WHOLE, LABELS), ("nll: scores has dtype int64", "scores.astype(np.float32)")),
     "cross_entropy": (lambda: kn.cross_entropy(np.ones((2, 3)), np.ones((2, 3), "f4")),
-                      ("cross_entropy", "float64", "float32", "scores.astype(targets.dtype)")),
+                      ("cross_entropy", "float64", "float32", "scores.astype(np.float32)")),
     "cross_entropy labels": (lambda: kn.cross_entropy(np.ones((2, 3)), LABELS), ("targets are integers", "nll")),
 }  # fmt: skip
