@@ -14,9 +14,21 @@ from ..core.primitive import primitive
 from ..kernels import kernel
 from ..random import DROPOUT, take, uniform
 from ..settings import training
-from .arguments import as_floating, axis_of, number
+from .arguments import as_floating, axis_of, constant_of, number
 
-activation = partial(primitive, elementwise=True, trusted=True)
+
+def activation(**rules):
+    """Declare an elementwise function of x, with its derivative."""
+    return lambda kernel: primitive(
+        kernel, elementwise=True, trusted=True, check=partial(_check, kernel.__name__.lstrip("_")), **rules
+    )
+
+
+def _check(name, x, *_, **options):
+    """Explain why a function that works on all numbers has failed."""
+    x = constant_of(name, "x", x)
+    if x.dtype.kind not in "fiub":
+        raise DtypeError(f"{name}: x has dtype {x.dtype}; write x.astype(np.float32)")
 
 
 def near(x, reach=1000):
@@ -285,9 +297,8 @@ def _bell(x):
 
 def _error_function(name, x):
     """The kernel on an array; integers give float64, as in NumPy's functions."""
+    _check(name, x)
     x = np.asarray(x)
-    if x.dtype.kind not in "fiub":
-        raise DtypeError(f"{name}: x has dtype {x.dtype}; write x.astype(np.float32)")
     return kernel("activation", name)(x if x.dtype.kind == "f" else x.astype(np.float64))[()]
 
 
@@ -345,12 +356,12 @@ def logcosh(x):
     """
     size = np.abs(x)
     by_sinh = np.log1p(np.square(np.sinh(np.minimum(size, 1)))) / 2
-    return np.where(size < 1, by_sinh, size - math.log(2) + np.log1p(np.exp(-2 * size)))[()]
+    return np.where(size < 1, by_sinh, size - math.log(2) + np.log1p(np.square(np.exp(-size))))[()]
 
 
 @activation(x=lambda dy, x, softness: dy * (np.sin(np.arctan(x / math.sqrt(softness))) + 1) / 2)
 def _squareplus(x, *, softness):
-    return np.maximum(x, 0) + softness / 2 / (np.hypot(x, math.sqrt(softness)) + np.abs(x))
+    return np.maximum(x, 0) + softness / 4 / (np.hypot(x, math.sqrt(softness)) / 2 + np.abs(x) / 2)
 
 
 def squareplus(x, softness=4.0):
@@ -377,7 +388,7 @@ def sparseplus(x):
 
 
 @activation(x=lambda dy, x, low, high, rate: dy * np.where(x > 0, high, low * rate * np.exp(-relu(-x) * rate)))
-def _exponential(x, *, low, high, rate):
+def _elu(x, *, low, high, rate):
     """high * x above 0, and low * (exp(rate * x) - 1) below."""
     return high * np.maximum(x, 0) + low * np.expm1(rate * np.minimum(x, 0))
 
@@ -392,7 +403,7 @@ def elu(x, alpha=1.0):
     >>> kn.elu(np.array([-np.inf, 2.0]))
     array([-1.,  2.])
     """
-    return _exponential(x, low=number("elu", "alpha", alpha), high=1.0, rate=1.0)
+    return _elu(x, low=number("elu", "alpha", alpha), high=1.0, rate=1.0)
 
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -407,7 +418,7 @@ def selu(x):
     >>> kn.selu(np.array([-np.inf, 1.0]))
     array([-1.75809934,  1.05070099])
     """
-    return _exponential(x, low=SELU_SCALE * SELU_ALPHA, high=SELU_SCALE, rate=1.0)
+    return _elu(x, low=SELU_SCALE * SELU_ALPHA, high=SELU_SCALE, rate=1.0)
 
 
 def celu(x, alpha=1.0):
@@ -420,7 +431,7 @@ def celu(x, alpha=1.0):
     array([-0.5,  2. ])
     """
     alpha = number("celu", "alpha", alpha, above=0)
-    return _exponential(x, low=alpha, high=1.0, rate=1 / alpha)
+    return _elu(x, low=alpha, high=1.0, rate=1 / alpha)
 
 
 # ------------------------------------------------------------------------------ x times a gate that opens from 0 to 1
@@ -444,7 +455,7 @@ def silu(x):
     return x * sigmoid(x)
 
 
-@activation(x=lambda dy, x: dy * _silu_slope(1.702 * x))
+@activation(x=lambda dy, x: dy * _silu_slope(1.702 * near(x)))
 def gelu_sigmoid(x):
     """x * sigmoid(1.702 * x), elementwise: the fast approximation of gelu.
 
@@ -454,8 +465,7 @@ def gelu_sigmoid(x):
     >>> kn.gelu_sigmoid(np.array([0.0, 1.0]))
     array([0.        , 0.84579577])
     """
-    x = np.maximum(x, -1000)
-    return x * sigmoid(1.702 * x)
+    return np.maximum(x, -1000) * sigmoid(1.702 * near(x))
 
 
 def _normal_share(x):

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..kernels import kernel
-from .arguments import as_floating, one_of, per_axis, window_fits, window_padding
+from .arguments import as_floating, flag, one_of, per_axis, window_fits, window_padding
 from .pad import pad
 
 _forward, _dx, _dw = [kernel("conv", name) for name in ("conv", "conv_dx", "conv_dw")]
@@ -64,7 +64,7 @@ def conv(
       flip: whether the window is flipped along its spatial axes, which makes it a true convolution.
       activation: a function of an array such as kn.relu, applied last; None for none.
     Returns: (N, O, *So) with So = (S + before + after - dilation * (K - 1) - 1) // stride + 1. Not C-contiguous: the
-      channels lie last in memory.
+      channels lie last in memory. float16 is summed in float32.
     Raises: ShapeError, DtypeError, ValueError, TypeError, naming what does not fit.
 
     >>> import knetpy as kn
@@ -183,8 +183,7 @@ def _window(w, flip):
 
 def _operands(name, x, w, flip, activation):
     """x and w as arrays of one dtype with as many axes as each other."""
-    if not isinstance(flip, (bool, np.bool_)):
-        raise TypeError(f"{name}: flip must be True or False, got {flip!r}")
+    flag(name, "flip", flip)
     if activation is not None and not callable(activation):
         raise TypeError(f"{name}: activation must be a function of an array, such as kn.relu, got {activation!r}")
     x, w = as_floating(name, x=x, w=w)

@@ -5,7 +5,7 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..kernels import kernel
-from .arguments import REDUCTIONS, as_floating, integers, one_of, reduced
+from .arguments import REDUCTIONS, as_floating, integers, lengths_of, one_of, reduced
 from .index import take_along_axis
 from .softmax import logsoftmax
 
@@ -20,13 +20,14 @@ def _composed(scores, *, labels, lengths, label_lengths, blank):
     never = np.full((2, len(labels)), -np.inf, scores.dtype)
     alpha = np.full(skips.shape, -np.inf, scores.dtype)
     alpha[0] = 0
-    for t in range(scores.shape[1]):
-        padded = np.concatenate([never, alpha])
-        old = np.logaddexp(np.logaddexp(alpha, padded[1:-1]), np.where(skips, padded[:-2], -np.inf))
-        alpha = np.where(t < lengths, old + logs[t], alpha)
     columns, last = np.arange(len(labels)), 2 * label_lengths
-    before = np.concatenate([never, alpha])[last + 1, columns]  # the last state but one; there is none without labels
-    total = np.logaddexp(alpha[last, columns], before)
+    with np.errstate(invalid="ignore"):  # NumPy warns of NaN in logaddexp
+        for t in range(scores.shape[1]):
+            padded = np.concatenate([never, alpha])
+            old = np.logaddexp(np.logaddexp(alpha, padded[1:-1]), np.where(skips, padded[:-2], -np.inf))
+            alpha = np.where(t < lengths, old + logs[t], alpha)
+        before = np.concatenate([never, alpha])[last + 1, columns]  # the last state but one; none without labels
+        total = np.logaddexp(alpha[last, columns], before)
     return np.where(np.equal(total, -np.inf), np.inf, -total)  # what is impossible has derivative 0
 
 
@@ -90,7 +91,7 @@ def ctc(
         scores = np.swapaxes(scores, 0, 1)
     n, steps, classes = scores.shape
     blank = _checked_blank(blank, classes)
-    lengths = _checked_lengths("lengths", lengths, n, steps, "T", single)
+    lengths = _checked_lengths("lengths", lengths, n, steps, "T")
     labels, label_lengths = _checked_labels(labels, label_lengths, n, classes, blank, single)
     losses = _ctc(scores, labels=labels, lengths=lengths, label_lengths=label_lengths, blank=blank)
     if zero_infinity:
@@ -108,19 +109,11 @@ def _checked_blank(blank, classes):
     return int(blank) % classes
 
 
-def _checked_lengths(option, given, n, most, what, single):
+def _checked_lengths(option, given, n, most, what):
     """How many times or labels each of n sequences has; None stands for all."""
     if given is None:
         return np.full(n, most)
-    found = integers("ctc", option, given)
-    if single and found.shape == ():
-        found = found.reshape(1)
-    if found.shape != (n,):
-        raise ShapeError(f"ctc: {option} must have shape ({n},), one for each sequence, got {found.shape}")
-    if ((found < 0) | (found > most)).any():
-        bad = found[(found < 0) | (found > most)][0]
-        raise ValueError(f"ctc: {option} must be from 0 to {what} = {most}, got {bad}")
-    return found
+    return lengths_of("ctc", option, given, n, most, what)
 
 
 def _checked_labels(labels, lengths, n, classes, blank, single):
@@ -129,11 +122,11 @@ def _checked_labels(labels, lengths, n, classes, blank, single):
     if single and labels.ndim == 1:
         labels = labels[None]
     elif labels.ndim == 1 and lengths is not None:
-        labels = _split(labels, _checked_lengths("label_lengths", lengths, n, labels.size, "all labels", single))
+        labels = _split(labels, _checked_lengths("label_lengths", lengths, n, labels.size, "all labels"))
     if labels.ndim != 2 or len(labels) != n:
         forms = "(L,)" if single else f"({n}, L), or 1-D with label_lengths"
         raise ShapeError(f"ctc: labels must have shape {forms}, got {labels.shape}")
-    lengths = _checked_lengths("label_lengths", lengths, n, labels.shape[1], "L", single)
+    lengths = _checked_lengths("label_lengths", lengths, n, labels.shape[1], "L")
     inside = np.arange(labels.shape[1]) < lengths[:, None]
     for bad, rule in (
         (inside & ((labels < 0) | (labels >= classes)), f"is out of range: classes run from 0 to {classes - 1}; where "

@@ -5,7 +5,7 @@ import math
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..kernels import kernel
-from .arguments import as_floating, per_axis, window_fits, window_padding
+from .arguments import as_floating, per_axis, several, window_fits, window_padding
 
 _columns, _image = kernel("fold", "unfold"), kernel("fold", "fold")
 
@@ -62,7 +62,7 @@ def fold(x, size, window, *, stride=1, padding=0, dilation=1):
     array([[[1., 2., 2., 1.]]])
     """
     (x,) = as_floating("fold", x=x)
-    if not hasattr(size, "__len__") or len(size) not in (1, 2, 3):
+    if not several(size) or len(size) not in (1, 2, 3):
         raise ValueError(f"fold: size must be a tuple of 1, 2 or 3 numbers, one for each spatial axis, got {size!r}")
     size = per_axis("fold", "size", size, len(size))
     if len(x.shape) != 3:

@@ -7,7 +7,7 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.value import bare
 from ..random import DROPOUT, take, uniform
-from .arguments import as_floating, number, per_axis
+from .arguments import as_floating, flag, number, per_axis, several
 from .pool import pool_take, spatial_axes
 
 
@@ -34,6 +34,7 @@ def fractional_pool(x, window, *, size=None, ratio=None, samples=None, return_in
     (1, 1, 4)
     """
     (x,) = as_floating("fractional_pool", x=x)
+    return_indices = flag("fractional_pool", "return_indices", return_indices)
     axes = spatial_axes("fractional_pool", x.shape)
     window = per_axis("fractional_pool", "window", window, axes)
     size = _size(x.shape, size, ratio, axes)
@@ -54,7 +55,7 @@ def _size(x, size, ratio, axes):
         raise ValueError(f"fractional_pool: give size or ratio, one of the two; got size={size} and ratio={ratio}")
     if size is not None:
         return per_axis("fractional_pool", "size", size, axes)
-    ratios = tuple(ratio) if hasattr(ratio, "__len__") else (ratio,) * axes
+    ratios = tuple(ratio) if several(ratio) else (ratio,) * axes
     if len(ratios) != axes:
         raise ValueError(f"fractional_pool: ratio must be a number, or {axes} of them, got {ratio!r}")
     ratios = [number("fractional_pool", "ratio", r, most=1, above=0) for r in ratios]

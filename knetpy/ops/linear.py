@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..core.errors import ShapeError
-from .arguments import as_floating
+from .arguments import array_of, as_floating, per_axis
 from .matmul import _matmul
 
 
@@ -16,8 +16,9 @@ def mat(x, dims=1):
     >>> kn.mat(np.zeros((2, 3, 4, 5))).shape
     (2, 60)
     """
-    shape = np.shape(x)
-    if not 0 <= dims <= len(shape):
+    x = array_of("mat", "x", x)
+    shape, (dims,) = x.shape, per_axis("mat", "dims", dims, 1, 0)
+    if dims > len(shape):
         raise ShapeError(f"mat: dims must be from 0 to {len(shape)} for x of shape {shape}, got {dims}")
     return np.reshape(x, (math.prod(shape[:dims]), math.prod(shape[dims:])))
 

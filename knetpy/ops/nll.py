@@ -6,7 +6,7 @@ from ..core.errors import DtypeError
 from ..core.primitive import primitive
 from ..core.value import bare
 from ..kernels import kernel
-from .arguments import REDUCTIONS, alike, as_floating, axis_of, number, one_of, reduced
+from .arguments import REDUCTIONS, alike, array_of, as_floating, axis_of, divided, kind, number, one_of, reduced
 from .index import take_along_axis
 from .labels import along, check_probabilities, class_labels, class_weights, warn_of_probabilities
 from .limits import weighted, xlogy
@@ -63,7 +63,7 @@ def nll(scores, labels, axis=-1, *, weight=None, ignore=None, label_smoothing=0.
     >>> kn.nll(np.array([[0.0, 0.0], [0.0, 1000.0]]), [0, 1])
     np.float64(0.34657359027997264)
     """
-    if np.asarray(bare(scores)).dtype.kind in "iu" and np.asarray(bare(labels)).dtype.kind == "f":
+    if kind(scores) in "iu" and kind(labels) == "f":
         raise DtypeError("nll: scores are integers and labels are floating: the order is nll(scores, labels)")
     (scores,) = as_floating("nll", scores=scores)
     labels = class_labels("nll", scores, labels, axis, ignore)
@@ -87,12 +87,10 @@ def over_labels(losses, axis, counts, weights, reduction):
         losses = np.where(np.expand_dims(counts, axis), losses, 0)
     if reduction == "none":
         return np.squeeze(losses, axis)
-    total = np.sum(losses)
-    if reduction == "sum":
-        return total
-    if weights is None:
-        return total / max(losses.size if counts is None else int(counts.sum()), 1)
-    return total / (float((weights if counts is None else weights[counts]).sum()) or np.inf)  # 0 if nothing weighs
+    if reduction == "sum" or (counts is None and weights is None):
+        return reduced(losses, reduction)
+    one_each = counts if weights is None else weights
+    return divided(losses, np.sum(one_each, dtype=float, where=True if counts is None else counts))
 
 
 def cross_entropy(scores, targets, axis=-1, *, logits=True, weight=None, label_smoothing=0.0, reduction="mean"):
@@ -115,14 +113,14 @@ def cross_entropy(scores, targets, axis=-1, *, logits=True, weight=None, label_s
     np.float64(0.6931471805599453)
     """
     name = "cross_entropy"
-    if getattr(targets, "dtype", np.dtype(float)).kind in "iu":
+    if kind(targets) in "iu":
         raise DtypeError(f"{name}: targets are integers; for labels use nll, for probabilities targets.astype(...)")
     scores, targets = alike(name, reduction, scores=scores, targets=targets)
     axis = axis_of(name, "scores", scores, axis)
     smoothing = number(name, "label_smoothing", label_smoothing, 0, 1)
     weight = class_weights(name, weight, scores, axis)
     if smoothing:
-        targets = targets * (1 - smoothing) + smoothing / scores.shape[axis]
+        targets = targets * (1 - smoothing) + smoothing / max(scores.shape[axis], 1)
     if weight is not None:
         targets = targets * along(weight, scores, axis)
     if logits:
@@ -159,7 +157,7 @@ def zeroone(scores, labels, axis=-1, *, ignore=None):
 
 
 def _share_right(name, scores, labels, axis, ignore):
-    scores = bare(scores if hasattr(scores, "dtype") else np.asarray(scores))
+    scores = np.asarray(bare(array_of(name, "scores", scores)))
     labels = class_labels(name, scores, labels, axis, ignore)
     counts = np.ones(labels.shape, bool) if ignore is None else labels != ignore
     return float((scores.argmax(int(axis)) == labels)[counts].mean()) if counts.any() else float("nan")

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from ..core.errors import ShapeError
-from .arguments import as_floating, number, one_of, per_axis
+from .arguments import as_floating, flag, number, one_of, per_axis, several
 from .pool import adaptive_pool, spatial_axes
 from .resample import Table, resample
 
@@ -30,7 +30,8 @@ def upsample(x, scale=None, *, size=None, mode="nearest", align_corners=False, a
         for, as Pillow's; then a = -1/2 for "bicubic".
     Returns: (N, C, *So), So = size or floor(S * scale). With `scale` positions are computed from it, not from So / S.
       PyTorch at times takes a `scale` by which an axis keeps its length, or doubles it, for exactly 1 or 2; here only
-      the linear and antialiased modes copy an axis that keeps its length.
+      the linear and antialiased modes copy an axis that keeps its length. Elements of weight 0 are left out, be they
+      NaN or infinite (PyTorch multiplies by 0, and gets NaN).
     Raises: ShapeError, DtypeError, ValueError, TypeError, naming what does not fit.
 
     >>> import knetpy as kn
@@ -40,6 +41,9 @@ def upsample(x, scale=None, *, size=None, mode="nearest", align_corners=False, a
     (x,) = as_floating("upsample", x=x)
     one_of("upsample", "mode", mode, _MODES)
     size, scales = _sizes(x.shape, scale, size)
+    align_corners, antialias = [
+        flag("upsample", option, v) for option, v in (("align_corners", align_corners), ("antialias", antialias))
+    ]
     smooth = mode in _AXES
     if smooth and len(size) not in _AXES[mode]:
         raise ShapeError(f'upsample: mode="{mode}" is for {_AXES[mode][0]} spatial axes, x {x.shape} has {len(size)}')
@@ -49,7 +53,7 @@ def upsample(x, scale=None, *, size=None, mode="nearest", align_corners=False, a
         )
     if mode == "area":
         return adaptive_pool(x, size)
-    kind = (mode if mode in ("nearest", "nearest_exact", "bicubic") else "linear", bool(align_corners), bool(antialias))
+    kind = (mode if mode in ("nearest", "nearest_exact", "bicubic") else "linear", align_corners, antialias)
     for axis, (n_out, factor) in enumerate(zip(size, scales), 2):
         x = resample(x, axis=axis, table=_table(x.shape[axis], n_out, factor, *kind))
     return x
@@ -62,14 +66,16 @@ def _sizes(x, scale, size):
         raise ValueError(f"upsample: give scale or size, one of the two; got scale={scale} and size={size}")
     if size is not None:
         return per_axis("upsample", "size", size, axes), (None,) * axes
-    scales = tuple(scale) if hasattr(scale, "__len__") else (scale,) * axes
+    scales = tuple(scale) if several(scale) else (scale,) * axes
     if len(scales) != axes:
         raise ValueError(f"upsample: scale must be a number, or {axes} of them, got {scale!r}")
     scales = tuple([number("upsample", "scale", f, above=0) for f in scales])
-    size = tuple([math.floor(n * f) for n, f in zip(x[2:], scales)])
-    if 0 in size:
-        raise ValueError(f"upsample: scale={scale!r} leaves nothing of x {x}: the new size would be {size}")
-    return size, scales
+    new = [n * f for n, f in zip(x[2:], scales)]
+    if not 1 <= min(new) <= max(new) < 2**31:
+        raise ValueError(
+            f"upsample: scale={scale!r} would make of x {x} the size {new}; each must be from 1 to 2**31 - 1"
+        )
+    return tuple(map(math.floor, new)), scales
 
 
 @functools.lru_cache(maxsize=256)

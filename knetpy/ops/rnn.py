@@ -13,7 +13,7 @@ from ..core.primitive import primitive
 from ..core.value import bare
 from ..kernels import kernel
 from .activation import relu, sigmoid
-from .arguments import as_floating, integers, one_of
+from .arguments import as_floating, lengths_of, number, one_of
 from .dropout import dropout as dropped
 
 _forward, _back = kernel("rnn", "rnn"), kernel("rnn", "rnn_back")
@@ -241,8 +241,7 @@ def _sequence(name, cell, x, weights, state, bidirectional, dropout, lengths, la
     x = x[:, None] if ndim == 2 else x if time_major else np.swapaxes(x, 0, 1)
     state = _first_state(name, x, states, (len(groups), x.shape[1], size), ndim)
     lengths = _checked_lengths(name, x, lengths, ndim)
-    if not 0 <= dropout <= 1:
-        raise ValueError(f"{name}: dropout must be from 0 to 1, got {dropout}")
+    dropout = number(name, "dropout", dropout, 0, 1)
     if lengths is not None:  # what lies beyond may be anything, also NaN
         x = np.where((np.arange(x.shape[0])[:, None] < lengths)[:, :, None], x, 0)
     layers = [_folded(cell, layout, *[w for _, w in group]) for group in groups]
@@ -393,7 +392,8 @@ def _states(name, state):
     pair = isinstance(state, (list, tuple))
     if pair != (name == "lstm") or (pair and len(state) != 2):
         wanted = "a tuple (h, c)" if name == "lstm" else "one array h"
-        raise TypeError(f"{name}: state must be {wanted}, got a {type(state).__name__}" + f" of {len(state)}" * pair)
+        of = f" of {len(state)}" if pair else ""
+        raise TypeError(f"{name}: state must be {wanted}, got a {type(state).__name__}{of}")
     return [(f"state[{i}]", s) for i, s in enumerate(state)] if pair else [("state", state)]
 
 
@@ -416,12 +416,7 @@ def _checked_lengths(name, x, lengths, ndim):
     if lengths is None:
         return None
     times, batch, _ = x.shape
-    lengths = integers(name, "lengths", lengths)
     if ndim == 2:
         raise ValueError(f"{name}: lengths is for batches; x is one sequence, (T, I): write x[:n]")
-    if lengths.shape != (batch,):
-        raise ShapeError(f"{name}: lengths must have shape ({batch},), one for each sequence, got {lengths.shape}")
-    bad = lengths[(lengths < 0) | (lengths > times)]
-    if bad.size:
-        raise ValueError(f"{name}: a length must be from 0 to T = {times}, got {bad[0]}")
+    lengths = lengths_of(name, "lengths", lengths, batch, times, "T")
     return None if (lengths == times).all() else lengths

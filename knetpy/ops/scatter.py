@@ -6,7 +6,7 @@ from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import bare
 from ..kernels import kernel
-from .arguments import as_floating, axis_of, integers, one_of, per_axis
+from .arguments import array_of, as_floating, axis_among, axis_of, integers, one_of, per_axis
 from .embed import add_rows, places, rows_of
 
 
@@ -28,7 +28,7 @@ def gather(x, index, axis=0):
     array([[3., 1.],
            [6., 4.]])
     """
-    x = x if hasattr(x, "dtype") else np.asarray(x, np.float32)
+    x = array_of("gather", "x", x)
     axis = axis_of("gather", "x", x, axis)
     n = x.shape[axis]
     index = places("gather", "index", index, n, f"x {tuple(x.shape)} has size {n} along axis {axis}")
@@ -127,14 +127,8 @@ _MODES = {
 
 def _checked(src, index, axis):
     """(axis counted from 0, the shape of the result with an empty axis there)"""
-    ndim = len(src) - len(index) + 1
-    if not hasattr(axis, "__index__"):
-        raise TypeError(f"scatter: an axis must be an integer, got {axis!r}")
-    if ndim > 0 and not -ndim <= axis < ndim:
-        raise np.exceptions.AxisError(
-            f"scatter: axis {axis} is out of range for a result of {ndim} axes (src {src}, index {index})"
-        )
-    axis = axis.__index__() % max(ndim, 1)
+    ndim = max(len(src) - len(index) + 1, 1)
+    axis = axis_among("scatter", axis, ndim, f"a result of {ndim} axes (src {src}, index {index})")
     if src[axis : axis + len(index)] != index:
         raise ShapeError(
             f"scatter: src has shape {src} and index {index}; from axis {axis} on, the axes of src must be those of "
@@ -181,9 +175,5 @@ def onehot(labels, classes=None, *, axis=-1, dtype=np.float32):
     (classes,) = per_axis("onehot", "classes", classes, 1, 0)
     labels = places("onehot", "label", labels, classes, f"there are {classes} classes", ValueError)
     ndim = labels.ndim + 1
-    if not hasattr(axis, "__index__"):
-        raise TypeError(f"onehot: an axis must be an integer, got {axis!r}")
-    if not -ndim <= axis < ndim:
-        raise np.exceptions.AxisError(f"onehot: axis {axis} is out of range for a result of {ndim} axes")
-    axis = axis.__index__() % ndim
+    axis = axis_among("onehot", axis, ndim, f"a result of {ndim} axes")
     return (np.expand_dims(labels, axis) == np.arange(classes).reshape(-1, *[1] * (ndim - axis - 1))).astype(dtype)

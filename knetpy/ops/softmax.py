@@ -4,9 +4,8 @@ import numpy as np
 
 from ..core.errors import DtypeError, ShapeError
 from ..core.primitive import primitive
-from ..core.value import bare
 from ..random import DROPOUT, take, uniform
-from .arguments import as_floating, axes_of, axis_of, number
+from .arguments import as_floating, axes_of, axis_of, constant_of, number, stretches
 from .reduce import restored
 
 
@@ -65,16 +64,12 @@ def _checked(name, x, axis, mask):
 
 
 def _as_mask(name, x, mask):
-    mask = np.asarray(bare(mask))
+    mask = constant_of(name, "mask", mask)
     if mask.dtype != bool:
         raise DtypeError(
             f"{name}: mask must be boolean, True for what takes part, got {mask.dtype}; write mask.astype(bool)"
         )
-    try:
-        fits = np.broadcast_shapes(mask.shape, x.shape) == x.shape
-    except ValueError:
-        fits = False
-    if not fits:
+    if not stretches(mask.shape, x.shape):
         raise ShapeError(
             f"{name}: mask of shape {mask.shape} does not broadcast to x of shape {x.shape}; counted from the last, "
             "each axis must agree or be 1: reshape it, or insert an axis with mask[:, None]"

@@ -1,5 +1,7 @@
 """Unpooling: the transposes of pooling as functions of their own."""
 
+import math
+
 import numpy as np
 
 from ..core.errors import ShapeError
@@ -67,22 +69,22 @@ def _unwindow(x, window, stride, padding, size):
 
 
 def _checked_indices(x, indices, size):
-    indices = integers("unpool", "indices", indices)
+    indices = np.copy(integers("unpool", "indices", indices))  # ours: checked once, kernels trust them
     if indices.shape != x:
         raise ShapeError(f"unpool: indices must have the shape of x, {x}, got {indices.shape}")
-    bad = (indices < 0) | (indices >= np.prod(size, dtype=np.int64))
+    bad = (indices < 0) | (indices >= math.prod(size))
     if bad.any():
         raise ValueError(
             f"unpool: index {indices[bad][0]} is out of range for size {size}, where indices run from 0 to "
-            f"{np.prod(size) - 1}; give the size of what was pooled as size="
+            f"{math.prod(size) - 1}; give the size of what was pooled as size="
         )
     return indices
 
 
 def _last_at(indices, size):
     """Whether each index is the last of its value, in its image and channel."""
-    flat = indices.reshape(*indices.shape[:2], int(np.prod(indices.shape[2:])))
+    flat = indices.reshape(*indices.shape[:2], math.prod(indices.shape[2:]))
     here = np.broadcast_to(np.arange(flat.shape[2]), flat.shape)
-    last = np.zeros((*flat.shape[:2], int(np.prod(size))), np.int64)
+    last = np.zeros((*flat.shape[:2], math.prod(size)), np.int64)
     np.put_along_axis(last, flat, here, 2)
     return (np.take_along_axis(last, flat, 2) == here).reshape(indices.shape)

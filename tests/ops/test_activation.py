@@ -66,7 +66,8 @@ def slopes(f):
 def test_far_out(name, side, dtype):
     """Values and two derivatives at 1e4 and at infinity, without a warning."""
     f, (at_infinity, slope, *shift) = function(name), LIMITS[name][side]
-    x = np.array([1e4, inf] if side else [-1e4, -inf], dtype)
+    far = 6e4 if dtype is np.float16 else 1e4  # twice 6e4 is no float16
+    x = np.array([far, inf] if side else [-far, -inf], dtype)
     wanted = x.astype(float) * slope + shift if at_infinity is None else [at_infinity] * 2
     found = [f(x), slopes(f)(x), kn.jvp(f, (x,), (np.ones_like(x),))[1], slopes(slopes(f))(x)]
     for y, expected in zip(found, (wanted, slope, slope, 0)):

@@ -168,6 +168,33 @@ def test_nan_stays_where_a_weight_is_0():
         assert np.isnan(kn.cross_entropy(x, t, logits=False))
 
 
+def test_nan_stays_in_ctc_and_its_derivatives_without_a_warning():
+    x, f = np.array([[[0.1, nan, 0.9], [0.7, 0.2, 0.4]], np.ones((2, 3))]), lambda x: kn.ctc(x, [[1], [1]], **NONE)
+    slope = kn.grad(lambda x: np.sum(f(x)), 0)
+    for found in (f(x), slope(x), kn.grad(lambda x: np.sum(slope(x)), 0)(x)):
+        assert np.isnan(found[0]).any() and not np.isnan(found[1]).any()
+
+
+MEANS = {
+    "mse": (lambda x: kn.mse(x, x - 1), 1),
+    "mse of lists": (lambda x: kn.mse(x, np.full_like(x, 3)), 4),
+    "nll": (lambda x: kn.nll(x, np.zeros(len(x), int)), np.log(2)),
+    "nll ignore": (lambda x: kn.nll(x, np.arange(len(x)) % 2, ignore=0), np.log(2)),
+    "nll weight": (lambda x: kn.nll(x, np.arange(len(x)) % 2, weight=[200, 200]), np.log(2)),
+    "bce": (lambda x: kn.bce(x, np.ones_like(x)), np.log1p(np.exp(-1))),
+}
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_means_of_many_halves_are_finite(name):
+    """Their sum is beyond the largest float16, 65504."""
+    f, wanted = MEANS[name]
+    x = np.ones((100000, 2), np.float16)
+    loss, gradient = kn.value_and_grad(f, 0)(x)
+    assert loss.dtype == gradient.dtype == np.float16
+    np.testing.assert_allclose(loss, wanted, rtol=1e-3)
+
+
 def test_mean_of_none_is_0():
     none = np.zeros((0, 3))
     with warnings.catch_warnings():

@@ -75,6 +75,18 @@ def test_of_several_at_one_index_the_last_stays():
     np.testing.assert_array_equal(slope(lambda x: kn.unpool(x, 1, indices=index), x), [0, 1, 1])
 
 
+def test_nobody_changes_indices_after_their_check():
+    index = np.zeros((1, 1, 2), int)
+    view = index[:]
+
+    def f(x):
+        y = kn.unpool(x, indices=index)
+        view[...] = 2**40
+        return np.sum(y * y)
+
+    np.testing.assert_array_equal(kn.grad(f, 0)(line(1.0, 2.0)), line(0, 4))
+
+
 def test_ties_go_to_the_first():
     for f in (lambda x: kn.adaptive_pool(x, 2, mode="max"), lambda x: kn.pool(x, 2, stride=1, dilation=2)):
         np.testing.assert_array_equal(slope(f, line(1, 1, 1)), [1, 1, 0] if f(line(1, 1, 1)).size == 2 else [1, 0, 0])
@@ -162,3 +174,21 @@ def test_points_far_away(mode, padding_mode, far):
     else:
         assert 1 <= y[0, 0, 0, 0] <= 16 and np.isfinite(dgrid).all()
     assert np.isfinite(y[0, 0, 0, 1]) and np.isfinite(dx).all()
+
+
+# ----------------------------------------------------------------------------------------------- odd sizes
+
+
+def test_a_grid_of_no_places():
+    grid = kn.affine_grid(np.ones((2, 2, 3)), (2, 1, 0, 3))
+    assert grid.shape == (2, 0, 3, 2)
+    assert kn.grid_sample(np.ones((2, 1, 4, 4)), grid).shape == (2, 1, 0, 3)
+
+
+@pytest.mark.parametrize("window", [2**21, (2**21, 2**21, 2**22), 2**30])
+def test_a_size_beyond_memory_is_refused(window):
+    """Its number of elements would be 0 as an int64."""
+    x = np.ones((1, 1, 1, 1, 1))
+    for indices in (None, np.zeros(x.shape, int)):
+        with pytest.raises((ValueError, MemoryError)):
+            kn.unpool(x, window, indices=indices)

@@ -68,6 +68,7 @@ ROWS = [
 ]  # fmt: skip
 
 WRONG = [
+    Wrong("mat words", lambda a: kn.mat(a, dims="a"), ((2, 3),), ValueError, ("mat: dims", "'a'"), True),
     Wrong("mat", lambda a: kn.mat(a, dims=3), ((2, 3),), kn.ShapeError, ("mat", "(2, 3)", "3"), True),
     Wrong("bmm axes", kn.bmm, ((2, 3), (3, 2)), kn.ShapeError, ("(2, 3)", "(3, 2)", "a @ b"), True),
     Wrong("bmm batch", kn.bmm, ((2, 2, 3), (3, 3, 2)), kn.ShapeError, ("leading", "(2, 2, 3)", "(3, 3, 2)"), True),

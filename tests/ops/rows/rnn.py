@@ -214,6 +214,8 @@ WRONG = [
     Wrong("lstm lengths floating", _lstm(FIVE, lengths=[1.0, 2.0]), X, kn.DtypeError, ("lengths", "float64"), True),
     Wrong("lstm lengths of one", _lstm(FIVE, lengths=[1]), ((7, 3),), ValueError, ("lengths", "x[:n]"), True),
     Wrong("lstm dropout", _lstm(FIVE, dropout=2), X, ValueError, ("dropout", "2"), True),
+    Wrong("lstm dropout word", _lstm(FIVE, dropout="half"), X, TypeError, ("lstm: dropout", "'half'"), True),
+    Wrong("lstm state number", _lstm(FIVE, state=1), X, TypeError, ("lstm: state", "(h, c)", "int"), True),
     Wrong("gru reset", lambda x: kn.gru(x, GRU, reset="never"), X, ValueError, ("reset", '"before"', "'never'"), True),
     Wrong("rnn nonlinearity", lambda x: kn.rnn(x, _ones((3, 5), (5, 5)), nonlinearity="sine"), X, ValueError,
           ("nonlinearity", '"tanh"', "'sine'"), True),
