@@ -22,6 +22,7 @@ class model:
     A param is known by the chain of call sites from the function to `param` and by the how-manieth visit of that chain
     in this call. New ones may appear at any call; another shape at the same place raises. Models inside own their
     params; calling one model twice shares them. On a method, each instance has its own. `kn.params(f)` finds them.
+    `kn.Moments` made inside are remembered in the same way.
 
     >>> import numpy as np, knetpy as kn
     >>> @kn.model
@@ -77,14 +78,17 @@ def _in_call(call, generator):
         yield y
 
 
-def remembered(make, shape):
-    """`make()` at its first visit in a model call, what it made then at later ones; outside of models just `make()`."""
+def remembered(make, shape=None, name="param", kind="Param"):
+    """`make()` at its first visit in a model call, what it made then at later ones; outside of models just `make()`.
+
+    What was made must have this shape, unless that is None; `name` and `kind` are what messages call it.
+    """
     call = _call.get()
     if call is None:
         if any(trace.derives for trace in active()):
             warn(
-                "param inside a function being differentiated makes a new Param at every call; write @kn.model above "
-                "the function, or make the Param outside"
+                f"{name} inside a function being differentiated makes new {kind} at every call; write @kn.model above "
+                f"the function, or make the {kind} outside"
             )
         return make()
     owner, visits = call
@@ -94,7 +98,7 @@ def remembered(make, shape):
         found = owner.made.get((chain, nth))
         if found is None:
             found = owner.made[chain, nth] = make()
-    if found.shape != shape:
+    if shape is not None and found.shape != shape:
         raise ShapeError(
             f"{owner!r}: param at {place(*chain[0])} had shape {found.shape} before and has {shape} now; "
             "a param's place in the code and visit fix its shape"

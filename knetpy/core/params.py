@@ -120,6 +120,10 @@ def named_params(*objects: Any, **named: Any) -> dict[str, Param]:
     return _Search().over(objects, named)
 
 
+def _params_among(made):
+    return [p for p in made.values() if isinstance(p, Param)]
+
+
 class _Search:
     """One walk over objects and code; names what it finds by the path that led there first."""
 
@@ -159,7 +163,7 @@ class _Search:
 
     def _object(self, x, path, owner):
         if isinstance(x, model):
-            for n, p in enumerate(x.made.values()):
+            for n, p in enumerate(_params_among(x.made)):
                 self.visit(p, f"{x.__name__}.param[{n}]", owner)
             self.visit(x.function, path, owner)
         elif isinstance(x, functools.partial):
@@ -185,7 +189,7 @@ class _Search:
         for kind in reversed(type(x).__mro__):  # params of the class itself
             held |= {n: c for n, c in vars(kind).items() if isinstance(c, (Param, list, tuple, dict)) and n not in held}
         for method, made in held.pop(MADE, {}).items():
-            for n, p in enumerate(made.values()):
+            for n, p in enumerate(_params_among(made)):
                 self.visit(p, f"{path}.{method}.param[{n}]".removeprefix("."), owner)
         for name, child in held.items():
             self.visit(child, f"{path}.{name}" if path else name, owner)

@@ -23,7 +23,7 @@ def unary(op, record, tell, depth):
     def call(x, **attrs):
         kind = x.__class__
         if kind is not Result and kind is not Param:
-            return record(x, **attrs) if attrs else kernel(x)
+            return record(x, **attrs) if attrs else untracked(x)
         steps, uid = sole_steps(), x.uid
         if steps is None or (uid not in steps and not active()[0].follows(x)):
             return record(x, **attrs)
@@ -34,7 +34,7 @@ def unary(op, record, tell, depth):
             y = op.evaluate((x,), attrs)[0]
             active()[0].hold.all(attrs.values())
         else:
-            y = kernel(x)
+            y = untracked(x)
         if getattr(y, "dtype", None) is not x.dtype:
             return tell(op, (r,), (x,), attrs, y)
         frame = _getframe(depth)
@@ -49,6 +49,13 @@ def unary(op, record, tell, depth):
             x = Spec(x.shape, x.dtype) if keep_x else None
         steps[new] = rule, y if keep_y else None, x, uid, attrs, op, code, frame.f_lasti
         return out
+
+    def untracked(x):
+        try:
+            return kernel(x)
+        except Exception as failure:
+            op.explain(failure, (x,), {})
+            raise
 
     return call
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import settings
 from ..core.errors import ShapeError
+from ..core.model import remembered
 from ..core.primitive import primitive
 from ..core.transforms import defer
 from ..core.value import bare
@@ -35,7 +36,12 @@ class Moments:
     (Moments(momentum=0.5, channels=1, count=1), array([1.]), array([1.5]))
     """
 
+    def __new__(cls, *args, **options):
+        return settings.recall(lambda: remembered(lambda: object.__new__(cls), name="Moments", kind="Moments"))
+
     def __init__(self, momentum=0.1, *, mean=None, var=None):
+        if hasattr(self, "count"):  # made in an earlier call of a model, which remembers it
+            return
         self.momentum, self.count = None if momentum is None else number("Moments", "momentum", momentum, 0, 1), 0
         given = {k: a for k, a in (("mean", mean), ("var", var)) if a is not None}
         given = dict(zip(given, [np.array(a) for a in as_floating("Moments", **given)] if given else []))

@@ -334,11 +334,14 @@ def channels_last(x):
     return np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)
 
 
+FRESH = kn.Moments()
+
+
 @pytest.mark.parametrize(
     "f",
     [
         lambda x: kn.batchnorm(x, None, np.ones(4), np.ones(4)),
-        lambda x: kn.batchnorm(x, kn.Moments(), np.ones(4), np.ones(4), training=False),
+        lambda x: kn.batchnorm(x, FRESH, np.ones(4), np.ones(4), training=False),
         lambda x: kn.groupnorm(x, 2, np.ones(4), np.ones(4)),
         lambda x: kn.instancenorm(x, np.ones(4), np.ones(4)),
         lambda x: kn.layernorm(x, np.ones(4), np.ones(4), axes=1),
@@ -358,3 +361,25 @@ def test_one_step_is_recorded():
     assert [step.op for step in J.steps] == ["norm", "sum"]
     J = kn.tape(lambda x: kn.groupnorm(x, 3, scale, bias).sum(), x)
     assert [step.op for step in J.steps] == ["norm", "sum"]
+
+
+def test_a_model_remembers_its_moments():
+    @kn.model
+    def net(x):
+        return kn.batchnorm(x @ kn.param(4, 3), kn.Moments(0.5), kn.param(3, init=kn.init.ones), kn.param0(3))
+
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("f4")
+    for _ in range(12):
+        kn.grad(lambda: np.sum(net(x) ** 2))()
+    y = net(x)
+    np.testing.assert_allclose((y.mean(0), y.std(0)), ([0] * 3, [1] * 3), atol=0.02)
+    (moments,) = [made for made in net.made.values() if isinstance(made, kn.Moments)]
+    assert moments.count == 12 and moments.momentum == 0.5
+    assert [p.shape for p in kn.params(net)] == [(4, 3), (3,), (3,)]
+    assert list(kn.named_params(net)) == [f"net.param[{n}]" for n in range(3)]
+
+
+def test_moments_made_while_recording_warn():
+    x = np.ones((4, 2))
+    with pytest.warns(UserWarning, match=r"Moments inside a function .* @kn\.model"):
+        kn.grad(lambda x: np.sum(kn.batchnorm(x, kn.Moments())), 0)(x)
