@@ -14,6 +14,15 @@ from . import ops, show
 
 __version__ = "0.1.0"
 
+# Names that users of other libraries type, where the nearest of ours would mislead them.
+_ELSEWHERE = {
+    "swish": "kn.silu", "tanh": "np.tanh", "sigm": "kn.sigmoid", "logp": "kn.logsoftmax", "invx": "1 / x",
+    "conv4": "kn.conv(x, w, flip=True)", "deconv4": "kn.conv_transpose", "max_pool2d": "kn.pool", "maxpool": "kn.pool",
+    "avg_pool2d": 'kn.pool(x, mode="mean")', "meanpool": 'kn.pool(x, mode="mean")', "interpolate": "kn.upsample",
+    "mse_loss": "kn.mse", "l1_loss": "kn.mae", "embedding": "kn.embed", "one_hot": "kn.onehot",
+    "scaled_dot_product_attention": "kn.attention", "dot_product_attention": "kn.attention",
+}  # fmt: skip
+
 
 @cache
 def _public() -> dict[str, tuple[str, str]]:
@@ -28,6 +37,8 @@ def _public() -> dict[str, tuple[str, str]]:
 def __getattr__(name: str) -> Any:
     if name == "__all__":
         return sorted(_public(), key=str.lower)
+    if name in _ELSEWHERE:
+        raise AttributeError(f"module 'knetpy' has no attribute {name!r}: write {_ELSEWHERE[name]}")
     if name.startswith("__") or name not in _public():
         raise AttributeError(f"module 'knetpy' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     module, attribute = _public()[name]

@@ -233,6 +233,15 @@ def test_importing_the_package_loads_only_the_families_that_are_needed():
     code = "import sys, knetpy; print('knetpy.ops.rnn' in sys.modules, knetpy.lstm.__module__, knetpy.optim.__name__)"
     assert run_python(code).split() == ["False", "knetpy.ops.rnn", "knetpy.optim"]
     assert "Did you mean: 'softmax'" in run_python("import knetpy; knetpy.softmx", fails=True)
+    assert "write kn.silu" in run_python("import knetpy; knetpy.swish", fails=True)
+
+
+def test_hints_lead_to_names_that_exist():
+    import knetpy as kn
+
+    for name, hint in kn._ELSEWHERE.items():
+        assert name not in kn.__all__
+        assert hint == "1 / x" or hint.startswith("np.") or hint.removeprefix("kn.").partition("(")[0] in kn.__all__
 
 
 def test_the_package_can_be_imported_from_a_zip_file(tmp_path):
