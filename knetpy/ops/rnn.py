@@ -4,111 +4,13 @@ A layer in one direction is a product of the whole input with wx, and a recurren
 of cell. Inside, time lies first; S arrays, stacked, make up a state: h and c for lstm, h for the others.
 """
 
-from functools import cache, partial
-
 import numpy as np
 
 from ..core.errors import ShapeError
-from ..core.primitive import primitive
 from ..core.value import bare
-from ..kernels import kernel
-from .activation import relu, sigmoid
 from .arguments import as_floating, lengths_of, number, one_of
 from .dropout import dropout as dropped
-
-_forward, _back = kernel("rnn", "rnn"), kernel("rnn", "rnn_back")
-
-# ------------------------------------------------------------------------------ the cells, in differentiable functions
-# Each takes (px, state, wh, bh) to the new state: px is x @ wx with its bias, a state is a list of arrays.
-
-
-def _parts(p, count):
-    return np.split(p, count, axis=1)
-
-
-def _lstm(px, state, wh, bh):
-    h, c = state
-    i, f, g, o = _parts(px + h @ wh, 4)
-    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-    return [sigmoid(o) * np.tanh(c), c]
-
-
-def _gru(px, state, wh, bh):
-    (h,), size = state, wh.shape[0] * 2
-    ph = h @ wh if bh is None else h @ wh + bh
-    r, z = _parts(sigmoid(px[:, :size] + ph[:, :size]), 2)
-    n = np.tanh(px[:, size:] + r * ph[:, size:])
-    return [n + z * (h - n)]
-
-
-def _gru_before(px, state, wh, bh):
-    (h,), size = state, wh.shape[0] * 2
-    r, z = _parts(sigmoid(px[:, :size] + h @ wh[:, :size]), 2)
-    n = np.tanh(px[:, size:] + (r * h) @ wh[:, size:])
-    return [n + z * (h - n)]
-
-
-def _plain(squash, px, state, wh, bh):
-    return [squash(px + state[0] @ wh)]
-
-
-# ------------------------------------------------------------------------------------------------------ the recurrence
-
-
-@cache
-def _steps(count):
-    """Functions that take an array apart along its first axis, `count` long, and put it together: each other's
-    derivatives. Slices would have derivatives of full size, one for each step."""
-    apart = primitive(lambda x: tuple(x), name="steps", outputs=count, x=lambda dy: together(*dy))
-    together = primitive(lambda *parts: np.stack(parts), name="stack", vjp=lambda dy: apart(dy))
-    return apart, together
-
-
-def _composed(step, px, state, wh, bh, *, reverse, lengths):
-    """The recurrence as a loop over time in differentiable functions: (y, last state)."""
-    count = px.shape[0]
-    if not count:
-        return px[:, :, : wh.shape[0]], state
-    apart, together = _steps(count) if count > 1 else (lambda px: px, lambda y: y[None])
-    inputs, state, ys = apart(px), [state[k] for k in range(state.shape[0])], [None] * count
-    for t in range(count - 1, -1, -1) if reverse else range(count):
-        alive = None if lengths is None else (t < lengths)[:, None]
-        new = step(inputs[t], state, wh, bh)
-        state = [_chosen(alive, a, b) for a, b in zip(new, state)]
-        ys[t] = _chosen(alive, new[0], 0)
-    return together(*ys), np.stack(state)
-
-
-def _chosen(alive, a, b):
-    return a if alive is None else np.where(alive, a, b)
-
-
-def _recurrence(name, cell, step):
-    """The primitive (px, state, wh, bh) -> (y, last state) of one kind of cell; its arrays are those of the kernel."""
-    return primitive(
-        lambda px, state, wh, bh, *, reverse, lengths: _forward(
-            px, state, wh, bh, cell=cell, reverse=reverse, lengths=lengths
-        ),
-        name=name,
-        outputs=2,
-        saves=("before", "gates"),
-        vjp=lambda dy, wh, before, gates, reverse, lengths: _back(
-            *dy, wh, before, gates, cell=cell, reverse=reverse, lengths=lengths
-        ),
-        composed=partial(_composed, step),
-    )
-
-
-_RECURRENCES = {
-    "lstm": _recurrence("lstm", "lstm", _lstm),
-    "gru": _recurrence("gru", "gru", _gru),
-    "gru_before": _recurrence("gru", "gru_before", _gru_before),
-    "rnn_tanh": _recurrence("rnn", "rnn_tanh", partial(_plain, np.tanh)),
-    "rnn_relu": _recurrence("rnn", "rnn_relu", partial(_plain, relu)),
-}
-
-
-# -------------------------------------------------------------------------------------------------------------- public
+from .recurrence import RECURRENCES
 
 
 def lstm(
@@ -245,7 +147,7 @@ def _sequence(name, cell, x, weights, state, bidirectional, dropout, lengths, la
     if lengths is not None:  # what lies beyond may be anything, also NaN
         x = np.where((np.arange(x.shape[0])[:, None] < lengths)[:, :, None], x, 0)
     layers = [_folded(cell, layout, *[w for _, w in group]) for group in groups]
-    y, state = _through(_RECURRENCES[cell], x, layers, state, directions, dropout, lengths)
+    y, state = _through(RECURRENCES[cell], x, layers, state, directions, dropout, lengths)
     if ndim == 2:
         return [y[:, 0], *[state[:, k, 0] for k in range(state.shape[1])]]
     return [y if time_major else np.swapaxes(y, 0, 1), *[state[:, k] for k in range(state.shape[1])]]
