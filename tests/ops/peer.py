@@ -33,13 +33,21 @@ class Case:
 
 
 class Late:
-    """A module that is imported when it is used: `theirs` may be written where PyTorch is not installed."""
+    """A function in a module that is imported when it is called: `theirs` may be written where PyTorch is missing."""
 
-    def __init__(self, name):
-        self._name = name
+    def __init__(self, module, *names):
+        self._module, self._names = module, names
 
     def __getattr__(self, name):
-        return getattr(import_module(self._name), name)
+        if name.startswith("__"):  # what pytest asks everything for
+            raise AttributeError(name)
+        return Late(self._module, *self._names, name)
+
+    def __call__(self, *args, **options):
+        found = import_module(self._module)
+        for name in self._names:
+            found = getattr(found, name)
+        return found(*args, **options)
 
 
 torch, F = Late("torch"), Late("torch.nn.functional")

@@ -6,6 +6,7 @@ import knetpy as kn
 from tests.ops.peer import Case, F, torch
 
 MEAN, VAR = np.array([0.3, -1.0, 2.0, 0.0]), np.array([0.5, 1.5, 0.25, 1.0])
+MOMENTS, FRESH = kn.Moments(mean=MEAN, var=VAR), kn.Moments()
 SHAPES = ((3, 4), (2, 4, 3), (2, 4, 2, 3), (1, 4, 2, 1, 2))
 C = ((4,), (4,))  # scale and bias
 
@@ -76,7 +77,7 @@ CASES = [
     *[
         _both(
             "batch training",
-            lambda x, s, b: kn.batchnorm(x, kn.Moments(), s, b, training=True),
+            lambda x, s, b: kn.batchnorm(x, FRESH, s, b, training=True),
             lambda x, s, b: F.batch_norm(x, None, None, s, b, True),
             shape,
             *affine,
@@ -87,7 +88,7 @@ CASES = [
     *[
         _both(
             "batch running",
-            lambda x, s, b: kn.batchnorm(x, kn.Moments(mean=MEAN, var=VAR), s, b, training=False),
+            lambda x, s, b: kn.batchnorm(x, MOMENTS, s, b, training=False),
             _running,
             shape,
             *affine,
@@ -132,7 +133,7 @@ CASES = [
     ],
     Case(
         "instance running",
-        lambda x, s, b: kn.instancenorm(x, s, b, moments=kn.Moments(mean=MEAN, var=VAR), training=False),
+        lambda x, s, b: kn.instancenorm(x, s, b, moments=MOMENTS, training=False),
         _each_running,
         (SHAPES[1], *C),
     ),

@@ -24,7 +24,7 @@ def theirs(op, layers, biases, args, options):
     x, groups, states = grouped(args, layers, biases, **options)
     weights = [w for group in groups for w in group]
     size = groups[0][1].shape[1]
-    options |= {"num_layers": layers, "bias": biases > 0, "batch_first": first, "dtype": torch.float64}
+    options |= {"num_layers": layers, "bias": biases > 0, "batch_first": first, "dtype": x.dtype}
     net = getattr(torch.nn, MODULES[op])(x.shape[-1], size, **options)
     params = dict(zip([name for name, _ in net.named_parameters()], weights))
     state = (tuple(states) if op is kn.lstm else states[0]) if states else None
