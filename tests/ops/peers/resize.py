@@ -82,14 +82,24 @@ MAPS = [
         lambda theta, size=size, align=align_corners: F.affine_grid(theta, size, align_corners=align),
         ((size[0], len(size) - 2, len(size) - 1),),
     )
-    for size in ((2, 1, 3, 2), (1, 1, 4, 5), (1, 2, 2, 3, 2))
+    for size in ((2, 1, 3, 2), (1, 1, 4, 5), (1, 3, 1, 4), (1, 2, 2, 3, 2), (2, 1, 1, 2, 3))
     for align_corners in (False, True)
 ]
 
 SHUFFLES = [
-    Case("pixel_shuffle", lambda x: kn.pixel_shuffle(x, 2), lambda x: F.pixel_shuffle(x, 2), ((2, 8, 3, 2),)),
-    Case("pixel_unshuffle", lambda x: kn.pixel_unshuffle(x, 3), lambda x: F.pixel_unshuffle(x, 3), ((2, 2, 3, 6),)),
-    Case("channel_shuffle", lambda x: kn.channel_shuffle(x, 3), lambda x: F.channel_shuffle(x, 3), ((2, 6, 2, 2),)),
+    Case(
+        f"{ours.__name__} {size} {factor}",
+        lambda x, ours=ours, factor=factor: ours(x, factor),
+        lambda x, theirs=theirs, factor=factor: theirs(x, factor),
+        (shape(*size, factor),),
+    )
+    for ours, theirs, shape in (
+        (kn.pixel_shuffle, F.pixel_shuffle, lambda n, c, h, w, r: (n, c * r * r, h, w)),
+        (kn.pixel_unshuffle, F.pixel_unshuffle, lambda n, c, h, w, r: (n, c, h * r, w * r)),
+        (kn.channel_shuffle, F.channel_shuffle, lambda n, c, h, w, r: (n, c * r, h, w)),
+    )
+    for size in ((1, 1, 2, 3), (2, 2, 1, 1), (1, 3, 3, 2), (2, 1, 4, 1), (3, 1, 2, 2))
+    for factor in (2, 3)
 ]
 
 CASES = UPSAMPLES + POINTS + MAPS + SHUFFLES
