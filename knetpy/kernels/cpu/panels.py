@@ -1,0 +1,139 @@
+"""Packing: a matrix B (K, N) as panels of columns, whose rows tiles read one right after the other.
+
+Panel p holds columns p * width and on. It is K rows long; every row takes `width` elements and begins at a multiple
+of the size of a vector. The last panel is as wide as the others; what lies beyond its columns is never used.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+from numba import prange
+from numba.core import cgutils
+
+from knetpy.kernels.cpu.jit import jit
+from knetpy.kernels.cpu.vectors import BITS, I64, Vectors, call, lanes, routine
+
+new = np.empty  # tests poison what it returns
+THREADED = 1 << 18  # elements from which on threads share the work
+
+
+class Packed:
+    """Matrices (..., K, N) in panels; `pack` makes them and `matmul` takes them, any number of times."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype, vectors: int, bits: int):
+        self.shape, self.dtype, self.vectors, self.bits = shape, dtype, vectors, bits
+        self.width = vectors * lanes(dtype, bits)
+        self.row = self.width * dtype.itemsize  # bytes from row to row
+        self.panel = shape[-2] * self.row  # bytes from panel to panel
+        self.matrix = -(-shape[-1] // self.width) * self.panel  # bytes from matrix to matrix
+        self.count = math.prod(shape[:-2])
+        memory = new(self.count * self.matrix + 64, np.uint8)
+        self.memory = memory[-address(memory) % 64 :]
+        self.address = address(self.memory)
+
+
+def address(x: np.ndarray) -> int:
+    """Return where the first element of `x` lies in memory."""
+    return x.__array_interface__["data"][0]
+
+
+def addresses(x: np.ndarray) -> np.ndarray:
+    """Return where each of the matrices of `x` (..., M, N) begins, in one dimension."""
+    found = np.array(address(x))
+    for size, stride in zip(x.shape[:-2], x.strides):
+        found = np.add.outer(found, np.arange(size) * stride)
+    return found.reshape(-1)
+
+
+def pack(b: np.ndarray, vectors: int, bits: int = BITS) -> Packed:
+    """Return matrices (..., K, N) of float32 or float64 in panels of `vectors` vectors."""
+    packed = Packed(b.shape, b.dtype, vectors, bits)
+    b, kind = _readable(b)
+    kernel = _pack if b.size >= THREADED else _pack.serial
+    sizes = (*b.shape[-2:], packed.row, lanes(b.dtype, bits), b.itemsize)
+    kernel(addresses(b), sizes, b.strides[-2:], packed.address, copier(kind, b.dtype.char, bits), kind == "flip")
+    return packed
+
+
+def _readable(b: np.ndarray) -> tuple[np.ndarray, str]:
+    """`b`, or a copy if neither its rows nor its columns are contiguous, and how to read it."""
+    (k, n), (row, column) = b.shape[-2:], b.strides[-2:]
+    if column == b.itemsize or n == 1:
+        return b, "copy"
+    if row == b.itemsize or k == 1:
+        return b, "flip"
+    return np.ascontiguousarray(b), "copy"
+
+
+@jit(parallel=True)
+def _pack(sources, sizes, strides, panels, code, flip):
+    """Panel by panel, as many columns at a time as a vector holds."""
+    K, N, row, lanes, size = sizes
+    width = row // size
+    each = (N + width - 1) // width
+    for task in prange(len(sources) * each):
+        first = task % each * width
+        for j in range(first, min(first + width, N), lanes):
+            source = sources[task // each] + j * strides[1]
+            target = panels + task * K * row + (j - first) * size
+            call(code, (K, min(lanes, N - j), source, strides[1] if flip else strides[0], target, row))
+
+
+# ------------------------------------------------------------------------------------------------- routines
+
+
+@cache
+def copier(kind: str, dtype: str, bits: int = BITS) -> int:
+    """Return the address of the routine that copies a column of vectors into a panel.
+
+    Its arguments: K, the number of columns, the source and its stride, the target and its stride from row to row. The
+    stride of the source is that from row to row ("copy"; rows are contiguous) or from column to column ("flip").
+    """
+    write = {"copy": _copy, "flip": _flip}[kind]
+    return routine(f"{kind}-{dtype}{bits}", 6, lambda builder, *given: write(Vectors(builder, dtype, bits), *given))
+
+
+def _copy(v, K, columns, source, stride, target, row):
+    source, target, mask = v.address(source), v.address(target), v.below(columns)
+    with v.b.if_else(v.b.icmp_signed("==", columns, I64(v.lanes))) as (whole, part):
+        for branch, shown in ((whole, None), (part, mask)):
+            with branch, cgutils.for_range(v.b, K) as loop:
+                v.store(v.load(v.at(source, stride, loop.index), mask=shown), v.at(target, row, loop.index))
+
+
+def _flip(v, K, columns, source, stride, target, row):
+    """Square blocks of lanes x lanes, transposed in registers."""
+    source, target = v.address(source), v.address(target)
+    last = v.b.sub(columns, I64(1))
+    starts = [v.at(source, stride, _least(v, I64(j), last)) for j in range(v.lanes)]
+    whole = v.b.mul(v.b.sdiv(K, I64(v.lanes)), I64(v.lanes))
+    with cgutils.for_range_slice(v.b, I64(0), whole, I64(v.lanes), inc=True) as (k, _):
+        for i, value in enumerate(_transposed(v, [v.load(v.at(s, v.align, k)) for s in starts])):
+            v.store(value, v.at(target, row, v.b.add(k, I64(i))))
+    left = v.b.sub(K, whole)
+    with v.b.if_then(v.b.icmp_signed(">", left, I64(0))):
+        block = [v.load(v.at(s, v.align, whole), mask=v.below(left)) for s in starts]
+        for i, value in enumerate(_transposed(v, block)):
+            with v.b.if_then(v.b.icmp_signed(">", left, I64(i))):
+                v.store(value, v.at(target, row, v.b.add(whole, I64(i))))
+
+
+def _transposed(v, rows):
+    """The transpose of a square of vectors: blocks of 1, 2, 4... off the diagonal change places."""
+    size = 1
+    while size < v.lanes:
+        low = [lane if not lane & size else v.lanes + lane - size for lane in range(v.lanes)]
+        high = [lane + size if not lane & size else v.lanes + lane for lane in range(v.lanes)]
+        rows = [
+            v.select(rows[i], rows[i + size], low) if not i & size else v.select(rows[i - size], rows[i], high)
+            for i in range(v.lanes)
+        ]
+        size *= 2
+    return rows
+
+
+def _least(v, x, y):
+    return v.b.select(v.b.icmp_signed("<", x, y), x, y)
