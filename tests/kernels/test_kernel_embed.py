@@ -1,16 +1,21 @@
 """The kernels of embeddings: the reference against literals, and what serves against the same."""
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from knetpy.kernels import kernel
+import knetpy as kn
+from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import embed as reference
 
 served = SimpleNamespace(**{name: kernel("embed", name) for name in ("embed", "embed_dw", "bag_max")})
 BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
 nan = np.nan
 
 
@@ -77,3 +82,98 @@ def test_transposes(backend):
     dy = rng.normal(size=(4, 6, 3))
     found = np.vdot(table, backend.embed_dw(dy, indices, rows=5))
     np.testing.assert_allclose(found, np.vdot(backend.embed(table, indices), dy), rtol=1e-12)
+
+
+@st.composite
+def problems(draw):
+    """A table, indices with -1 among them, and a derivative: any layout; NaN and infinities are frequent."""
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    dtype = draw(st.sampled_from([np.float32, np.float64]))
+    shape = (draw(st.integers(0, 5)), *draw(st.lists(st.sampled_from([0, 1, 2, 3, 17]), max_size=2)))
+    values = [-0.0, 1, 2.5, nan, np.inf] if draw(st.booleans()) else rng.normal(size=99)
+    numbers = draw(st.sampled_from([(), (0,), (1,), (7,), (3, 4), (70, 2)]))
+    indices = rng.integers(-1, shape[0], numbers).astype(draw(st.sampled_from([np.int64, np.int16])))
+    arrays = [rng.choice(values, size=size).astype(dtype) for size in (shape, numbers + shape[1:])]
+    if draw(st.booleans()):
+        arrays = [np.asfortranarray(a) for a in arrays]
+    if draw(st.booleans()):
+        arrays = [np.repeat(a, 2, axis=-1)[..., ::2] for a in arrays if a.ndim] if numbers else arrays
+        indices = np.repeat(indices, 2, axis=-1)[..., ::2] if numbers else indices
+    return *arrays, indices
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(problems())
+def test_served_as_the_reference(problem):
+    table, dy, indices = problem
+    ours, theirs = (b.embed(table, indices) for b in (served, reference))
+    np.testing.assert_array_equal(ours, theirs, strict=True)
+    ours, theirs = (b.embed_dw(dy, indices, rows=len(table)) for b in (served, reference))
+    np.testing.assert_array_equal(ours, theirs, strict=True)
+
+
+def large(dtype=np.float32):
+    """More elements than one thread takes; many indices meet in few rows."""
+    rng = np.random.default_rng(0)
+    indices = rng.integers(-1, 40, 9000)
+    return rng.normal(size=(40, 131)).astype(dtype), indices, rng.normal(size=(9000, 131)).astype(dtype)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@DTYPES
+def test_threads_change_no_bit(threads, dtype):
+    table, indices, dy = large(dtype)
+    before = kn.settings.threads()
+    kn.set_threads(threads)
+    try:
+        y, dw = served.embed(table, indices), served.embed_dw(dy, indices, rows=40)
+    finally:
+        kn.set_threads(before)
+    assert y.tobytes() == reference.embed(table, indices).tobytes()
+    assert dw.tobytes() == reference.embed_dw(dy, indices, rows=40).tobytes()
+
+
+def test_concurrent_calls():
+    table, indices, dy = large()
+    wanted = reference.embed(table, indices).tobytes(), reference.embed_dw(dy, indices, rows=40).tobytes()
+
+    def both(_):
+        return served.embed(table, indices).tobytes(), served.embed_dw(dy, indices, rows=40).tobytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(found == wanted for found in pool.map(both, range(12)))
+
+
+@needs_numba
+def test_indices_changed_since_they_were_checked():
+    found = served.embed(np.array([[1.0], [2.0]]), np.array([2**40, 1, -(2**40)]))
+    np.testing.assert_array_equal(found, [[2], [2], [0]])
+    found = served.embed_dw(np.ones((3, 1)), np.array([2**40, 1, -(2**40)]), rows=2)
+    np.testing.assert_array_equal(found, [[0], [1]])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble])
+def test_other_dtypes_are_the_references(dtype):
+    found = served.embed_dw(served.embed(np.ones((2, 3), dtype), np.array([1, 1])), np.array([1, -1]), rows=2)
+    np.testing.assert_array_equal(found, np.array([[0, 0, 0], [1, 1, 1]], dtype), strict=True)
+
+
+@needs_numba
+def test_one_signature_for_each_dtype():
+    cpu = pytest.importorskip("knetpy.kernels.cpu.embed")
+    for dtype in (np.float32, np.float64):
+        x = np.ones((4, 6), dtype)
+        locked = x.copy()
+        locked.flags.writeable = False
+        for a in (x, locked, x[:, ::2], x.T, x.astype(x.dtype.newbyteorder())):
+            served.embed(a, np.array([1, 0], np.int32))
+            served.embed_dw(a, np.zeros(len(a), np.uint8), rows=np.int64(2))
+    assert len(cpu._embed.signatures) == len(cpu._embed_dw.signatures) == 2
+
+
+def test_all_of_y_is_written(monkeypatch):
+    table, indices, dy = large()
+    wanted, empty = served.embed(table, indices), np.empty  # compiled before np.empty is another
+    monkeypatch.setattr(np, "empty", lambda *args: np.full_like(empty(*args), nan))
+    np.testing.assert_array_equal(served.embed(table, indices), wanted)
+    assert not np.isnan(wanted).any()

@@ -1,16 +1,21 @@
 """The recurrence kernels: the reference against literals, what is served against the reference."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from knetpy.kernels import kernel
+import knetpy as kn
+from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import rnn as reference
 
 served = SimpleNamespace(rnn=kernel("rnn", "rnn"), rnn_back=kernel("rnn", "rnn_back"))
 BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
+needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
 GATES = {"lstm": 4, "gru": 3, "gru_before": 3, "rnn_tanh": 1, "rnn_relu": 1}
 
 
@@ -147,3 +152,115 @@ def test_served_as_the_reference(cell, shape, dtype):
         assert (a.dtype, a.shape) == (dtype, b.shape)
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
     assert not np.shares_memory(ours[1], args[1])
+
+
+def both_ways(backend, args, how):
+    """All results of a pass forward and of one back."""
+    forward = backend.rnn(*args, **how)
+    rng = np.random.default_rng(2)
+    dy, dlast = [rng.normal(size=a.shape).astype(a.dtype) for a in forward[:2]]
+    return *forward, *backend.rnn_back(dy, dlast, args[2], *forward[2:], **how)
+
+
+@st.composite
+def problems(draw):
+    """Arguments and options of any cell; arrays in any layout, sequences of any lengths."""
+    cell, dtype = draw(st.sampled_from(list(GATES))), draw(st.sampled_from([np.float32, np.float64]))
+    times, batch, size = draw(st.integers(0, 5)), draw(st.integers(0, 5)), draw(st.sampled_from([0, 1, 3, 8, 16, 37]))
+    args = problem(cell, times, batch, size, dtype)
+    if draw(st.booleans()):
+        args = [None if a is None else np.asfortranarray(a) for a in args]
+    if draw(st.booleans()):
+        args = [None if a is None else np.repeat(a, 2, axis=-1)[..., ::2] for a in args]
+    if cell == "gru" and draw(st.booleans()):
+        args = [*args[:3], None]
+    lengths = draw(st.none() | st.lists(st.integers(0, times), min_size=batch, max_size=batch))
+    if lengths is not None:
+        lengths = np.array(lengths, np.int64)
+    return args, {"cell": cell, "reverse": draw(st.booleans()), "lengths": lengths}
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(problems())
+def test_drawn_as_the_reference(drawn):
+    for a, b in zip(both_ways(served, *drawn), both_ways(reference, *drawn)):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        tolerance = 100 * np.finfo(b.dtype).eps  # a few digits of each step, which later ones multiply
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * max(1, abs(b).max(initial=0)))
+
+
+def gate(name, x):
+    """sigmoid(x) from the first gate of an lstm, or tanh(x) from its third."""
+    px = np.zeros((1, 1, 4, len(x)), x.dtype)
+    px[0, 0, {"sigmoid": 0, "tanh": 2}[name]] = x
+    none = np.zeros((2, 1, len(x)), x.dtype), np.zeros((len(x), 4 * len(x)), x.dtype)
+    gates = served.rnn(px.reshape(1, 1, -1), *none, None, **options("lstm"))[3]
+    return gates[0, {"sigmoid": 0, "tanh": 2}[name], 0]
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_error_of_the_gates_functions(dtype):
+    """At most 3 units in the last place."""
+    near = np.linspace(-20, 20, 1201)
+    small = np.logspace(-20, 0, 200)
+    for x in np.array_split(np.concatenate([near, small, -small]).astype(dtype), 8):
+        exact = x.astype(np.longdouble)
+        for name, wanted in (("sigmoid", 1 / (1 + np.exp(-exact))), ("tanh", np.tanh(exact))):
+            error = abs(gate(name, x) - wanted) / np.spacing(abs(wanted).astype(dtype))
+            assert error.max() <= 3, name
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_limits_of_the_gates_functions(dtype):
+    x = np.array([-np.inf, -1e4, 0, 1e4, np.inf, np.nan], dtype)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(gate("sigmoid", x), [0, 0, 0.5, 1, 1, np.nan])
+        np.testing.assert_array_equal(gate("tanh", x), [-1, -1, 0, 1, 1, np.nan])
+
+
+@pytest.mark.parametrize("cell", GATES)
+def test_nan_and_infinity_as_the_reference(cell):
+    args, how = problem(cell, 4, 3, 5), options(cell)
+    for value in (np.nan, np.inf, -np.inf):
+        args[0][1, 1, -1] = value
+        with np.errstate(invalid="ignore"):
+            for a, b in zip(both_ways(served, args, how), both_ways(reference, args, how)):
+                np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh"])
+def test_threads_change_no_bit_and_calls_may_be_concurrent(cell):
+    args, how, before = problem(cell, 6, 7, 33, np.float32), options(cell), kn.settings.threads()
+    wanted = [a.tobytes() for a in both_ways(served, args, how)]
+    try:
+        for threads in (1, 2):
+            kn.set_threads(threads)
+            with ThreadPoolExecutor(4) as pool:
+                found = list(pool.map(lambda _: [a.tobytes() for a in both_ways(served, args, how)], range(8)))
+            assert all(results == wanted for results in found)
+    finally:
+        kn.set_threads(before)
+
+
+@needs_numba
+def test_one_signature_for_each_dtype():
+    cpu = pytest.importorskip("knetpy.kernels.cpu.rnn")
+    for dtype in (np.float32, np.float64):
+        args = problem("lstm", dtype=dtype)
+        for layout in (np.asarray, np.asfortranarray, lambda a: np.repeat(a, 2, axis=-1)[..., ::2]):
+            both_ways(served, [a if a is None else layout(a) for a in args], options("lstm", lengths=[1, 2, 3]))
+            both_ways(served, [a if a is None else layout(a) for a in args], options("lstm", reverse=True))
+    assert len(cpu._lstm.signatures) == len(cpu._lstm_back.signatures) == 2
+
+
+@needs_numba
+@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("lengths", [None, [2, 4, 0]])
+def test_all_of_the_results_is_written(monkeypatch, cell, lengths):
+    args, how, empty = problem(cell), options(cell, True, lengths), np.empty
+    wanted = both_ways(served, args, how)  # compiled before np.empty is another
+    monkeypatch.setattr(np, "empty", lambda *args: np.full_like(empty(*args), np.nan))
+    for a, b in zip(both_ways(served, args, how), wanted):
+        np.testing.assert_array_equal(a, b)
+        assert not np.isnan(b).any()

@@ -1,0 +1,76 @@
+"""Rows of a table by number, and their transpose: serial for few elements, else in chunks that the problem fixes.
+
+The op has checked the indices, but its caller may have changed them since: a number beyond the table reads its last
+row, as in the reference, and adds nothing. No kernel leaves its arrays.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import prange
+
+from knetpy.kernels.cpu import floats, read
+from knetpy.kernels.cpu.jit import jit
+from knetpy.kernels.reference import embed as reference
+
+FEW = 2**20  # elements that one thread moves sooner than several start
+ROWS, COLUMNS = 256, 64  # of a chunk: rows that are looked up, columns that are added up
+
+
+@floats(reference.embed)
+def embed(table, indices):
+    """As the reference's."""
+    numbers, shape = read(indices, np.int64).reshape(-1), table.shape[1:]
+    y = np.empty((numbers.size, math.prod(shape)), table.dtype.type)
+    lookup = _embed.serial if y.size < FEW else _embed
+    lookup(read(table).reshape(len(table), y.shape[1]), numbers, y)
+    return y.reshape((*indices.shape, *shape))
+
+
+@floats(reference.embed_dw)
+def embed_dw(dy, indices, *, rows):
+    """As the reference's, to the bit: what meets in one row is added in the order of indices."""
+    numbers, shape = read(indices, np.int64).reshape(-1), dy.shape[indices.ndim :]
+    dw = np.zeros((rows, math.prod(shape)), dy.dtype.type)  # large ones come from the system as zeros
+    add, columns = (_embed_dw.serial, max(1, dw.shape[1])) if dy.size < FEW else (_embed_dw, COLUMNS)
+    add(read(dy).reshape(numbers.size, dw.shape[1]), numbers, dw, columns)
+    return dw.reshape((rows, *shape))
+
+
+@jit(parallel=True)
+def _embed(table, numbers, y):
+    for chunk in prange((len(y) + ROWS - 1) // ROWS):
+        _copy_rows(table, numbers, y, chunk * ROWS, min(len(y), (chunk + 1) * ROWS))
+
+
+@jit(parallel=True)
+def _embed_dw(dy, numbers, dw, columns):
+    width = dw.shape[1]
+    for chunk in prange((width + columns - 1) // columns):
+        _add_columns(dy, numbers, dw, chunk * columns, min(width, (chunk + 1) * columns))
+
+
+@jit()
+def _copy_rows(table, numbers, y, start, stop):
+    for n in range(start, stop):
+        row = min(numbers[n], len(table) - 1)
+        if row < 0:
+            y[n] = 0
+        else:
+            for c in range(y.shape[1]):
+                y[n, c] = table[row, c]
+
+
+@jit()
+def _add_columns(dy, numbers, dw, start, stop):
+    for n in range(len(dy)):
+        row = numbers[n]
+        if 0 <= row < len(dw):
+            if stop - start == 1:  # a slice takes longer than one element
+                dw[row, start] += dy[n, start]
+                continue
+            total, more = dw[row, start:stop], dy[n, start:stop]
+            for c in range(len(more)):
+                total[c] += more[c]
