@@ -31,6 +31,21 @@ def _check(name, x, *_, **options):
         raise DtypeError(f"{name}: x has dtype {x.dtype}; write x.astype(np.float32)")
 
 
+def served(name):
+    """The kernel of that name, of one operand or of dy and another one; integers become floating, as in NumPy."""
+    serve = kernel("activation", name)
+
+    def call(*args):
+        x = args[-1]
+        if x.__class__ is np.ndarray and x.ndim and x.dtype.kind == "f":
+            return serve(*args)
+        _check(name, x)
+        *dy, x = map(np.asarray, args)
+        return serve(*dy, x if x.dtype.kind == "f" else x.astype(np.result_type(x, np.float16)))[()]
+
+    return call
+
+
 def near(x, reach=1000):
     """x cut off at -reach and reach, for a factor that another one has made 0 by there: Inf * 0 would be NaN."""
     return np.clip(x, -reach, reach)
@@ -243,7 +258,16 @@ def hardshrink(x, width=0.5):
 # --------------------------------------------------------------------------------------------------------- sigmoids
 
 
-@activation(x=lambda dy, y: dy * y * (1 - y))
+_erf, _erfc, _sigmoid, _sigmoid_dx = map(served, ("erf", "erfc", "sigmoid", "sigmoid_dx"))
+
+
+@activation(g=lambda dy, out: _sigmoid_slope(dy, out), out=lambda dy, g, out: dy * g * (1 - 2 * out))
+def _sigmoid_slope(g, out):
+    """g times the derivative of sigmoid where its value is `out`."""
+    return _sigmoid_dx(g, out)
+
+
+@activation(x=lambda dy, y: _sigmoid_slope(dy, y))
 def sigmoid(x):
     """1 / (1 + exp(-x)), elementwise, without overflow for any x.
 
@@ -251,8 +275,7 @@ def sigmoid(x):
     >>> kn.sigmoid(np.array([-1000.0, 0.0]))
     array([0. , 0.5])
     """
-    e = np.exp(-np.abs(x))
-    return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)
+    return _sigmoid(x)
 
 
 @activation(x=lambda dy, x: dy * sigmoid(-x))
@@ -295,13 +318,6 @@ def _bell(x):
     return np.exp(-x * x)
 
 
-def _error_function(name, x):
-    """The kernel on an array; integers give float64, as in NumPy's functions."""
-    _check(name, x)
-    x = np.asarray(x)
-    return kernel("activation", name)(x if x.dtype.kind == "f" else x.astype(np.float64))[()]
-
-
 @activation(x=lambda dy, x: dy * _bell(x) * (2 / math.sqrt(math.pi)))
 def erf(x):
     """The error function, elementwise: 2 / sqrt(pi) times the integral of exp(-t * t) from 0 to x.
@@ -312,7 +328,7 @@ def erf(x):
     >>> kn.erf(np.array([-np.inf, 0.0, 0.5]))
     array([-1.        ,  0.        ,  0.52049988])
     """
-    return _error_function("erf", x)
+    return _erf(x)
 
 
 @activation(x=lambda dy, x: dy * _bell(x) * (-2 / math.sqrt(math.pi)))
@@ -323,7 +339,7 @@ def erfc(x):
     >>> kn.erfc(np.array([0.0, 10.0]))
     array([1.00000000e+00, 2.08848758e-45])
     """
-    return _error_function("erfc", x)
+    return _erfc(x)
 
 
 # -------------------------------------------------------------------------------------------- smooth versions of relu
@@ -437,11 +453,22 @@ def celu(x, alpha=1.0):
 # ------------------------------------------------------------------------------ x times a gate that opens from 0 to 1
 
 
-def _silu_slope(x):
-    return sigmoid(x) * (1 + near(x) * sigmoid(-x))
+_silu, _silu_dx, _gelu_exact, _gelu_dx = map(served, ("silu", "silu_dx", "gelu", "gelu_dx"))
 
 
-@activation(x=lambda dy, x: dy * _silu_slope(x))
+def _silu_curve(x):
+    """The second derivative of silu."""
+    opened, closed = sigmoid(x), sigmoid(-x)
+    return opened * closed * (2 + near(x) * (closed - opened))
+
+
+@activation(g=lambda dy, x: _silu_slope(dy, x), x=lambda dy, g, x: dy * g * _silu_curve(x))
+def _silu_slope(g, x):
+    """g times the derivative of silu at x."""
+    return _silu_dx(g, x)
+
+
+@activation(x=lambda dy, x: _silu_slope(dy, x))
 def silu(x):
     """x * sigmoid(x), elementwise; also known as swish.
 
@@ -451,11 +478,10 @@ def silu(x):
     >>> kn.silu(np.array([0.0, 1000.0]))
     array([   0., 1000.])
     """
-    x = np.maximum(x, -1000)
-    return x * sigmoid(x)
+    return _silu(x)
 
 
-@activation(x=lambda dy, x: dy * _silu_slope(1.702 * near(x)))
+@activation(x=lambda dy, x: _silu_slope(dy, 1.702 * near(x)))
 def gelu_sigmoid(x):
     """x * sigmoid(1.702 * x), elementwise: the fast approximation of gelu.
 
@@ -468,17 +494,20 @@ def gelu_sigmoid(x):
     return np.maximum(x, -1000) * sigmoid(1.702 * near(x))
 
 
-def _normal_share(x):
-    """How much of a standard normal distribution lies below x."""
-    return erfc(-math.sqrt(1 / 2) * x) * 0.5
+def _gelu_curve(x):
+    """The second derivative of gelu."""
+    return _bell(math.sqrt(1 / 2) * x) * (2 - np.square(near(x, 40))) / math.sqrt(2 * math.pi)
 
 
-@activation(
-    x=lambda dy, x: dy * (_normal_share(x) + near(x, 40) * _bell(math.sqrt(1 / 2) * x) / math.sqrt(2 * math.pi)),
-)
+@activation(g=lambda dy, x: _gelu_slope(dy, x), x=lambda dy, g, x: dy * g * _gelu_curve(x))
+def _gelu_slope(g, x):
+    """g times the derivative of gelu at x."""
+    return _gelu_dx(g, x)
+
+
+@activation(x=lambda dy, x: _gelu_slope(dy, x))
 def _gelu(x):
-    x = np.maximum(x, -40)
-    return x * _normal_share(x)
+    return _gelu_exact(x)
 
 
 CUBIC = 0.044715  # tanh(sqrt(2 / pi) * (x + CUBIC * x^3)) is nearly erf(x / sqrt(2))

@@ -1,17 +1,24 @@
-"""The kernels of the error function against literals, from 40 digits of mpmath."""
+"""The kernels of activations: both backends against literals, Numba's against the reference."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from knetpy.kernels import kernel
+import knetpy.settings
+from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import activation as reference
 
 SERVED = {"reference": partial(getattr, reference), "served": partial(kernel, "activation")}
+needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
+if not dispatch._no_numba():
+    from knetpy.kernels.cpu import activation as cpu
 BACKENDS = pytest.mark.parametrize("backend", SERVED.values(), ids=SERVED)
 inf, nan = np.inf, np.nan
-ERF = {
+ERF = {  # from 40 digits of mpmath, as all below
     1e-300: 1.1283791670955126e-300,
     1e-09: 1.1283791670955127e-09,
     0.1: 0.1124629160182849,
@@ -71,3 +78,209 @@ def test_shapes(backend, shape):
     np.testing.assert_array_equal(
         backend("erf")(np.arange(12.0).reshape(3, 4).T), backend("erf")(np.arange(12.0)).reshape(3, 4).T
     )
+
+
+SIGMOID = {-100.0: 3.720075976020836e-44, -2.0: 0.11920292202211755, 0.0: 0.5, 0.5: 0.6224593312018546, 40.0: 1.0}
+SILU = {-20.0: -4.122307236380407e-08, -1.0: -0.2689414213699951, 0.0: 0.0, 2.0: 1.7615941559557646, 50.0: 50.0}
+GELU = {-10.0: -7.619853024160527e-23, -1.0: -0.15865525393145705, 0.0: 0.0, 0.5: 0.3457312306370125, 9.0: 9.0}
+SIGMOID_DX = {0.0: 0.0, 0.25: 0.1875, 0.5: 0.25, 1.0: 0.0}  # by y
+SILU_DX = {-2.0: -0.09078424878489549, 0.0: 0.5, 1.0: 0.9276705118714868, 60.0: 1.0}
+GELU_DX = {-2.0: -0.0852318010781969, 0.0: 0.5, 1.0: 1.0833154705876862, 12.0: 1.0}
+
+
+@BACKENDS
+@pytest.mark.parametrize("size", [1, 200, 8000])
+@pytest.mark.parametrize("name, table", [("sigmoid", SIGMOID), ("silu", SILU), ("gelu", GELU)])
+def test_functions_by_hand(backend, name, table, size):
+    """From 40 digits of mpmath, with as few elements as NumPy serves and as many as threads share."""
+    x, wanted = np.repeat(list(table), size), np.repeat(list(table.values()), size)
+    np.testing.assert_allclose(backend(name)(x), wanted, rtol=1e-15 if name != "gelu" else 3e-13)
+    np.testing.assert_allclose(backend(name)(x.astype("f4")), wanted, rtol=5e-5 if name == "gelu" else 3e-7, atol=1e-45)
+
+
+@BACKENDS
+@pytest.mark.parametrize("size", [1, 200, 8000])
+@pytest.mark.parametrize("name, table", [("sigmoid_dx", SIGMOID_DX), ("silu_dx", SILU_DX), ("gelu_dx", GELU_DX)])
+def test_slopes_by_hand(backend, name, table, size):
+    x, wanted = np.repeat(list(table), size), 3 * np.repeat(list(table.values()), size)
+    for dtype, tolerance in ((np.float64, 1e-14), (np.float32, 1e-6)):
+        ours = backend(name)(np.full(x.shape, 3, dtype), x.astype(dtype))
+        assert ours.dtype == dtype
+        np.testing.assert_allclose(ours, wanted, rtol=tolerance)
+
+
+LIMITS = {
+    "sigmoid": [0, 0, 0.5, 1, 1],
+    "silu": [0, 0, 0, 1e4, inf],
+    "gelu": [0, 0, 0, 1e4, inf],
+    "silu_dx": [0, 0, 0.5, 1, 1],
+    "gelu_dx": [0, 0, 0.5, 1, 1],
+}
+
+
+@BACKENDS
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("size", [1, 200])
+def test_far_out(backend, name, dtype, size):
+    x, wanted = (np.repeat(values, size) for values in ([-inf, -1e4, 0, 1e4, inf, nan], [*LIMITS[name], nan]))
+    x = x.astype(dtype)
+    with np.errstate(all="raise", under="ignore"):
+        ours = backend(name)(np.ones_like(x), x) if name.endswith("dx") else backend(name)(x)
+    np.testing.assert_array_equal(ours, wanted)
+
+
+UNARY, SLOPES = ("erf", "erfc", "sigmoid", "silu", "gelu"), ("sigmoid_dx", "silu_dx", "gelu_dx")
+
+
+def all_of_them(x, backend=SERVED["served"]):
+    dy = np.linspace(-1, 1, x.size, dtype=x.dtype).reshape(x.shape)
+    return [backend(name)(x) for name in UNARY] + [backend(name)(dy, x) for name in SLOPES]
+
+
+@st.composite
+def arrays(draw):
+    """Of any layout: gaps, negative strides, transposed, stretched, misaligned, in the other byte order, locked."""
+    shape = tuple(draw(st.lists(st.sampled_from([0, 1, 2, 3, 7, 30]), max_size=4)))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    x = rng.normal(size=shape) * draw(st.sampled_from([0.1, 1, 5]))
+    x = np.where(rng.random(shape) < 0.1, rng.choice([-inf, inf, nan, 0, -0.0], shape), x)
+    x = x.astype(draw(st.sampled_from(["<f4", "<f8", ">f4", ">f8"])))
+    kinds = ["plain", "gaps", "reversed", "transposed", "stretched", "misaligned", "locked"]
+    for kind in draw(st.lists(st.sampled_from(kinds), max_size=3)):
+        if kind == "gaps":
+            x = np.repeat(x, 2, axis=0)[::2] if x.ndim else x
+        elif kind == "reversed":
+            x = x[::-1] if x.ndim else x
+        elif kind == "transposed":
+            x = x.transpose(rng.permutation(x.ndim))
+        elif kind == "stretched":
+            x = np.broadcast_to(x[..., :1], x.shape) if x.ndim else x
+        elif kind == "misaligned":
+            x = np.frombuffer(b"\0" + x.tobytes(), x.dtype, x.size, 1).reshape(x.shape)
+        elif kind == "locked":
+            x = x.copy("K")
+            x.flags.writeable = False
+    return x
+
+
+def in_double(x):
+    """What the reference makes of x in float64, rounded to its dtype."""
+    with np.errstate(invalid="ignore"):
+        return [
+            y.astype(x.dtype.newbyteorder("=")) for y in all_of_them(x.astype(np.float64), partial(getattr, reference))
+        ]
+
+
+@needs_numba
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(arrays())
+def test_served_as_the_reference(x):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu, "SMALL", 0)
+        patch.setattr(cpu, "new", lambda *args, **options: np.full_like(args[0], 7, *args[1:], **options))
+        with np.errstate(invalid="ignore"):
+            ours = all_of_them(x)
+    tolerance = 1e-6 if x.itemsize == 4 else 1e-13
+    for y, wanted in zip(ours, in_double(x)):
+        assert y.dtype == x.dtype.newbyteorder("=") and y.shape == x.shape
+        np.testing.assert_allclose(y, wanted, rtol=tolerance, atol=tolerance / 10)
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dense_memory_keeps_its_order(dtype):
+    x = np.zeros((40, 20, 30), dtype).transpose(1, 2, 0)
+    assert all(y.strides == x.strides for y in all_of_them(x))
+    flat = np.zeros(9, dtype)
+    all_of_them(flat)
+    assert flat.flags.writeable and all(y.flags.writeable for y in all_of_them(flat))
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_thread_count_changes_nothing(monkeypatch, dtype):
+    x = np.random.default_rng(0).normal(size=100_003).astype(dtype)
+    results = []
+    for threads in (1, 2):
+        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
+        results.append([y.tobytes() for y in all_of_them(x)])
+    assert results[0] == results[1]
+
+
+@needs_numba
+def test_many_python_threads():
+    x = np.random.default_rng(0).normal(size=50_000).astype(np.float32)
+    wanted = [y.tobytes() for y in all_of_them(x)]
+    with ThreadPoolExecutor(4) as pool:
+        for ours in pool.map(all_of_them, [x] * 40):
+            assert [y.tobytes() for y in ours] == wanted
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble])
+def test_other_dtypes_are_the_references(dtype):
+    x = np.linspace(-3, 3, 2000).astype(dtype)
+    for ours, theirs in zip(all_of_them(x), all_of_them(x, partial(getattr, reference))):
+        assert ours.dtype == dtype
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@needs_numba
+def test_one_signature_for_each_loop():
+    for dtype in (np.float32, np.float64):
+        x = np.ones((30, 700), dtype)
+        for a in (x, x[:2], x.T, x[:, ::2], x.astype(x.dtype.newbyteorder())):
+            all_of_them(a)
+    loops = [f for name, f in vars(cpu).items() if name.endswith(("_f", "_d"))]
+    assert len(loops) == 16 and all(len(loop.overloads) == 1 for loop in loops)
+    assert len(cpu._run.signatures) == 2
+
+
+# ------------------------------------------------------------------- the scalar functions, in units in the last place
+
+
+@pytest.fixture(scope="module")
+def exp():
+    """vecmath's exp, of arrays."""
+    from knetpy.kernels.cpu import vecmath
+    from knetpy.kernels.cpu.jit import jit
+
+    @jit("test")
+    def loop(x, y):
+        for i in range(len(x)):
+            y[i] = vecmath.exp(x[i])
+
+    def call(x):
+        y = np.empty_like(x)
+        loop(x, y)
+        return y
+
+    return call
+
+
+def units(y, wanted):
+    """The largest error, in units in the last place of y's dtype."""
+    unit = np.spacing(np.abs(wanted).astype(y.dtype)).astype(wanted.dtype)
+    return (np.abs(y - wanted) / unit).max()
+
+
+@needs_numba
+def test_exp(exp):
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(low, high, 200_000) for low, high in ((-103.9, 88.7), (-1, 1), (-1e-6, 1e-6))])
+    x = x.astype(np.float32)
+    assert units(exp(x), np.exp(x.astype(np.float64))) < 1.1
+    x = rng.uniform(-745, 709.7, 200_000)
+    assert units(exp(x), np.exp(x)) <= 2  # NumPy's may be 1 off itself
+    for dtype in (np.float32, np.float64):
+        x = np.array([-inf, -1e4, -746, -0.0, 0, 710, 1e4, inf, nan], dtype)
+        np.testing.assert_array_equal(exp(x), [0, 0, 0, 1, 1, inf, inf, inf, nan])
+
+
+@needs_numba
+def test_error_in_single_precision():
+    """Against float64: erf is within 2 units in the last place, sigmoid 3, the tails of erfc and gelu 5 and 8."""
+    x = np.random.default_rng(0).uniform(-9, 9, 1_000_000).astype(np.float32)
+    wide = x.astype(np.float64)
+    for name, most in (("erf", 2), ("sigmoid", 3), ("silu", 4), ("erfc", 5), ("gelu", 8)):
+        assert units(SERVED["served"](name)(x), getattr(reference, name)(wide)) < most, name
