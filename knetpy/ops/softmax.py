@@ -4,9 +4,18 @@ import numpy as np
 
 from ..core.errors import DtypeError, ShapeError
 from ..core.primitive import primitive
+from ..kernels import kernel
+from ..kernels.reference.softmax import powers, shifted
 from ..random import DROPOUT, take, uniform
 from .arguments import as_floating, axes_of, axis_of, constant_of, number, stretches
 from .reduce import restored
+
+_forward, _dx = kernel("softmax", "softmax"), kernel("softmax", "softmax_dx")
+_log_forward, _log_dx = kernel("softmax", "logsoftmax"), kernel("softmax", "logsoftmax_dx")
+
+
+def _sum(x, axis):
+    return np.sum(x, axis=axis, keepdims=True)
 
 
 def _masked(x, mask, value):
@@ -14,36 +23,32 @@ def _masked(x, mask, value):
     return x if mask is None else np.where(mask, x, value)
 
 
-def _shifted(x, axis):
-    """x minus its maximum, which becomes 0 also where it is infinite: the limit, instead of Inf - Inf."""
-    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    with np.errstate(invalid="ignore"):
-        return np.where(x == top, 0, x - top)
+@primitive(
+    trusted=True,
+    g=lambda dy, p, axis: _softmax_dx(dy, p, axis=axis),  # the Jacobian is symmetric
+    p=lambda dy, g, p, axis: dy * (g - _sum(g * p, axis)) - g * _sum(dy * p, axis),
+)
+def _softmax_dx(g, p, *, axis):
+    return _dx(g, p, axis=axis)
 
 
-def _powers(x, axis, mask):
-    """exp(x) up to a common factor, its sum along the axes, and its logarithm."""
-    z = _shifted(_masked(x, mask, -np.inf), axis)
-    e = _masked(np.exp(z), mask, 0)
-    return e, np.sum(e, axis=axis, keepdims=True), z
-
-
-@primitive(trusted=True, x=lambda dy, y, axis: y * (dy - np.sum(dy * y, axis=axis, keepdims=True)))
+@primitive(trusted=True, x=lambda dy, y, axis: _softmax_dx(dy, y, axis=axis))
 def _softmax(x, *, axis, mask=None):
-    e, total, _ = _powers(x, axis, mask)
-    return e / (total if mask is None else np.where(total == 0, 1, total))  # it is 0 where nothing takes part
+    return _forward(x, axis=axis, mask=mask)
 
 
-def _logsoftmax_dx(dy, y, axis, mask):
-    dy = _masked(dy, mask, 0)
-    return dy - np.exp(y) * np.sum(dy, axis=axis, keepdims=True)
+@primitive(
+    trusted=True,
+    g=lambda dy, logs, axis: dy - _sum(dy * np.exp(logs), axis),
+    logs=lambda dy, g, logs, axis: -dy * np.exp(logs) * _sum(g, axis),
+)
+def _logsoftmax_dx(g, logs, *, axis):
+    return _log_dx(g, logs, axis=axis)
 
 
-@primitive(trusted=True, x=_logsoftmax_dx)
+@primitive(trusted=True, x=lambda dy, y, axis, mask: _logsoftmax_dx(_masked(dy, mask, 0), y, axis=axis))
 def _logsoftmax(x, *, axis, mask):
-    _, total, z = _powers(x, axis, mask)
-    with np.errstate(divide="ignore"):  # of no elements the sum is 0
-        return _masked(z - np.log(total), mask, -np.inf)
+    return _log_forward(x, axis=axis, mask=mask)
 
 
 @primitive(
@@ -51,16 +56,18 @@ def _logsoftmax(x, *, axis, mask):
     x=lambda dy, x, axis, keepdims, mask: restored(dy, x.shape, axis, keepdims) * _softmax(x, axis=axis, mask=mask),
 )
 def _logsumexp(x, *, axis, keepdims, mask):
-    _, total, _ = _powers(x, axis, mask)
+    _, total, _ = powers(x, axis, mask)
     with np.errstate(divide="ignore"):  # of no elements it is -Inf
         rest = np.log(total if keepdims else np.squeeze(total, axis))
     return np.max(_masked(x, mask, -np.inf), axis=axis, keepdims=keepdims, initial=-np.inf) + rest
 
 
 def _checked(name, x, axis, mask):
-    """x as a floating array, its axes as NumPy takes them, and the mask; raises for what has no softmax."""
+    """x as a floating array, its axes as NumPy takes them, and the mask, None if all take part; raises for what has no
+    softmax."""
     (x,) = as_floating(name, x=x)
-    return x, axes_of(name, "x", x, axis), mask if mask is None else _as_mask(name, x, mask)
+    mask = mask if mask is None else _as_mask(name, x, mask)
+    return x, axes_of(name, "x", x, axis), None if mask is None or mask.all() else mask
 
 
 def _as_mask(name, x, mask):
@@ -176,7 +183,7 @@ def _sparsemax_dx(dy, y, axis):
 
 @primitive(trusted=True, x=_sparsemax_dx)
 def _sparsemax(x, *, axis):
-    z = np.moveaxis(_shifted(x, axis), axis, -1)
+    z = np.moveaxis(shifted(x, axis), axis, -1)
     down = -np.sort(-z, axis=-1)
     total, rank = np.cumsum(down, axis=-1), np.arange(1, z.shape[-1] + 1, dtype=x.dtype)
     count = np.sum(1 + rank * down > total, axis=-1, keepdims=True)  # how many stay above 0
