@@ -1,14 +1,19 @@
 """The kernels of normalisation: against literals, and each other."""
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from knetpy.kernels import kernel
+import knetpy.settings
+from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import norm as reference
 
 served = SimpleNamespace(**{name: kernel("norm", name) for name in ("norm", "fixed", "norm_dx")})
+needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
 BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
 nan, inf = np.nan, np.inf
 
@@ -133,3 +138,192 @@ def test_memory_order_is_kept(backend):
     y, mean, var = backend.norm(x, None, None, axes=(0, 2, 3), eps=1e-5)
     dx, _, _ = backend.norm_dx(x, x, mean, var, None, axes=(0, 2, 3), affine=None, eps=1e-5)
     assert y.strides == dx.strides == x.strides
+
+
+# ------------------------------------------------------------------------------------- Numba's and the reference
+
+
+def array_like(rng, shape, order, dtype):
+    """Random numbers whose axes lie in memory as `order` says."""
+    return rng.normal(size=[shape[a] for a in order]).astype(dtype).transpose(np.argsort(order))
+
+
+@st.composite
+def problems(draw):
+    """x, the axes of a group and the shape of scale and bias; in any order of memory, with steps, or read-only."""
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    dtype = draw(st.sampled_from([np.float32, np.float64]))
+    many = draw(st.integers(1, 4))
+    shape = tuple(draw(st.sampled_from([0, 1, 2, 3, 5, 8, 17, 70])) for _ in range(many))
+    if draw(st.booleans()):
+        shape = tuple(n or 4 for n in shape)
+    x = array_like(rng, shape, draw(st.permutations(range(many))), dtype) * 3 + 1
+    if draw(st.booleans()):
+        x = np.repeat(x, 2, axis=-1)[..., ::-2]
+    axes = tuple(sorted(draw(st.sets(st.integers(0, many - 1), min_size=1))))
+    wide = draw(st.sets(st.integers(0, many - 1)))
+    return x, axes, tuple(n if a in wide else 1 for a, n in enumerate(shape))
+
+
+def same(ours, theirs, dtype, scale=1.0):
+    """Equal within a few ulp of the largest element; where the reference has NaN, so have ours."""
+    tolerance = 32 * np.finfo(dtype).eps * scale
+    largest = np.max(np.abs(theirs), initial=1, where=np.isfinite(theirs))
+    assert ours.dtype == theirs.dtype and ours.shape == theirs.shape
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance * largest)
+
+
+def all_of_them(x, axes, affine, backend, how=(True, True, True)):
+    """The results of all three kernels, by name; how: whether scale and bias are given, and `centred`."""
+    rng = np.random.default_rng(1)
+    scale, bias = [rng.normal(size=affine).astype(x.dtype) if some else None for some in how[:2]]
+    dy = np.empty_like(x)  # in the memory order of x
+    dy[...] = rng.normal(size=x.shape)
+    options = {"axes": axes, "eps": 0.01, "centred": how[2]}
+    affine = None if scale is None and bias is None else affine
+    y, mean, var = backend.norm(x, scale, bias, **options)
+    given = backend.fixed(x, scale, bias, mean + 0.5, var + 0.25, eps=0.5)
+    dx, dscale, dbias = backend.norm_dx(dy, x, mean, var, scale, affine=affine, **options)
+    found = {"y": y, "mean": mean, "var": var, "given": given, "dx": dx, "dscale": dscale, "dbias": dbias}
+    return {k: a for k, a in found.items() if a is not None}
+
+
+@needs_numba
+@settings(max_examples=250, deadline=None, derandomize=True)
+@given(problem=problems(), how=st.tuples(*[st.booleans()] * 3))
+def test_served_as_the_reference(problem, how):
+    x, axes, affine = problem
+    before = x.copy()
+    x.flags.writeable = False
+    ours, theirs = (all_of_them(x, axes, affine, backend, how) for backend in (served, reference))
+    assert ours.keys() == theirs.keys()
+    for k in ours:
+        same(ours[k], theirs[k], x.dtype, 8 if k in ("dscale", "dbias") else 1)
+    np.testing.assert_array_equal(x, before)
+    if 1 not in x.shape and 0 not in x.shape:
+        for k in ("y", "dx"):
+            assert ours[k].strides in (np.empty_like(x).strides, theirs[k].strides), k
+
+
+LAYOUTS = {  # shape, order of memory, axes of a group, shape of scale
+    "layer": ((300, 37), (0, 1), (1,), (1, 37)),
+    "layer of many axes": ((9, 20, 50), (0, 1, 2), (1, 2), (1, 20, 50)),
+    "one row": ((1, 40000), (0, 1), (1,), (1, 40000)),
+    "instance": ((4, 6, 30, 41), (0, 1, 2, 3), (2, 3), (1, 6, 1, 1)),
+    "instance, channels last": ((4, 6, 30, 41), (0, 2, 3, 1), (2, 3), (1, 6, 1, 1)),
+    "group": ((4, 2, 3, 30, 41), (0, 1, 2, 3, 4), (2, 3, 4), (1, 2, 3, 1, 1)),
+    "group, channels last": ((4, 2, 3, 30, 41), (0, 3, 4, 1, 2), (2, 3, 4), (1, 2, 3, 1, 1)),
+    "one group, channels last": ((4, 1, 6, 30, 41), (0, 3, 4, 1, 2), (2, 3, 4), (1, 1, 6, 1, 1)),
+    "batch": ((4, 6, 30, 41), (0, 1, 2, 3), (0, 2, 3), (1, 6, 1, 1)),
+    "batch, channels last": ((9, 6, 90, 41), (0, 2, 3, 1), (0, 2, 3), (1, 6, 1, 1)),
+    "batch, many channels": ((37, 600, 2, 1), (0, 2, 3, 1), (0, 2, 3), (1, 600, 1, 1)),
+    "batch of rows": ((3000, 19), (0, 1), (0,), (1, 19)),
+    "one channel": ((300, 1, 70), (0, 2, 1), (0, 2), (1, 1, 1)),
+    "columns in Fortran's order": ((300, 70), (1, 0), (0,), (1, 70)),
+}
+EACH = pytest.mark.parametrize("layout", LAYOUTS)
+
+
+def problem_of(layout, dtype=np.float32):
+    shape, order, axes, affine = LAYOUTS[layout]
+    return 5 + array_like(np.random.default_rng(0), shape, order, dtype), axes, affine
+
+
+@needs_numba
+@EACH
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_larger_problems(layout, dtype, monkeypatch):
+    x, axes, affine = problem_of(layout, dtype)
+    cpu = pytest.importorskip("knetpy.kernels.cpu.norm")
+    theirs = all_of_them(x, axes, affine, reference)
+    refuse = dict.fromkeys(("norm", "fixed", "norm_dx"), pytest.fail)
+    monkeypatch.setattr(cpu, "reference", SimpleNamespace(**refuse))  # these are Numba's indeed
+    ours = all_of_them(x, axes, affine, served)
+    for k in ours:
+        same(ours[k], theirs[k], dtype, 64 if k in ("dscale", "dbias") else 1)
+    assert ours["y"].strides == ours["dx"].strides == ours["given"].strides == theirs["y"].strides
+
+
+@EACH
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_thread_count_changes_nothing(layout, dtype, monkeypatch):
+    results = []
+    for threads in (1, 2):
+        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
+        results.append(all_of_them(*problem_of(layout, dtype), served))
+    for k, one in results[0].items():
+        assert one.tobytes() == results[1][k].tobytes(), k
+
+
+@EACH
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_constant_input_gives_exactly_the_bias(layout, dtype):
+    x, axes, affine = problem_of(layout, dtype)
+    x[:] = 0.1 * np.arange(1, x.size + 1).reshape(x.shape).min(axes, keepdims=True)  # of each group
+    scale, bias = np.random.default_rng(2).normal(size=(2, *affine)).astype(dtype)
+    y, mean, var = served.norm(x, scale, bias, axes=axes, eps=1e-5)
+    assert (y == bias).all() and (mean == x).all() and (var == 0).all()
+
+
+@EACH
+@pytest.mark.parametrize("value", [nan, inf, -inf])
+def test_special_values_stay_in_their_group(layout, value):
+    x, axes, affine = problem_of(layout)
+    x[(-1,) * x.ndim] = value
+    with np.errstate(invalid="ignore"):
+        ours, theirs = (all_of_them(x, axes, affine, backend) for backend in (served, reference))
+    for k in ours:
+        np.testing.assert_array_equal(np.isnan(ours[k]), np.isnan(theirs[k]), err_msg=k)
+        same(ours[k], theirs[k], x.dtype, 64)
+
+
+@needs_numba
+@EACH
+def test_outputs_are_written_completely(layout, monkeypatch):
+    cpu = pytest.importorskip("knetpy.kernels.cpu.norm")
+    x, axes, affine = problem_of(layout)
+    before = all_of_them(x, axes, affine, served)
+
+    def poisoned(shape, dtype=float):
+        return np.full(shape, nan, dtype)
+
+    monkeypatch.setattr(cpu, "np", SimpleNamespace(**{**vars(np), "empty": poisoned}))
+    for k, found in all_of_them(x, axes, affine, served).items():
+        assert found.tobytes() == before[k].tobytes(), k
+
+
+def test_concurrent_calls():
+    wanted = {layout: all_of_them(*problem_of(layout), served) for layout in LAYOUTS}
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda layout: all_of_them(*problem_of(layout), served), list(LAYOUTS) * 4))
+    for layout, results in zip(list(LAYOUTS) * 4, found):
+        for k in results:
+            assert results[k].tobytes() == wanted[layout][k].tobytes(), (layout, k)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble])
+def test_other_dtypes_are_the_references(dtype):
+    x = np.random.default_rng(0).normal(size=(4, 6)).astype(dtype)
+    ours, theirs = (all_of_them(x, (1,), (1, 6), backend) for backend in (served, reference))
+    for k in ours:
+        assert ours[k].dtype == theirs[k].dtype
+        np.testing.assert_array_equal(ours[k], theirs[k])
+
+
+@needs_numba
+def test_one_signature_for_each_dtype():
+    cpu = pytest.importorskip("knetpy.kernels.cpu.norm")
+    for dtype in (np.float32, np.float64):
+        x, (y, mean, var) = np.ones((4, 6), dtype), (None,) * 3
+        locked = x.copy()
+        locked.flags.writeable = False
+        for a in (x, locked, x[:, ::2], x.T, x.astype(x.dtype.newbyteorder())):
+            for axis in (0, 1):
+                for scale in (None, np.ones_like(a[:1]), np.ones_like(a[:1]).astype(x.dtype.newbyteorder())):
+                    affine = None if scale is None else list(scale.shape)
+                    y, mean, var = served.norm(a, scale, scale, axes=[axis], eps=np.float32(1), centred=np.True_)
+                    served.fixed(a, scale, None, mean, var, eps=1)
+                    mean.flags.writeable = False
+                    served.norm_dx(y, a, mean, var, scale, axes=(np.int16(axis),), affine=affine, eps=1)
+    for name in ("_rows", "_rows_dx", "_columns", "_columns_dx"):
+        assert len(getattr(cpu, name).signatures) == 2, name
