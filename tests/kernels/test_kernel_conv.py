@@ -1,5 +1,7 @@
 """The convolution kernels: the reference against literals, Numba's against the reference."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -72,6 +74,19 @@ def test_conv_dw_by_hand(backend, x, dy, window, options, dw):
     np.testing.assert_array_equal(backend.conv_dw(array(*x), array(*dy), window=window, **options), array(*dw))
 
 
+def few():
+    return st.tuples(st.integers(1, 3), st.integers(0, 3), st.integers(1, 3))
+
+
+def many():
+    """Enough channels for whole vectors, and for what is left of one."""
+    return st.tuples(st.integers(1, 2), st.integers(1, 40), st.integers(1, 40) | st.integers(60, 70))
+
+
+def depthwise():
+    return st.tuples(st.integers(1, 40), st.just(1), st.just(1))
+
+
 @st.composite
 def problems(draw):
     """x, w, dy and options; how the arrays lie in memory is drawn too."""
@@ -80,12 +95,15 @@ def problems(draw):
     def per_axis(low, high):
         return tuple(draw(st.integers(low, high)) for _ in range(axes))
 
-    n, groups = draw(st.integers(0, 3)), draw(st.integers(1, 3))
-    depth, outputs = draw(st.integers(0, 3)), draw(st.integers(1, 3))
+    n, groups, depth, outputs = (
+        draw(st.integers(0, 3)),
+        *draw(st.sampled_from([few, many, depthwise]).flatmap(lambda k: k())),
+    )
     window, stride, dilation = per_axis(1, 3), per_axis(1, 3), per_axis(1, 2)
     padding = tuple(zip(per_axis(0, 2), per_axis(0, 2)))
     reach = [d * (k - 1) + 1 - sum(p) for d, k, p in zip(dilation, window, padding)]
-    size = tuple(max(1, r) + extra for r, extra in zip(reach, per_axis(0, 4)))
+    extras = (*(draw(st.integers(0, 4)) for _ in range(axes - 1)), draw(st.integers(0, 4) | st.integers(5, 30)))
+    size = tuple(max(1, r) + extra for r, extra in zip(reach, extras))
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     dtype = draw(st.sampled_from([np.float32, np.float64]))
     rng = np.random.default_rng(draw(st.integers(0, 99)))
@@ -128,10 +146,35 @@ def same(ours, theirs, dtype):
 
 
 @needs_numba
+@pytest.mark.parametrize("path", ["tile", "patches"])
 @settings(max_examples=150, deadline=None, derandomize=True)
-@given(problems())
-def test_served_as_the_reference(problem):
-    x, w, dy, options = problem
+@given(problem=problems())
+def test_served_as_the_reference(path, problem):
+    with by(path):
+        served_as_the_reference(*problem)
+
+
+@contextmanager
+def by(path):
+    """Everything that can be on the tile is, in small tasks; or nothing is. Outputs are poisoned."""
+    from knetpy.kernels.cpu import conv, convtile
+
+    limits = {"WEIGHTS": 10**9, "NARROW": 0} if path == "tile" else {"WEIGHTS": 0}
+    small = {"PIXELS": 30, "LINE": 20, "DEPTH": 50, "THREADED": 0, "new": poisoned}
+    with pytest.MonkeyPatch.context() as patch:
+        for module, values in ((conv, limits), (convtile, small)):
+            for name, value in values.items():
+                patch.setattr(module, name, value)
+        convtile._plan.cache_clear()
+        yield
+    convtile._plan.cache_clear()
+
+
+def poisoned(shape, dtype):
+    return np.full(shape, np.nan, dtype)
+
+
+def served_as_the_reference(x, w, dy, options):
     size, window = x.shape[2:], w.shape[2:]
     y, dx = served.conv(x, w, **options), served.conv_dx(dy, w, size=size, **options)
     assert np.moveaxis(y, 1, -1).flags.c_contiguous and np.moveaxis(dx, 1, -1).flags.c_contiguous
@@ -168,6 +211,10 @@ def all_three(x, w, dy, options):
     )
 
 
+def first_two(x, w, dy, options):
+    return served.conv(x, w, **options), served.conv_dx(dy, w, size=x.shape[2:], **options)
+
+
 def test_chunks(large, monkeypatch):
     cpu = pytest.importorskip("knetpy.kernels.cpu.conv")
     whole = all_three(*large)
@@ -187,6 +234,38 @@ def test_thread_count_changes_nothing(large, monkeypatch, dtype):
         results.append(all_three(*arrays, options))
     for one, two in zip(*results):
         assert one.tobytes() == two.tobytes()
+
+
+@needs_numba
+@pytest.mark.parametrize(
+    "shape, window, groups, padding",
+    [
+        ((5, 20, 13, 30), (70, 20, 3, 3), 1, 1),
+        ((26, 64, 4, 4), (40, 64, 3, 3), 1, 1),
+        ((30, 16, 12, 12), (32, 16, 5, 5), 1, 0),
+        ((3, 40, 20, 20), (40, 1, 7, 7), 40, 3),
+        ((2, 36, 9, 250), (24, 9, 3, 3), 4, 2),
+    ],
+)
+def test_whole_tasks(shape, window, groups, padding):
+    """Problems of many tiles and tasks, by one and two threads, and by four callers at once."""
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=shape).astype(np.float32), rng.normal(size=window).astype(np.float32)
+    options = {**SQUARE, "padding": ((padding, padding),) * 2, "groups": groups}
+    dy = rng.normal(size=reference.conv(x, w, **options).shape).astype(np.float32)
+    before, results = knetpy.settings.threads(), []
+    try:
+        for threads in (1, 2):
+            knetpy.settings.set_threads(threads)
+            results.append(first_two(x, w, dy, options))
+    finally:
+        knetpy.settings.set_threads(before)
+    with ThreadPoolExecutor(4) as pool:
+        results += [f.result() for f in [pool.submit(first_two, x, w, dy, options) for _ in range(4)]]
+    for result in results[1:]:
+        assert [a.tobytes() for a in result] == [a.tobytes() for a in results[0]]
+    same(results[0][0], reference.conv(x, w, **options), x.dtype)
+    same(results[0][1], reference.conv_dx(dy, w, size=x.shape[2:], **options), x.dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.longdouble, np.complex128, np.int64])

@@ -1,7 +1,7 @@
-"""Convolution and its transposes: matrix products with the patches of the image that the window meets.
+"""Convolution and its transposes: on the tile, or as matrix products with the patches that the window meets.
 
-The work goes in chunks of output pixels, fixed by the problem alone, so that the matrix of patches stays
-small and no result depends on the number of threads.
+The tile serves conv, and conv_dx at stride 1. What goes by patches goes in chunks of output pixels, fixed by the
+problem alone, so that the matrix of patches stays small and no result depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -13,41 +13,50 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from knetpy.kernels.cpu import channels_last, channels_second, floats, threes
+from knetpy.kernels.cpu import channels_last, channels_second, floats, read, threes
 from knetpy.kernels.cpu.blas import one_thread
+from knetpy.kernels.cpu.convtile import Problem, convolve
 from knetpy.kernels.cpu.jit import jit
 from knetpy.kernels.reference import conv as reference
 
 BUFFER = 8 << 20  # bytes of patches at a time: few parallel launches, each of which may wait for a busy core
+WEIGHTS = 256  # for each pixel, at most, if the tile is to convolve: putting more in order takes longer than it saves
+NARROW = 4  # channels of dx that are too few for the tile: most of each vector would be idle
 
 Threes = tuple[int, int, int]
 
 
 @floats(reference.conv)
-@one_thread()
 def conv(x, w, *, stride, padding, dilation, groups):
     """As the reference's, but the channels of y lie last in memory."""
     plan = _plan(x.shape, w.shape, stride, padding, dilation, groups)
     x, axes = channels_last(x), x.ndim - 2
+    if _on_tile(plan, x, w):
+        kinds = (groups, plan.depth, len(w) // groups)
+        problem = Problem(len(x), x.shape[1:4], plan.window, plan.out, *plan.steps, *kinds, skips=False)
+        return channels_second(convolve(x, _weights(read(w), plan).swapaxes(1, 2), problem), axes)
     y = np.empty((len(x), *plan.out, len(w)), x.dtype)
     pixels, weights = _by_group(y, plan), _weights(w, plan).swapaxes(1, 2)
-    for start, stop, patches in _chunks(plan, x.dtype):
-        _gather(x, patches, start, plan.out, *plan.steps)
-        np.matmul(_matrices(patches, plan), weights, out=pixels[:, start:stop])
+    with one_thread():
+        for start, stop, patches in _chunks(plan, x.dtype):
+            _gather(x, patches, start, plan.out, *plan.steps)
+            np.matmul(_matrices(patches, plan), weights, out=pixels[:, start:stop])
     return channels_second(y, axes)
 
 
 @floats(reference.conv_dx)
-@one_thread()
 def conv_dx(dy, w, *, size, stride, padding, dilation, groups):
     """As the reference's, but the channels of dx lie last in memory."""
     channels = w.shape[1] * groups
     plan = _plan((len(dy), channels, *size), w.shape, stride, padding, dilation, groups)
+    if _dx_is_conv(plan, size, w) and _on_tile(plan, dy, w):
+        return channels_second(_dx_on_tile(channels_last(dy), w, threes(size, 1), plan), len(size))
     dx = np.zeros((len(dy), *threes(size, 1), channels), dy.dtype.type)
     pixels, weights = _by_group(channels_last(dy), plan), _weights(w, plan)
-    for start, stop, patches in _chunks(plan, dx.dtype):
-        np.matmul(pixels[:, start:stop], weights, out=_matrices(patches, plan))
-        _scatter(dx, patches, start, plan.out, *plan.steps)
+    with one_thread():
+        for start, stop, patches in _chunks(plan, dx.dtype):
+            np.matmul(pixels[:, start:stop], weights, out=_matrices(patches, plan))
+            _scatter(dx, patches, start, plan.out, *plan.steps)
     return channels_second(dx, len(size))
 
 
@@ -112,6 +121,32 @@ def _weights(w: np.ndarray, plan: _Plan) -> np.ndarray:
     taps = math.prod(plan.window)
     w = w.reshape(len(w), plan.depth, taps).swapaxes(1, 2)
     return w.reshape(plan.groups, len(w) // plan.groups, taps * plan.depth)
+
+
+def _flipped(w: np.ndarray, plan: _Plan) -> np.ndarray:
+    """A matrix (tap and channel of y, channel of x) for each group; taps in reverse."""
+    w = w.reshape(plan.groups, len(w) // plan.groups, plan.depth, math.prod(plan.window))[..., ::-1]
+    return w.transpose(0, 3, 1, 2).reshape(plan.groups, -1, plan.depth)
+
+
+def _on_tile(plan: _Plan, x: np.ndarray, w: np.ndarray) -> bool:
+    """Whether there is anything to do, and enough pixels for the weights, which the tile takes in another order."""
+    return bool(x.size) and 0 < w.size <= WEIGHTS * plan.images * math.prod(plan.out)
+
+
+def _dx_is_conv(plan: _Plan, size: tuple, w: np.ndarray) -> bool:
+    """Whether dx is a convolution that suits the tile: of stride 1, with channels for its vectors or depthwise."""
+    enough = plan.depth > NARROW or plan.depth == len(w) // plan.groups == 1 < plan.groups
+    return plan.steps[0] == (1, 1, 1) and enough and 0 not in size
+
+
+def _dx_on_tile(dy: np.ndarray, w: np.ndarray, size: Threes, plan: _Plan) -> np.ndarray:
+    """At stride 1 dx is a convolution of dy, padded, with flipped weights; its padding is not a part of any sum."""
+    one, before, dilation = plan.steps
+    before = threes(((k - 1) * d - b for k, d, b in zip(plan.window, dilation, before)), 0)
+    kinds = (plan.groups, len(w) // plan.groups, plan.depth)
+    problem = Problem(plan.images, plan.out, plan.window, size, one, before, dilation, *kinds, skips=True)
+    return convolve(dy, _flipped(read(w), plan), problem)
 
 
 @jit(parallel=True)
