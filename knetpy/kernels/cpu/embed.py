@@ -23,20 +23,20 @@ ROWS, COLUMNS = 256, 64  # of a chunk: rows that are looked up, columns that are
 def embed(table, indices):
     """As the reference's."""
     numbers, shape = read(indices, np.int64).reshape(-1), table.shape[1:]
-    y = np.empty((numbers.size, math.prod(shape)), table.dtype.type)
+    y, width = np.empty((*indices.shape, *shape), table.dtype.type), math.prod(shape)
     lookup = _embed.serial if y.size < FEW else _embed
-    lookup(read(table).reshape(len(table), y.shape[1]), numbers, y)
-    return y.reshape((*indices.shape, *shape))
+    lookup(read(table).reshape(len(table), width), numbers, y.reshape(numbers.size, width))
+    return y
 
 
 @floats(reference.embed_dw)
 def embed_dw(dy, indices, *, rows):
     """As the reference's, to the bit: what meets in one row is added in the order of indices."""
     numbers, shape = read(indices, np.int64).reshape(-1), dy.shape[indices.ndim :]
-    dw = np.zeros((rows, math.prod(shape)), dy.dtype.type)  # large ones come from the system as zeros
-    add, columns = (_embed_dw.serial, max(1, dw.shape[1])) if dy.size < FEW else (_embed_dw, COLUMNS)
-    add(read(dy).reshape(numbers.size, dw.shape[1]), numbers, dw, columns)
-    return dw.reshape((rows, *shape))
+    dw, width = np.zeros((rows, *shape), dy.dtype.type), math.prod(shape)  # large ones come from the system as zeros
+    add, columns = (_embed_dw.serial, max(1, width)) if dy.size < FEW else (_embed_dw, COLUMNS)
+    add(read(dy).reshape(numbers.size, width), numbers, dw.reshape(rows, width), columns)
+    return dw
 
 
 @jit(parallel=True)
