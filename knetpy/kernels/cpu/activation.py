@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from knetpy.kernels.cpu import floats, vecmath
 from knetpy.kernels.cpu.jit import jit
 from knetpy.kernels.cpu.vecmath import number, one
-from knetpy.kernels.cpu.vectors import BITS, call
+from knetpy.kernels.cpu.vectors import BITS, call, compiled_address
 from knetpy.kernels.reference import activation as reference
 
 CHUNK = 1 << 14  # elements that a thread takes at a time; as few are computed without threads
@@ -59,9 +59,7 @@ def _run(loop, dy, x, y):
 @cache
 def _entry(loop: Any) -> int:
     """The address of the code of a loop."""
-    loop.compile((types.int64,) * 4)
-    (compiled,) = loop.overloads.values()
-    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+    return compiled_address(loop, (types.int64,) * 4)
 
 
 def _pointer(kind: types.Type) -> Any:

@@ -6,14 +6,11 @@ the reference's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
-from knetpy.kernels.cpu import floats, read
+from knetpy.kernels.cpu import floats, read, vecmath
 from knetpy.kernels.cpu.blas import one_thread
 from knetpy.kernels.cpu.jit import jit
 from knetpy.kernels.reference import rnn as reference
@@ -100,7 +97,7 @@ def _lstm(px, ph, states, gates, t, old, new):
         for k in range(c.shape[1]):
             c[b, k] = f[b, k] * before[b, k] + i[b, k] * g[b, k]
         for k in range(c.shape[1]):
-            squashed[b, k] = _tanh(c[b, k])
+            squashed[b, k] = vecmath.tanh(c[b, k])
         for k in range(c.shape[1]):
             h[b, k] = o[b, k] * squashed[b, k]
 
@@ -139,7 +136,7 @@ def _gru(px, ph, states, gates, t, old, new):
         for k in range(h.shape[1]):
             n[b, k] = px[t, b, 2, k] + r[b, k] * ph[b, 2, k]
         for k in range(h.shape[1]):
-            n[b, k] = _tanh(n[b, k])
+            n[b, k] = vecmath.tanh(n[b, k])
         for k in range(h.shape[1]):
             h[b, k] = n[b, k] + z[b, k] * (before[b, k] - n[b, k])
 
@@ -211,69 +208,11 @@ def _cell(name: str) -> Cell | None:
 def _sigmoid_of(px, ph, part, y):
     for b in range(len(y)):
         for k in range(y.shape[1]):
-            y[b, k] = _sigmoid(px[b, part, k] + ph[b, part, k])
+            y[b, k] = vecmath.sigmoid(px[b, part, k] + ph[b, part, k])
 
 
 @jit()
 def _tanh_of(px, ph, part, y):
     for b in range(len(y)):
         for k in range(y.shape[1]):
-            y[b, k] = _tanh(px[b, part, k] + ph[b, part, k])
-
-
-@jit()
-def _sigmoid(x):
-    one = type(x)(1)
-    power, rest = _exp_parts(-abs(x))
-    e = power + power * rest
-    return (one if x >= 0 else e) / (one + e)
-
-
-@jit()
-def _tanh(x):
-    one = type(x)(1)
-    power, rest = _exp_parts(type(x)(-2) * abs(x))
-    less = power * rest + (power - one)  # exp(-2 |x|) - 1, to its own last digits also where it is small
-    y = less / (less + type(x)(2))
-    return -y if x >= 0 else y
-
-
-def _exp_parts(x):
-    """For x <= 0 the two factors of exp(x), a power of 2 and 1 + what is returned second; 0 where exp(x) is tiny.
-
-    x + magic has the nearest whole number in its last binary digits: no conversion, which NaN would not survive.
-    """
-    raise NotImplementedError("for kernels")
-
-
-@overload(_exp_parts)
-def _exp_parts_of(x) -> Callable:
-    if x == types.float32:
-        return _exp_parts_single
-    return _exp_parts_double
-
-
-def _exp_parts_single(x):
-    within = np.float32(-87) if x < np.float32(-87) else x
-    near = within * np.float32(1.4426950408889634) + np.float32(1.5 * 2**23)
-    n = near - np.float32(1.5 * 2**23)
-    r = within - n * np.float32(0.693359375) - n * np.float32(-2.12194440e-4)
-    q = r * np.float32(1 / 5040) + np.float32(1 / 720)
-    q = q * r + np.float32(1 / 120)
-    q = q * r + np.float32(1 / 24)
-    q = q * r + np.float32(1 / 6)
-    q = q * r + np.float32(1 / 2)
-    power = np.int32((np.float32(near).view(np.int32) << 23) + (127 << 23)).view(np.float32)
-    return np.float32(0) if x < np.float32(-87) else power, r + r * r * q
-
-
-def _exp_parts_double(x):
-    within = -708.0 if x < -708.0 else x
-    near = within * 1.4426950408889634 + 1.5 * 2.0**52
-    n = near - 1.5 * 2.0**52
-    r = within - n * 6.93147180369123816490e-01 - n * 1.90821492927058770002e-10
-    q = r / 6227020800.0 + 1 / 479001600
-    for c in (1 / 39916800, 1 / 3628800, 1 / 362880, 1 / 40320, 1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2):
-        q = q * r + c
-    power = np.int64((np.float64(near).view(np.int64) << 52) + (1023 << 52)).view(np.float64)
-    return 0.0 if x < -708.0 else power, r + r * r * q
+            y[b, k] = vecmath.tanh(px[b, part, k] + ph[b, part, k])

@@ -3,7 +3,7 @@
 They are compiled into the loop (`forceinline`), or it would stay as it is. One source serves float32 and float64:
 `number` and `polynomial` make constants of the type of their argument. No function branches; infinities and NaN come
 out right by themselves. Largest errors found, in units in the last place of float32 and of float64: exp 1.05 and 1.02,
-sigmoid 2.4 and 1.8, erf 1.2 and 1.0, erfc 4.5 and 4.5 where it is no denormal number.
+sigmoid 2.4 and 1.8, tanh below 3, erf 1.2 and 1.0, erfc 4.5 and 4.5 where it is no denormal number.
 """
 
 from __future__ import annotations
@@ -71,14 +71,18 @@ def exp(x):
 
 @jit(forceinline=True)
 def exp_of_sum(x, low):
-    """e to the power x + low, as if the sum were exact, for |low| < 1 and an x that does not reach beyond exp's range.
+    """e to the power x + low, as if the sum were exact, for |low| < 1 and an x within the range of exp."""
+    shifted, less = _reduced(x, low)
+    return _by_power_of_2(one(x) + less, shifted)
 
-    It is 2^n exp(r): r is what n multiples of log(2) leave of the sum.
-    """
+
+@jit(forceinline=True)
+def _reduced(x, low):
+    """n + _ROUND and exp(r) - 1 of x + low = n log(2) + r."""
     shifted = (x + low) * _BY_LN2(x) + _ROUND(x)
     n = shifted - _ROUND(x)
     r = ((x - n * _LN2_HIGH(x)) + low) - n * _LN2_LOW(x)
-    return _by_power_of_2(one(x) + (r + r * r * _EXP(r)), shifted)
+    return shifted, r + r * r * _EXP(r)
 
 
 @intrinsic
@@ -105,6 +109,17 @@ def sigmoid(x):
     """1 / (1 + exp(-x))."""
     e = exp(-abs(x))
     return (one(x) if x >= zero(x) else e) / (one(x) + e)
+
+
+@jit(forceinline=True)
+def tanh(x):
+    """The hyperbolic tangent, of exp(-2 |x|) - 1, whose own last digits are right where it is small."""
+    far = -two(x) * abs(x)
+    shifted, less = _reduced(_LOWEST(x) if far < _LOWEST(x) else far, zero(x))
+    power = _by_power_of_2(one(x), shifted)
+    e = power * less + (power - one(x))
+    y = e / (e + two(x))
+    return -y if x >= zero(x) else y
 
 
 # ---------------------------------------------------------------------------------------- the error function

@@ -50,7 +50,12 @@ def routine(key: str, count: int, write: Callable) -> int:
     def function(*arguments):
         body(arguments)
 
-    function.compile((types.StarArgUniTuple(types.int64, count),))
+    return compiled_address(function, (types.StarArgUniTuple(types.int64, count),))
+
+
+def compiled_address(function: Any, kinds: tuple) -> int:
+    """Compile a kernel for arguments of these types and return the address of its code."""
+    function.compile(kinds)
     (compiled,) = function.overloads.values()
     _kept.append(function)
     return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
