@@ -212,6 +212,8 @@ def _match(op, dx, like):
 
 def unbroadcast(dx, shape):
     """Sum `dx` over the axes along which an operand of `shape` was stretched."""
+    if dx.shape == shape:
+        return dx
     extra = len(dx.shape) - len(shape)
     if extra > 0:
         dx = dx.sum(axis=tuple(range(extra)))
