@@ -14,6 +14,9 @@ from functools import wraps
 
 import numpy as np
 
+from knetpy.kernels.cpu.memory import keep_freed
+
+keep_freed()
 conversions = 0  # inputs copied because their channels were not last in memory
 
 
