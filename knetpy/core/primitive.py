@@ -15,7 +15,7 @@ import numpy as np
 from .errors import DerivativeError, DtypeError, ShapeError
 from .protocols import serve
 from .rules import adapt, signature_of
-from .short import binary, unary
+from .short import any_number, binary, unary
 from .trace import Call, active
 from .value import Param, Result, Value, is_tracked, plain
 
@@ -35,7 +35,8 @@ class Primitive:
         if unknown:
             raise TypeError(f"primitive {name}: a rule for {unknown.pop()!r}, which is no operand of {name}")
         says = f"primitive {name}: its rule for {{}}".format
-        self.declared = {n: None if rule is None else adapt(rule, says(n), self.signature) for n, rule in rules.items()}
+        given = [(n, rules[n]) for n in self.signature.operands if n in rules]
+        self.declared = {n: None if rule is None else adapt(rule, says(n), self.signature) for n, rule in given}
         self.vjp = vjp and adapt(vjp, f"primitive {name}: its vjp", self.signature)
         tangents = tuple(f"d{n}" for n in self.signature.operands)
         self.jvp = jvp and adapt(jvp, f"primitive {name}: its jvp", self.signature, first=tangents)
@@ -43,14 +44,15 @@ class Primitive:
         self.plans: dict = {}
         self.call: Callable | None = None  # the function that users call
 
-    def short_path(self):
-        """The short path that can serve a call, if its rules are trusted; None for the general one."""
+    def short_path(self, trusted):
+        """The short path that can serve a call; None for the general one."""
         s = self.signature
-        if s.saves or s.variadic or self.composed or self.vjp or len(s.operands) != s.required:
+        if s.variadic or self.outputs > 1:
             return None
-        if len(self.declared) != s.required or not all(self.declared.values()):
-            return None
-        return unary if s.required == 1 else binary if s.required == 2 and not s.attrs else None
+        simple = not (s.saves or self.composed or self.vjp) and len(s.operands) == s.required == len(self.declared)
+        if not trusted or not simple or not all(self.declared.values()):
+            return any_number
+        return unary if s.required == 1 else binary if s.required == 2 and not s.attrs else any_number
 
     def rule(self, i):
         """The rule for operand `i`; None where it was declared to have no derivative."""
@@ -64,6 +66,10 @@ class Primitive:
                 f"kn.value({name}), or declare a rule (or {name}=None for none) in the primitive"
             )
         return self.declared[name]
+
+    def rules(self):
+        """The rule for each operand, in order; None where there is none."""
+        return [self.declared.get(n) for n in self.signature.operands]
 
     def ruled(self, uids):
         """`uids` without the operands that were declared to have no derivative."""
@@ -192,8 +198,8 @@ def primitive(
     elementwise = elementwise or (isinstance(kernel, np.ufunc) and kernel.signature is None)
     op = Primitive(kernel, name, outputs, tuple(saves), check, rules, vjp, jvp, composed, elementwise)
     call = through_numpy = _recorder(op)
-    short = op.short_path()
-    if short and (trusted or isinstance(kernel, np.ufunc)):
+    short = op.short_path(trusted or isinstance(kernel, np.ufunc))
+    if short:
         call, through_numpy = short(op, call, tell, depth=1), short(op, call, tell, depth=2)
     call.__name__ = call.__qualname__ = op.name
     call.__doc__, call.__module__ = kernel.__doc__, getattr(kernel, "__module__", __name__)

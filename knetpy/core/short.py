@@ -1,7 +1,8 @@
-"""The short paths: a call of one or two operands under a single tape.
+"""The short paths: a call under a single tape.
 
-For ops whose rules are known to return the operand's shape and dtype. They do what `tell` and `Tape.observe` do, with
-everything that can be known beforehand decided here. An idle trace (`Trace()`) beside the tape switches them off.
+They do what `tell` and `Tape.observe` do, with everything that can be known beforehand decided here. `unary` and
+`binary` are for ops whose rules are known to return the operand's shape and dtype, `any_number` for every other op of
+one output. An idle trace (`Trace()`) beside the tape switches them off.
 """
 
 import sys
@@ -9,7 +10,7 @@ import sys
 from .errors import outside, users
 from .rules import ARRAY, Spec, spec
 from .trace import active, sole_steps
-from .value import Param, Result, serial
+from .value import Param, Result, Value, serial
 
 _getframe = sys._getframe
 _new = object.__new__
@@ -133,5 +134,62 @@ def binary(op, record, tell, depth):
         except Exception as failure:
             op.explain(failure, (a, b), {})
             raise
+
+    return call
+
+
+def any_number(op, record, tell, depth):
+    """The path for any number of operands, with options, saved values and rules that are checked."""
+    count, options = len(op.signature.operands), len(op.signature.attrs)
+
+    def call(*args, **attrs):
+        steps = sole_steps()
+        if steps is None or len(args) != count or len(attrs) != options:
+            return record(*args, **attrs)
+        tape, seen, uids, followed = active()[0], [], [], False
+        for x in args:
+            kind, uid = x.__class__, None
+            if kind is Result or kind is Param:
+                uid, followed = x.uid, True
+                if uid not in steps and not tape.follows(x):
+                    return record(*args, **attrs)
+                x = x.value
+            elif kind is list:
+                return record(*args, **attrs)
+            seen.append(x)
+            uids.append(uid)
+        if not followed:
+            return record(*args, **attrs)
+        for option in attrs.values():
+            if isinstance(option, Value):
+                return record(*args, **attrs)
+        if op.composed is not None and not tape.raw:
+            return op.composed(*args, **attrs)
+        y, attrs = op.evaluate(seen, attrs)
+        dtype, uids = getattr(y, "dtype", None), op.ruled(uids)
+        specs = [None if uid is None else Spec(x.shape, x.dtype) for x, uid in zip(seen, uids)]
+        for x in specs:
+            if x is not None and x.dtype is not dtype:
+                return tell(op, args, seen, attrs, y)  # which warns, and makes constants of integers
+        if uids.count(None) == count:
+            return y
+        keep_y, amounts = op.plan(uids)
+        for i, uid in enumerate(uids):
+            x, amount = seen[i], amounts[i]
+            if amount != ARRAY:
+                seen[i] = spec(x) if amount else None
+            elif uid is None:
+                seen[i] = tape.hold(x)
+        tape.hold.all(attrs.values())
+        frame = _getframe(depth)
+        code = frame.f_code
+        if code.co_filename not in users:
+            frame = outside(frame)
+            code = frame.f_code
+        out = _new(Result)
+        out.value = y
+        out.uid = new = serial()
+        steps[new] = y if keep_y else None, seen, uids, specs, attrs, None, op, code, frame.f_lasti
+        return out
 
     return call

@@ -187,18 +187,18 @@ def pull(op, dy, y, kept, specs, attrs):
         found = op.vjp.call(dy, y, *kept, **attrs)
         if not isinstance(found, (tuple, list)) or len(found) != len(specs):
             raise TypeError(f"the vjp of {op.name} must return one cotangent for each of its {len(specs)} operands")
+    elif op.signature.variadic:
+        found = [s and op.rule(i).call(dy, y, *kept, **attrs, i=i) for i, s in enumerate(specs)]
     else:
-        numbered = op.signature.variadic
-        found = [
-            s and op.rule(i).call(dy, y, *kept, **({**attrs, "i": i} if numbered else attrs))
-            for i, s in enumerate(specs)
-        ]
+        found = [s and rule.call(dy, y, *kept, **attrs) for rule, s in zip(op.rules(), specs)]
     return [None if s is None or dx is None else _match(op, dx, s) for dx, s in zip(found, specs)]
 
 
 def _match(op, dx, like):
     """The cotangent in the operand's own shape and dtype: what broadcasting stretched is summed."""
     shape, dtype = like
+    if dx.__class__ is np.ndarray and dx.dtype is dtype and dx.shape == shape:
+        return dx
     if not hasattr(dx, "dtype"):
         dx = np.asarray(dx)
     if dx.shape != shape:
