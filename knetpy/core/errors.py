@@ -47,18 +47,20 @@ class NonFiniteError(KnetpyError, FloatingPointError):
 
 
 users: set = set()  # the source files, met so far, that are not knetpy's own; asked at every recorded call
+ours: set = set()  # those that are
 
 
 def outside(frame):
     """The innermost frame, from `frame` outwards, that is not knetpy's own."""
-    while True:
+    while frame.f_back is not None:
         file = frame.f_code.co_filename
-        if file in users or frame.f_back is None:
-            return frame
-        if not file.startswith(PACKAGE) or file.endswith("__main__.py"):
-            users.add(file)
-            return frame
-        frame = frame.f_back
+        if file in ours:
+            frame = frame.f_back
+        elif file in users:
+            break
+        else:
+            (ours if file.startswith(PACKAGE) and not file.endswith("__main__.py") else users).add(file)
+    return frame
 
 
 def line_of(code, lasti):

@@ -10,7 +10,7 @@ from ..core.value import Param, Result, Value, bare, plain
 from .half import narrowed, widened
 
 _MOST = 2**31 - 1  # sizes beyond it would overflow in compiled kernels
-_FLOAT32 = np.dtype(np.float32)
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _NUMBERS = (int, float, np.integer, np.floating)
 _ARRAYS = {np.ndarray, np.float16, np.float32, np.float64, Param, Result}  # classes that need no closer look
 REDUCTIONS = ("mean", "sum", "none")  # what becomes of an array of losses
@@ -18,6 +18,10 @@ REDUCTIONS = ("mean", "sum", "none")  # what becomes of an array of losses
 
 def as_floating(name, **arrays):
     """The operands as arrays of one floating dtype; knetpy's own functions never promote."""
+    values = list(arrays.values())
+    dtype = getattr(values[0], "dtype", None)
+    if (dtype is _FLOAT32 or dtype is _FLOAT64) and all([a.__class__ in _ARRAYS and a.dtype is dtype for a in values]):
+        return values  # the usual case, quickly
     found = {k: a if a.__class__ in _ARRAYS else array_of(name, k, a) for k, a in arrays.items()}
     for k, a in found.items():
         if a.dtype.kind != "f":
