@@ -170,10 +170,11 @@ class Param(Value):
 
     def writable(self) -> Any:
         """The array itself, to be written in place at once: this counts as a change, and raises inside a transform."""
-        if any(trace.derives for trace in active()):
-            raise MutationError(
-                f"{self!r} was to be written in place while a transform runs; write it after the gradient is taken"
-            )
+        for trace in active():
+            if trace.derives:
+                raise MutationError(
+                    f"{self!r} was to be written in place while a transform runs; write it after the gradient is taken"
+                )
         self.version += 1
         return self._array
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+# The module `signal` makes enums of the same numbers, which takes as long as a small update.
+import _signal  # type: ignore[import-not-found]
 import inspect
 import math
 import numbers
-import signal
 import threading
 import weakref
 from collections.abc import Iterator
@@ -15,7 +16,10 @@ from typing import Any
 import numpy as np
 
 from ..core.value import Param
+from ..kernels import kernel
 from ..ops.rowsparse import RowSparse
+
+_step = kernel("optim", "step")
 
 # The settings that have a range: from the first number on, below the second.
 RANGES = {
@@ -27,7 +31,11 @@ RANGES = {
 
 
 class Optimizer:
-    """The base of the rules. A rule says what it remembers of an array (`init`) and how it changes it (`step`).
+    """The base of the rules. A rule says what it remembers of an array (`init`) and how a step changes it (`formula`).
+
+    The formula is a static method (w, g, *state, *numbers) -> (w, *state), written with operators and NumPy's
+    functions for one element or whole arrays alike; `numbers` are what it takes from the settings. Of it a kernel is
+    made that goes over all arrays once. What cannot be written so is a method `step` instead.
 
     The parameters of `__init__` are the settings: attributes that may be changed at any time; the next step goes by
     them. The state belongs to the Param or array and is dropped with it; one that was never updated has none. A copy
@@ -40,11 +48,12 @@ class Optimizer:
     ...         self.lr, self.gamma = lr, gamma
     ...     def init(self, w):
     ...         return (np.zeros_like(w),)
-    ...     def step(self, w, g, state, t):
-    ...         (v,) = state
-    ...         v *= self.gamma
-    ...         v -= self.lr * g
-    ...         w += v
+    ...     @staticmethod
+    ...     def formula(w, g, v, lr, gamma):
+    ...         v = gamma * v - lr * g
+    ...         return w + v, v
+    ...     def numbers(self, t):
+    ...         return self.lr, self.gamma
     >>> w = kn.param([1.0, 2.0])
     >>> kn.update(w, np.ones(2, "f4"), Momentum(lr=0.5))
     >>> w.value
@@ -52,6 +61,8 @@ class Optimizer:
     """
 
     settings: tuple[str, ...] = ()
+    formula: Any = None
+    fused = False  # whether the formula makes the step
     idle = False  # whether a step along zeros changes neither array nor state, so that rows without gradient can wait
     states: dict[Any, State]
     warned: set[int]  # serial numbers of the Params that were said to be untouched
@@ -61,6 +72,7 @@ class Optimizer:
 
     def __init_subclass__(cls) -> None:
         cls.settings = tuple(inspect.signature(cls.__init__).parameters)[1:]
+        cls.fused = cls.step is Optimizer.step and cls.formula is not None
 
     def __new__(cls, *args: Any, **options: Any) -> Optimizer:
         if args and not is_number(args[0]):
@@ -77,34 +89,50 @@ class Optimizer:
         """The arrays to remember about `w`, at its first update; `w` has the dtype that `step` computes in."""
         return ()
 
+    def numbers(self, t: int) -> tuple:
+        """What the formula takes after the state, at the `t`-th update of an array: Python numbers."""
+        return ()
+
     def step(self, w: Any, g: Any, state: tuple, t: int) -> None:
         """Write new values into the bare array `w` and into its `state`, from the gradient `g`, at its `t`-th update.
 
-        `g` and the state are float32 if `w` is float16, else they have its dtype.
+        `g` and the state are float32 if `w` is float16, else they have its dtype. This one goes by the formula.
         """
-        raise TypeError(f"{type(self).__name__} has no step(self, w, g, state, t)")
+        if self.formula is None:
+            raise TypeError(f"{type(self).__name__} has no formula, and no step(self, w, g, state, t)")
+        if g.shape != w.shape or g.dtype != working_dtype(w):  # a rule that calls this one may have computed it
+            g = np.broadcast_to(g, w.shape).astype(working_dtype(w))
+        _step(w, [(w, g, *state)], [self.numbers(t)], self.formula)
 
     def apply(self, pairs: list[tuple[Any, Any]]) -> None:
         """Update each Param or array by its gradient. Trusts its caller, which is `update`, to have checked them."""
         with np.errstate(all="ignore"):
             states = [self.state(target) for target, _ in pairs]  # what needs much memory comes before the first write
+            numbers = {t: self.numbers(t) for t in {state.t + 1 for state in states}}
             with uninterrupted():
+                together: dict[Any, list] = {}
                 for (target, g), state in zip(pairs, states):
                     w = target.writable() if isinstance(target, Param) else target
+                    if self.fused and g.__class__ is not RowSparse:
+                        together.setdefault(w.dtype, []).append(((w, g, *state.arrays), numbers[state.t + 1]))
+                    else:
+                        self._step(w, g, state)
+                for steps in together.values():
+                    _step(steps[0][0][0], *zip(*steps), self.formula)
+                for state in states:
                     self.states[state.key] = state
                     state.t += 1
-                    self._step(w, g, state)
 
     def _step(self, w: Any, g: Any, state: State) -> None:
         """One step of an array; along a gradient of some rows only those, where that is the rule or was asked for."""
         if not isinstance(g, RowSparse):
-            self.step(w, g.astype(working_dtype(w), copy=False), state.arrays, state.t)
+            self.step(w, g.astype(working_dtype(w), copy=False), state.arrays, state.t + 1)
         elif not (self.idle or getattr(self, "lazy", False)):
-            self.step(w, g.dense().astype(working_dtype(w), copy=False), state.arrays, state.t)
+            self.step(w, g.dense().astype(working_dtype(w), copy=False), state.arrays, state.t + 1)
         else:
             g = g.summed()
             part, parts = w[g.rows], tuple([array[g.rows] for array in state.arrays])
-            self.step(part, g.values.astype(working_dtype(w), copy=False), parts, state.t)
+            self.step(part, g.values.astype(working_dtype(w), copy=False), parts, state.t + 1)
             for whole, some in zip((w, *state.arrays), (part, *parts)):
                 whole[g.rows] = some
 
@@ -114,7 +142,10 @@ class Optimizer:
         state = self.states.get(key)
         if state is None or state.owner() is not owner:
             w = target.value if isinstance(target, Param) else target
-            state = State(self, key, owner, self.init(w.astype(working_dtype(w), copy=False)))
+            w = w.astype(working_dtype(w), copy=False)
+            state = State(self, key, owner, self.init(w))
+            if self.fused and any(a.shape != w.shape or a.dtype != w.dtype for a in state.arrays):
+                raise TypeError(f"{type(self).__name__}: init must return arrays of the shape and dtype of w")
         return state
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -200,6 +231,7 @@ def checked_optimizer(opt: Any, caller: str) -> Optimizer:
 def uninterrupted() -> Iterator[None]:
     """Let Ctrl-C wait until the block has ended, so that it cannot leave half of it done.
 
+    >>> import signal
     >>> from knetpy.optim.optimizer import uninterrupted
     >>> done = []
     >>> try:
@@ -211,15 +243,15 @@ def uninterrupted() -> Iterator[None]:
     >>> done
     ['the block', 'then the interrupt']
     """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before in (None, signal.SIG_IGN):
+    before = _signal.getsignal(_signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before in (None, _signal.SIG_IGN):
         yield  # signals come to the main thread only
         return
     waiting: list[Any] = []
-    signal.signal(signal.SIGINT, lambda *received: waiting.append(received))
+    _signal.signal(_signal.SIGINT, lambda *received: waiting.append(received))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        _signal.signal(_signal.SIGINT, before)
         if waiting:
-            signal.raise_signal(signal.SIGINT)
+            _signal.raise_signal(_signal.SIGINT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .optimizer import Optimizer
@@ -27,8 +29,12 @@ class SGD(Optimizer):
     def __init__(self, lr=0.1):
         self.lr = lr
 
-    def step(self, w, g, state, t):
-        w -= self.lr * g
+    @staticmethod
+    def formula(w, g, lr):
+        return (w - lr * g,)
+
+    def numbers(self, t):
+        return (self.lr,)
 
 
 class Adam(Optimizer):
@@ -63,9 +69,12 @@ class Adam(Optimizer):
     def init(self, w):
         return np.zeros_like(w), np.zeros_like(w)
 
-    def step(self, w, g, state, t):
-        m, v = state
-        m += (1 - self.beta1) * (g - m)
-        v += (1 - self.beta2) * (g * g - v)
-        scale = self.lr / (1 - self.beta1**t)
-        w -= scale * m / (np.sqrt(v / (1 - self.beta2**t)) + self.eps)
+    @staticmethod
+    def formula(w, g, m, v, fresh1, fresh2, lr, root, eps):
+        m = m + fresh1 * (g - m)
+        v = v + fresh2 * (g * g - v)
+        return w - lr * m / (np.sqrt(v) * root + eps), m, v
+
+    def numbers(self, t):
+        lr, root = self.lr / (1 - self.beta1**t), 1 / math.sqrt(1 - self.beta2**t)
+        return 1 - self.beta1, 1 - self.beta2, lr, root, self.eps

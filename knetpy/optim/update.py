@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -48,22 +48,15 @@ def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: b
         raise MutationError(
             "update was called while a transform runs; take the gradient first, then update outside of the function"
         )
-    if is_by_param(grads):
-        pairs = by_param(params_or_model, grads, opt)
-    else:
-        pairs = by_structure(params_or_model, grads)
-    pairs = [pair for pair in pairs if pair.gradient is not None]
-    for pair in pairs:
-        check(pair, check_finite)
-    opt.apply([(pair.target, pair.gradient) for pair in once(pairs)])
+    pairs, names = (by_param if is_by_param(grads) else by_structure)(params_or_model, grads, opt)
+    for n, (w, g) in enumerate(pairs):
+        if g is not None and (check_finite or not fits(w, g)):
+            check(w, g, names()[n], check_finite)
+    opt.apply(once(pairs, names))
 
 
-class Pair(NamedTuple):
-    """A Param or array, its gradient, and what messages call it."""
-
-    target: Any
-    gradient: Any
-    name: str
+Pairs = list[tuple[Any, Any]]  # each Param or array with its gradient
+Names = Callable[[], list[str]]  # what messages call them; finding out takes longer than a small update
 
 
 def name_of(target: Any, path: str) -> str:
@@ -82,17 +75,35 @@ def is_by_param(grads: Any) -> bool:
     )
 
 
-def by_param(params_or_model: Any, grads: Mapping, opt: Optimizer) -> list[Pair]:
+def by_param(params_or_model: Any, grads: Mapping, opt: Optimizer) -> tuple[Pairs, Names]:
     """The Params of an object that have a gradient; the others warn."""
-    found = named_params(params_or_model)
+    found = listed(params_or_model) or list(named_params(params_or_model).values())
     if not found:
         raise TypeError(
             f"update: there is no Param in {described(params_or_model)}; make Params with kn.param(array), or take the "
             "gradient of plain arrays by argument: grad(f, 0)(w, x)"
         )
     look_up = grads.compact if isinstance(grads, Gradients) else grads.__getitem__
-    pairs = [Pair(p, look_up(p), name_of(p, path)) for path, p in found.items() if p in grads]
-    if not pairs:
+    pairs = [(p, look_up(p)) for p in found if p in grads]
+    if len(pairs) < len(found):
+        untouched(named_params(params_or_model), grads, opt)
+
+    def names() -> list[str]:
+        paths = {p.uid: path for path, p in named_params(params_or_model).items()}
+        return [name_of(p, paths[p.uid]) for p, _ in pairs]
+
+    return pairs, names
+
+
+def listed(params: Any) -> list[Param] | None:
+    """The Params, if that is all that is there; to look for them in functions and objects takes longer."""
+    params = [params] if isinstance(params, Param) else params
+    return params if isinstance(params, list) and all([p.__class__ is Param for p in params]) else None
+
+
+def untouched(found: dict[str, Param], grads: Mapping, opt: Optimizer) -> None:
+    """Warn of Params without gradient, once of each; raise if none of them has one."""
+    if not any(p in grads for p in found.values()):
         touched = ", ".join(f"{path} {p.shape}" for path, p in named(grads).items()) or "none"
         given = ", ".join(f"{path} {p.shape}" for path, p in found.items())
         raise ValueError(
@@ -105,7 +116,6 @@ def by_param(params_or_model: Any, grads: Mapping, opt: Optimizer) -> list[Pair]
                 f"update: {name_of(p, path)} was not touched by the call that gave these gradients; it is left as it is"
             )
             opt.warned.add(p.uid)
-    return pairs
 
 
 def named(grads: Mapping) -> dict[str, Param]:
@@ -113,32 +123,33 @@ def named(grads: Mapping) -> dict[str, Param]:
     return grads.named() if isinstance(grads, Gradients) else {f"param[{n}]": p for n, p in enumerate(grads)}
 
 
-def by_structure(params: Any, grads: Any) -> list[Pair]:
+def by_structure(params: Any, grads: Any, opt: Optimizer) -> tuple[Pairs, Names]:
     """The leaves of two containers of the same structure, paired."""
     if children(params) is None and not is_array(params):
         raise TypeError(
             f"update: to change the params of {described(params)} takes what grad(loss)(x, y) returned, "
             f"got {described(grads)}"
         )
-    gradients: list[Any] = []
+    pairs: Pairs = []
     try:
-        tree_map(lambda _, g: gradients.append(g), params, grads)
+        tree_map(lambda w, g: pairs.append((w, g)), params, grads)
     except TypeError as mismatch:
         raise TypeError(f"update: the gradients do not have the structure of the params: {mismatch}") from None
-    return [Pair(p, g, name_of(p, path)) for (path, p), g in zip(leaves(params), gradients)]
+    return pairs, lambda: [name_of(p, path) for path, p in leaves(params)]
 
 
-def once(pairs: list[Pair]) -> list[Pair]:
-    """`pairs` without repetitions of the same array with the same gradient; with another gradient it raises."""
-    kept: dict[Any, Pair] = {}
-    for pair in pairs:
-        first = kept.setdefault(identity(pair.target)[0], pair)
-        if first.gradient is not pair.gradient:
-            raise ValueError(
-                f"update: {first.name} and {pair.name} are the same array and have two gradients; pass it once, with "
-                "their sum"
-            )
-    return list(kept.values())
+def once(pairs: Pairs, names: Names) -> Pairs:
+    """`pairs` with a gradient, and without repetitions of the same array with it; with another gradient it raises."""
+    kept: dict[Any, tuple[int, Any, Any]] = {}
+    for n, (w, g) in enumerate(pairs):
+        if g is not None:
+            first, _, other = kept.setdefault(w.uid if w.__class__ is Param else identity(w)[0], (n, w, g))
+            if other is not g:
+                raise ValueError(
+                    f"update: {names()[first]} and {names()[n]} are the same array and have two gradients; pass it "
+                    "once, with their sum"
+                )
+    return [(w, g) for _, w, g in kept.values()]
 
 
 # ---------------------------------------------------------------------------------------------------- checks
@@ -146,6 +157,8 @@ def once(pairs: list[Pair]) -> list[Pair]:
 
 def check_roles(params: Any, grads: Any) -> None:
     """Raise if the first argument cannot be params, or the second cannot be gradients."""
+    if isinstance(grads, Gradients) and isinstance(params, (list, Param)):
+        return
     if isinstance(params, (Gradients, Optimizer)) or isinstance(grads, Optimizer):
         raise TypeError(
             f"update: the arguments are (params, gradients, optimizer), got {described(params)} and {described(grads)}"
@@ -164,9 +177,17 @@ def check_roles(params: Any, grads: Any) -> None:
         raise TypeError(f"update: the second argument is the number {grads}, a loss? Gradients are grad(loss)(x, y)")
 
 
-def check(pair: Pair, check_finite: bool) -> None:
+def fits(w: Any, g: Any) -> bool:
+    """Whether `check` would find nothing: the short way for a Param and its gradient."""
+    if w.__class__ is not Param or g.__class__ is not np.ndarray:
+        return False
+    array = w.value
+    same = array.__class__ is np.ndarray and g.shape == array.shape and g.dtype == array.dtype
+    return same and g.dtype.kind == "f" and array.base.flags.writeable
+
+
+def check(w: Any, g: Any, name: str, check_finite: bool) -> None:
     """Raise unless the gradient fits and the array can be written."""
-    w, g, name = pair
     if isinstance(g, Param):
         raise TypeError(
             f"update: a Param is given as the gradient of {name}; the arguments are (params, gradients, optimizer)"

@@ -245,5 +245,33 @@ def test_rules_of_ones_own():
         kn.update(w, np.ones(1, "f4"), opt)
     assert w.value.item() == -(1 + 1.5 + 1.75) and repr(opt) == "Momentum(lr=1.0, gamma=0.5)"
     kn.update(w, np.ones(1, "f4"), Nothing())
-    with pytest.raises(TypeError, match="Optimizer has no step"):
+    with pytest.raises(TypeError, match="Optimizer has no formula"):
         kn.update(w, np.ones(1, "f4"), kn.optim.Optimizer())
+
+
+def test_a_rule_that_builds_on_another():
+    class Decayed(kn.Adam):
+        def step(self, w, g, state, t):
+            super().step(w, g + np.float64(0.5) * w, state, t)
+
+    class Flat(kn.SGD):
+        def step(self, w, g, state, t):
+            super().step(w, g.sum(), state, t)
+
+    w, same = kn.param([1.0, -2.0]), kn.param([1.0, -2.0])
+    for opt, one in ((Decayed(lr=0.5), w), (kn.Adam(lr=0.5), same)):
+        kn.update(one, np.array([1.0, 1.0], "f4") + (0.5 * same.value if one is same else 0), opt)
+    assert (w.value == same.value).all()
+    kn.update(w, np.ones(2, "f4"), Flat(lr=1))
+    assert (w.value == same.value - 2).all()
+
+
+def test_a_formula_needs_a_state_like_the_array():
+    class Wrong(kn.Adam):
+        def init(self, w):
+            return np.zeros(1, w.dtype), np.zeros_like(w)
+
+    w = kn.param([1.0, 2.0])
+    with pytest.raises(TypeError, match="Wrong: init must return"):
+        kn.update(w, np.ones(2, "f4"), Wrong())
+    assert w.version == 0

@@ -32,10 +32,10 @@ def lanes(dtype: Any, bits: int = BITS) -> int:
     return bits // 8 // np.dtype(dtype).itemsize
 
 
-def routine(key: str, count: int, write: Callable) -> int:
+def routine(key: str, count: int, write: Callable, **options: Any) -> int:
     """Return the address of a function of `count` int64 arguments whose body `write(builder, *arguments)` writes.
 
-    key: names what `write` writes, for the cache.
+    key: names what `write` writes, for the cache. options: those of `jit`.
     """
 
     @intrinsic
@@ -46,7 +46,7 @@ def routine(key: str, count: int, write: Callable) -> int:
 
         return types.void(arguments), generate
 
-    @jit(key)
+    @jit(key, **options)
     def function(*arguments):
         body(arguments)
 
