@@ -1,4 +1,4 @@
-"""The command line: `python -m knetpy quickstart`."""
+"""The command line: `python -m knetpy quickstart`, `python -m knetpy warmup`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from time import perf_counter
 import numpy as np
 
 import knetpy as kn
+from knetpy.families import compile_all, families
 from knetpy.show import plot
+from knetpy.train.bar import bar
 
 BATCH = 50
 PICTURE = "quickstart.png"
@@ -24,7 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        quickstart(options.seed, options.epochs, options.limit)
+        if options.command == "quickstart":
+            quickstart(options.seed, options.epochs, options.limit)
+        else:
+            warmup(options.dtype)
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
@@ -55,6 +60,13 @@ def command_line() -> argparse.ArgumentParser:
     train.add_argument(
         "--limit", type=whole(BATCH), default=5000, metavar="IMAGES", help="train on the first so many images only"
     )
+    warm = commands.add_parser(
+        "warmup",
+        help="compile the kernels now, so that no program has to wait for them",
+        description="Compile the common kernels of every family and keep them on disk for all programs.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    warm.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="of the arrays they are for")
     return parser
 
 
@@ -138,6 +150,19 @@ def picture(losses: list[float], images: np.ndarray, labels: np.ndarray, guesses
         say(f"picture: {PICTURE}")
     except OSError as failure:
         say(f"picture: none, {PICTURE} cannot be written: {failure}")
+
+
+def warmup(dtype: str) -> None:
+    """Compile the common kernels, with a line for each family."""
+    names, total = families(dtype), 0.0
+    with bar(names, "compiling kernels", disable=not sys.stderr.isatty()) as shown:
+        for name, seconds in compile_all(dtype):
+            shown.update()
+            shown.write(f"{name}: {seconds:.1f} s")
+            total += seconds
+    say(
+        f"all kernels for {dtype}: {total:.1f} s" if total else f"all kernels for {dtype} were kept from an earlier run"
+    )
 
 
 def say(line: str) -> None:

@@ -21,7 +21,7 @@ ROWS = [
     ["nn", "optim"],
     ["data", "train", "store", "dist"],
     ["show", "check", "knet"],
-    ["__init__", "__main__"],
+    ["__init__", "__main__", "families"],
 ]
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 STRANGERS = {("core", "kernels"), ("kernels", "core")}

@@ -105,6 +105,7 @@ def test_no_command_prints_help(capsys):
     "arguments, words",
     [
         (["train"], "'train'"),
+        (["warmup", "--dtype", "float16"], "float16"),
         (["quickstart", "--epochs", "0"], "--epochs.*at least|from 1"),
         (["quickstart", "--epochs", "ten"], "'ten'"),
         (["quickstart", "--seed", "-1"], "--seed"),

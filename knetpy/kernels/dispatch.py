@@ -8,11 +8,15 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from types import CodeType
 from typing import Any
 
 import numpy as np
 
+from knetpy.settings import threads
+
 _kernels: dict[str, _Table] = {}  # by "family.name"
+_calls: set[CodeType] = set()  # the code of what `kernel` returns
 
 
 @cache
@@ -29,19 +33,28 @@ def kernel(family: str, name: str) -> Callable:
         return table[args[0].__class__](*args, **options)
 
     call.__name__ = call.__qualname__ = name
+    _calls.add(call.__code__)
     return call
+
+
+def caller() -> str:
+    """Return the "family.name" whose call is under way in this thread, "" if there is none."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code not in _calls:
+        frame = frame.f_back  # type: ignore[assignment]
+    return "" if frame is None else frame.f_locals["table"].name
 
 
 class _Table(dict):
     """From classes to functions; a class that is not there is looked up once."""
 
     def __init__(self, family: str, name: str):
-        self.family, self.name = family, name
+        self.family, self.function, self.name = family, name, f"{family}.{name}"
         self.served: dict[str, tuple[Callable, str]] = {}  # by backend: the function, and why this backend
 
     def __missing__(self, cls: type) -> Callable:
-        backend, reason = backend_of(cls)(self.family, self.name)
-        function = getattr(import_module(f"knetpy.kernels.{backend}.{self.family}"), self.name)
+        backend, reason = backend_of(cls)(self.family, self.function)
+        function = getattr(import_module(f"knetpy.kernels.{backend}.{self.family}"), self.function)
         self.served[backend] = (function, reason)
         self[cls] = function
         return function
@@ -109,22 +122,30 @@ def status() -> Status:
 def _rows(name: str, table: _Table) -> list[tuple[str, str, str, float]]:
     if not table.served:
         return [(name, "-", "not called", 0.0)]
-    return [(name, backend, *_state(*served)) for backend, served in list(table.served.items())]
+    return [(name, backend, *_state(name, *served)) for backend, served in list(table.served.items())]
 
 
-def _state(function: Callable, reason: str) -> tuple[str, float]:
+def _state(name: str, function: Callable, reason: str) -> tuple[str, float]:
+    """(what has become of it, seconds of compiling) of a kernel on the backend that serves it for this reason."""
     if reason:
         return reason, 0.0
-    from knetpy.kernels.cpu import jit  # loaded already: a Numba kernel has been called
-
-    return jit.state(function)
+    clock = _jit().clock  # which has been loaded: a Numba kernel has been called
+    seconds = clock.seconds.get(name, 0.0)
+    states = ["compiled"] if seconds else ["cached"] if name in clock.loaded else []
+    if declined := getattr(function, "declined", None):
+        states.append(f"reference for {', '.join(sorted(declined))}")
+    return "; ".join(states) or "nothing to compile", seconds
 
 
 def warmup(f: Callable, *args: Any) -> float:
-    """Call `f(*args)` once and return the seconds that it spent compiling kernels; raises what f raises.
+    """Call `f(*args)` once, so that the kernels it needs are compiled, and return the seconds that took.
+
+    Parameters: f, any function, such as `kn.grad(loss)`; its arguments, of the shapes and dtypes that will be used.
+    Returns: the seconds spent compiling; 0.0 if every kernel was kept from an earlier run.
+    Raises: what f raises.
 
     >>> import numpy as np, knetpy as kn
-    >>> kn.kernels.warmup(kn.relu, np.ones(2))
+    >>> kn.warmup(np.sum, np.ones(2))  # NumPy has nothing to compile
     0.0
     """
     before = _seconds()
@@ -132,6 +153,16 @@ def warmup(f: Callable, *args: Any) -> float:
     return _seconds() - before
 
 
+def complete() -> None:
+    """Compile the kernels that have served so far for one thread and for many, whichever way they were called."""
+    if threads() > 1 and _jit():
+        _jit().complete()
+
+
+def _jit() -> Any:
+    """The module that compiles, None before the first kernel of Numba's."""
+    return sys.modules.get("knetpy.kernels.cpu.jit")
+
+
 def _seconds() -> float:
-    jit = sys.modules.get("knetpy.kernels.cpu.jit")
-    return jit.clock.total if jit else 0.0
+    return _jit().clock.total if _jit() else 0.0

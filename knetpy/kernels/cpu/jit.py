@@ -9,13 +9,14 @@ CPU.
 
 from __future__ import annotations
 
-import inspect
+import gc
 import os
 import pickle
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -23,15 +24,18 @@ from threading import Lock, Timer
 from time import perf_counter
 from typing import Any
 
+import llvmlite
 import numba
 import numpy as np
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.dispatcher import Dispatcher
 from numba.core.event import Event, Listener, register
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 from knetpy import settings
+from knetpy.kernels.dispatch import caller
 
 config: Any = numba.config
 
@@ -42,23 +46,43 @@ def jit(key: str = "", *, parallel: bool = False, **options: Any) -> Callable[[C
     """Decorate a kernel: `numba.njit` with the cache and the clock of this module.
 
     key: what a factory made this function for ("8x2-float32"): functions of one name must differ in it.
-    parallel: loops over `prange` run on `settings.threads()` threads; only for kernels called from Python.
+    parallel: loops over `prange` run on `settings.threads()` threads; only for kernels called from Python. The others
+        have no wrapper for calls from Python before there is one: it takes half of the time that a small one takes.
     options: Numba's. Unless they say otherwise, division by zero gives inf or NaN, and of all fast math only
         contraction (a*b + c rounded once) is allowed.
     """
-    options = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True, **options}
+    common = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True, "no_cfunc_wrapper": True}
+    options = {**common, **options}
 
     def decorate(function: Callable) -> Any:
-        return Threaded(function, key, options) if parallel else _compiled(function, key, options)
+        return (Threaded if parallel else _inner)(function, key, options)
 
     return decorate
 
 
-def _compiled(function: Callable, key: str, options: dict[str, Any]) -> Dispatcher:
+def _compiled(function: Callable, key: str, options: dict[str, Any]) -> Any:
     dispatcher = numba.njit(**options)(function)
-    if folder() is not None:
-        dispatcher._cache = _Cache(f"{function.__module__}.{function.__qualname__}-{key}")
-    clock.seconds[dispatcher] = 0.0
+    dispatcher._cache = _Cache(f"{function.__module__}.{function.__qualname__}-{key}")
+    clock.kernels.add(dispatcher)
+    return dispatcher
+
+
+def _inner(function: Callable, key: str, options: dict[str, Any]) -> Any:
+    """A kernel that other kernels call, without the wrapper for Python. If Python calls it, it gets one."""
+    dispatcher = _compiled(function, key, {**options, "no_cpython_wrapper": True})
+    outer = cache(lambda: _compiled(function, f"{key}-outer", options))
+
+    def add_overload(result: Any) -> None:  # for kernels; what serves calls from Python must not know of it
+        dispatcher.overloads[tuple(result.signature.args)] = result
+
+    def compile_for_args(*args: Any) -> Any:  # asked at a call from Python with types that it does not know
+        entry = outer()._compile_for_args(*args)
+        for result in list(outer().overloads.values()):
+            if result.entry_point is entry:
+                Dispatcher.add_overload(dispatcher, result)
+        return entry
+
+    dispatcher.add_overload, dispatcher._compile_for_args = add_overload, compile_for_args
     return dispatcher
 
 
@@ -76,6 +100,16 @@ def _after_fork() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
+_all: list[Threaded] = []
+
+
+def complete() -> None:
+    """Compile for threads whatever kernel has been compiled for one thread, and the other way round."""
+    for kernel in _all:
+        for types in kernel.signatures:
+            kernel.serial.compile(types)
+            kernel.threaded.compile(types)
+
 
 class Threaded:
     """A kernel with a parallel loop; `serial` is the same kernel for one thread and for life after a fork."""
@@ -84,6 +118,7 @@ class Threaded:
         self.__name__ = function.__name__
         self.serial = _compiled(function, f"{key}-serial", options)
         self.threaded = _compiled(function, f"{key}-threaded", {**options, "parallel": True})
+        _all.append(self)
 
     @property
     def signatures(self) -> list[tuple]:
@@ -119,19 +154,25 @@ def _team() -> AbstractContextManager:
 
 
 @cache
-def folder() -> Path | None:
-    """Return where compiled kernels are kept, or None if nothing can be written there."""
+def folder() -> Path:
+    """Return where compiled kernels are kept; OSError if there is no such place."""
     here = Path(__file__).parent
-    sources = b"".join(path.read_bytes() for path in sorted(here.rglob("*.py")))
-    versions = f"{numba.__version__} {np.__version__} {sys.version}".encode()
+    sources = [*sorted(here.rglob("*.py")), here.parents[1] / "__init__.py"]  # the last has the package's version
+    versions = f"{numba.__version__} {llvmlite.__version__} {np.__version__} {sys.version}".encode()
+    stamp = sha256(versions + b"".join([path.read_bytes() for path in sources]))  # from a zip file they cannot be read
     try:
         root = os.environ.get("KNETPY_CACHE_DIR") or Path.home() / ".cache" / "knetpy"
-        place = Path(root) / sha256(versions + sources).hexdigest()[:16]
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place):
-            return place
-    except (OSError, RuntimeError):  # RuntimeError: there is no home
-        return None
+    except RuntimeError as homeless:
+        raise OSError(str(homeless)) from None
+    place = Path(root) / stamp.hexdigest()[:16]
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+@cache
+def tell(line: str) -> None:
+    """Write a line for the user, once."""
+    print(f"knetpy: {line}", file=sys.stderr)
 
 
 class _Cache(NullCache):
@@ -142,38 +183,49 @@ class _Cache(NullCache):
 
     def _path(self, types: tuple, target: Any) -> Path:
         key = sha256(repr((self.name, types, target.codegen().magic_tuple())).encode()).hexdigest()
-        return folder() / f"{key[:32]}.kernel"  # type: ignore[operator]  # there is one, or this would not exist
+        return folder() / f"{key[:32]}.kernel"
 
     def load_overload(self, types: tuple, target: Any) -> CompileResult | None:
-        target.refresh()
+        rtsys.initialize(target)  # all that code without its types needs of what takes long to import
         try:
-            return CompileResult._rebuild(target, *pickle.loads(self._path(types, target).read_bytes()))
+            found = CompileResult._rebuild(target, *pickle.loads(self._path(types, target).read_bytes()))
         except Exception:  # not there, or damaged: it is compiled again and written over
             return None
+        clock.loaded.add(caller())
+        return found
 
     def save_overload(self, types: tuple, result: Any) -> None:
         if result.library.has_dynamic_globals:
             return  # addresses of this process
-        path = self._path(types, result.target_context)
-        with suppress(OSError), tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(dumps(result._reduce()))
-            file.close()
-            os.replace(file.name, path)  # at once: nobody reads half a file
+        try:
+            path = self._path(types, result.target_context)
+            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+                file.write(dumps(result._reduce()))
+                file.close()
+                os.replace(file.name, path)  # at once: nobody reads half a file
+        except OSError as failure:
+            tell(
+                f"compiled kernels cannot be kept ({failure.strerror or failure}), so every process compiles them; "
+                "KNETPY_CACHE_DIR can name a folder for them"
+            )
 
 
 # ---------------------------------------------------------------------------------------------------- clock
 
 
 class _Clock(Listener):
-    """Counts the seconds that each kernel spends compiling, without those of the kernels that it calls.
+    """Counts the seconds that each function of `dispatch` spends compiling kernels.
 
-    Numba compiles under a lock, so that one stack serves all threads.
+    Numba compiles under a lock, so that one count of what is under way serves all threads.
     """
 
     def __init__(self) -> None:
-        self.seconds: dict[Dispatcher, float] = {}
-        self._running: list[Dispatcher] = []
+        self.kernels: set[Dispatcher] = set()  # ours, not the user's
+        self.seconds: defaultdict[str, float] = defaultdict(float)  # by "family.name", "" for calls from elsewhere
+        self.loaded: set[str] = set()  # those that loaded a kernel from the cache
+        self._running = 0
         self._since = 0.0
+        self._collects = False
         self._timer: Timer | None = None
         self._patient = True
 
@@ -182,63 +234,34 @@ class _Clock(Listener):
         return sum(list(self.seconds.values()))
 
     def on_start(self, event: Event) -> None:
-        kernel = event.data["dispatcher"]
-        if kernel in self.seconds:
-            self._lap()
-            self._running.append(kernel)
-            if self._patient and self._timer is None:
-                self._timer = Timer(max(0.0, PATIENCE - self.total), self._explain)
-                self._timer.daemon = True
-                self._timer.start()
+        if event.data["dispatcher"] in self.kernels:
+            self._running += 1
+            if self._running == 1:
+                self._since, self._collects = perf_counter(), gc.isenabled()
+                gc.disable()  # compiling makes many objects; to go through them all takes a tenth of the time
+                if self._patient:
+                    self._timer = Timer(max(0.0, PATIENCE - self.total), self._explain)
+                    self._timer.daemon = True
+                    self._timer.start()
 
     def on_end(self, event: Event) -> None:
-        if event.data["dispatcher"] in self.seconds:
-            self._lap()
-            self._running.pop()
-            if self._timer is not None and not self._running:
-                self._timer.cancel()
-                self._timer = None
-
-    def _lap(self) -> None:
-        now = perf_counter()
-        if self._running:
-            self.seconds[self._running[-1]] += now - self._since
-        self._since = now
+        if event.data["dispatcher"] in self.kernels:
+            self._running -= 1
+            if not self._running:
+                self.seconds[caller()] += perf_counter() - self._since
+                if self._collects:
+                    gc.enable()
+                if self._timer is not None:
+                    self._timer.cancel()
+                    self._timer = None
 
     def _explain(self) -> None:
         self._patient = False
-        kept = folder()
-        then = f"kept in {kept}" if kept else "KNETPY_CACHE_DIR can name a folder to keep them in"
-        print(f"knetpy: compiling kernels, once: {then}", file=sys.stderr)
+        try:
+            tell(f"compiling kernels, once: kept in {folder()}")
+        except OSError:
+            tell("compiling kernels")
 
 
 clock = _Clock()
 register("numba:compile", clock)
-
-
-def state(launcher: Callable) -> tuple[str, float]:
-    """Return the state of the kernels that a launcher uses and the seconds spent compiling, for status()."""
-    kernels = set(_used(launcher, set()))
-    seconds = sum(clock.seconds[kernel] for kernel in kernels)
-    hits = any(kernel.stats.cache_hits for kernel in kernels)
-    states = ["compiled"] if seconds else ["cached"] if hits else []
-    declined = getattr(launcher, "declined", None)
-    if declined:
-        states.append(f"reference for {', '.join(sorted(declined))}")
-    return "; ".join(states) or "not compiled", seconds
-
-
-def _used(thing: Any, seen: set) -> Iterator[Dispatcher]:
-    """Yield the kernels that the code of a launcher or kernel names, theirs, and the kernel itself."""
-    if not str(getattr(thing, "__module__", "")).startswith(__package__) or thing in seen:
-        return
-    seen.add(thing)
-    if isinstance(thing, Threaded):
-        yield from _used(thing.serial, seen)
-        yield from _used(thing.threaded, seen)
-    if isinstance(thing, Dispatcher):
-        yield thing
-    function = inspect.unwrap(getattr(thing, "py_func", thing))
-    if inspect.isfunction(function):
-        for name in function.__code__.co_names:
-            yield from _used(function.__globals__.get(name), seen)
