@@ -5,7 +5,7 @@ import numpy as np
 from .errors import MutationError, NonFiniteError, ShapeError, place, warn
 from .rules import ARRAY, spec
 from .trace import Trace
-from .value import Param, Value
+from .value import NUMPY, Param, Value
 
 LEAF = None  # stands in the table for a value that the derivative is taken by, or that a later entry makes
 
@@ -214,8 +214,8 @@ def unbroadcast(dx, shape):
     """Sum `dx` over the axes along which an operand of `shape` was stretched."""
     if dx.shape == shape:
         return dx
-    extra = len(dx.shape) - len(shape)
+    total, extra = NUMPY[np.sum], len(dx.shape) - len(shape)
     if extra > 0:
-        dx = dx.sum(axis=tuple(range(extra)))
+        dx = total(dx, axis=tuple(range(extra)))
     stretched = tuple([i for i, n in enumerate(shape) if n == 1 and dx.shape[i] != 1])
-    return dx.sum(axis=stretched, keepdims=True) if stretched else dx
+    return total(dx, axis=stretched, keepdims=True) if stretched else dx

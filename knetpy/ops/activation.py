@@ -1,259 +1,18 @@
-"""Activations: elementwise functions, each declared with its derivative, and the gated units made of them.
+"""Activations that are smooth but for a kink at 0, and gated units: one half of an axis gated by the other.
 
 They take arrays of any shape and keep floating dtypes. NaN stays NaN, Inf gives the limit, of derivatives too. At kinks
 the derivative is PyTorch's. A parameter that is a number is a constant: an array that can be learned is refused there.
 """
 
 import math
-from functools import partial
 
 import numpy as np
 
-from ..core.errors import DtypeError, ShapeError
-from ..core.primitive import primitive
-from ..kernels import kernel
-from ..random import DROPOUT, take, uniform
-from ..settings import training
-from .arguments import as_floating, axis_of, constant_of, number
-
-
-def activation(**rules):
-    """Declare an elementwise function of x, with its derivative."""
-    return lambda kernel: primitive(
-        kernel, elementwise=True, trusted=True, check=partial(_check, kernel.__name__.lstrip("_")), **rules
-    )
-
-
-def _check(name, x, *_, **options):
-    """Explain why a function that works on all numbers has failed."""
-    x = constant_of(name, "x", x)
-    if x.dtype.kind not in "fiub":
-        raise DtypeError(f"{name}: x has dtype {x.dtype}; write x.astype(np.float32)")
-
-
-def served(name):
-    """The kernel of that name, of one operand or of dy and another one; integers become floating, as in NumPy."""
-    serve = kernel("activation", name)
-
-    def call(*args):
-        x = args[-1]
-        if x.__class__ is np.ndarray and x.ndim and x.dtype.kind == "f":
-            return serve(*args)
-        _check(name, x)
-        *dy, x = map(np.asarray, args)
-        return serve(*dy, x if x.dtype.kind == "f" else x.astype(np.result_type(x, np.float16)))[()]
-
-    return call
-
-
-def near(x, reach=1000):
-    """x cut off at -reach and reach, for a factor that another one has made 0 by there: Inf * 0 would be NaN."""
-    return np.clip(x, -reach, reach)
-
-
-# ------------------------------------------------------------------------------------------ pieces of straight lines
-
-
-@activation(x=lambda dy, y: np.where(y <= 0, 0, dy))
-def relu(x):
-    """max(x, 0), elementwise; NaN stays NaN. The derivative is 0 at 0.
-
-    >>> import knetpy as kn
-    >>> kn.relu(np.array([-1.0, 2.0]))
-    array([0., 2.])
-    """
-    return np.maximum(x, 0)
-
-
-@activation(x=lambda dy, x, low, high: np.where((x <= low) | (x >= high), 0, dy))
-def _hardtanh(x, *, low, high):
-    return np.clip(x, low, high)
-
-
-def hardtanh(x, low=-1.0, high=1.0):
-    """x cut off at the numbers `low` and `high`, elementwise. The derivative is 0 at both, where `np.clip` has 1.
-
-    Raises: ValueError when low > high.
-
-    >>> import knetpy as kn
-    >>> kn.hardtanh(np.array([-3.0, 0.5, 3.0]))
-    array([-1. ,  0.5,  1. ])
-    """
-    low, high = _ordered("hardtanh", low=low, high=high)
-    return _hardtanh(x, low=low, high=high)
-
-
-def relu6(x):
-    """min(max(x, 0), 6), elementwise. The derivative is 0 at 0 and at 6.
-
-    >>> import knetpy as kn
-    >>> kn.relu6(np.array([-1.0, 2.0, 8.0]))
-    array([0., 2., 6.])
-    """
-    return _hardtanh(x, low=0.0, high=6.0)
-
-
-@activation(x=lambda dy, x: np.where((x <= -3) | (x >= 3), 0, dy / 6))
-def hardsigmoid(x):
-    """(x + 3) / 6 cut off at 0 and 1, elementwise: a sigmoid of straight lines. The derivative is 0 at -3 and at 3.
-
-    >>> import knetpy as kn
-    >>> kn.hardsigmoid(np.array([-3.0, 0.0, 3.0]))
-    array([0. , 0.5, 1. ])
-    """
-    return (np.clip(x, -3, 3) + 3) / 6
-
-
-@activation(x=lambda dy, x: np.where(x <= -3, 0, np.where(x >= 3, dy, dy * (near(x, 3) / 3 + 0.5))))
-def hardswish(x):
-    """x * hardsigmoid(x), elementwise. The derivative is 0 at -3 and 1 at 3.
-
-    Source: Howard et al., "Searching for MobileNetV3", 2019.
-
-    >>> import knetpy as kn
-    >>> kn.hardswish(np.array([-3.0, 1.5, 3.0]))
-    array([-0.   ,  1.125,  3.   ])
-    """
-    return np.maximum(x, -3) * hardsigmoid(x)
-
-
-@activation(x=lambda dy, x, slope: np.where(x > 0, dy, dy * slope))
-def _leakyrelu(x, *, slope):
-    return np.maximum(x, 0) + slope * np.minimum(x, 0)
-
-
-def leakyrelu(x, slope=0.01):
-    """x where x > 0, and slope * x elsewhere. The derivative is `slope` at 0; `prelu` learns it.
-
-    >>> import knetpy as kn
-    >>> kn.leakyrelu(np.array([-1.0, 2.0]), 0.1)
-    array([-0.1,  2. ])
-    """
-    return _leakyrelu(x, slope=number("leakyrelu", "slope", slope))
-
-
-@activation(
-    x=lambda dy, x, slope: np.where(x > 0, dy, dy * slope),
-    slope=lambda dy, x: np.where(x > 0, 0, dy * x),
-)
-def _prelu(x, slope):
-    return np.where(x > 0, x, slope * x)
-
-
-def prelu(x, slope):
-    """x where x > 0, and slope * x elsewhere, with a slope that can be learned: one, or one for each channel.
-
-    Parameters: x, floating array (N, C, ...) or of any shape; slope, array of the same dtype: one number, or C of
-      them, for axis 1 of x. A Python number takes the dtype of x.
-    Returns: array of the shape and dtype of x. The derivative by x is the slope at 0.
-    Raises: ShapeError for another number of slopes, DtypeError.
-    Source: He et al., "Delving deep into rectifiers", 2015.
-
-    >>> import knetpy as kn
-    >>> kn.prelu(np.array([[-1.0, -1.0], [2.0, 3.0]]), np.array([0.1, 0.2]))
-    array([[-0.1, -0.2],
-           [ 2. ,  3. ]])
-    """
-    (x,) = as_floating("prelu", x=x)
-    slope = np.asarray(slope, x.dtype) if isinstance(slope, (int, float)) else slope
-    x, slope = as_floating("prelu", x=x, slope=slope)
-    channels, axes = x.shape[1] if len(x.shape) > 1 else 1, len(x.shape)
-    if slope.shape not in ((), (1,), (channels,)):
-        raise ShapeError(
-            f"prelu: slope has shape {slope.shape}, but x of shape {x.shape} takes one slope"
-            + (f", or {channels}, one for each channel (axis 1); pass kn.param0({channels})" if axes > 1 else "")
-        )
-    return _prelu(x, np.reshape(slope, (-1,) + (1,) * (axes - 2) if axes > 1 else ()))
-
-
-def _slopes(x, lower, upper, position):
-    """A random number for each element of x: no mask is kept, the derivative draws them again."""
-    return lower + (upper - lower) * uniform(position, x.shape, np.float32).astype(x.dtype)
-
-
-@activation(
-    x=lambda dy, x, lower, upper, position: np.where(x > 0, dy, dy * _slopes(x, lower, upper, position)),
-)
-def _rrelu(x, *, lower, upper, position):
-    return np.where(x > 0, x, x * _slopes(x, lower, upper, position))
-
-
-def rrelu(x, lower=1 / 8, upper=1 / 3):
-    """leakyrelu with slopes drawn anew from `lower` to `upper` for each element in training mode; else with their mean.
-
-    Parameters: x, floating array of any shape; lower and upper, numbers.
-    Returns: array of the shape and dtype of x. The slopes come from `kn.random`'s dropout stream.
-    Raises: ValueError when lower > upper, DtypeError for integers.
-    Source: Xu et al., "Empirical evaluation of rectified activations in convolution network", 2015.
-
-    >>> import knetpy as kn
-    >>> kn.rrelu(np.array([-1.0, 2.0]), 0.1, 0.3)
-    array([-0.2,  2. ])
-    """
-    (x,) = as_floating("rrelu", x=x)
-    lower, upper = _ordered("rrelu", lower=lower, upper=upper)
-    if not training():
-        return _leakyrelu(x, slope=(lower + upper) / 2)
-    return _rrelu(x, lower=lower, upper=upper, position=take(DROPOUT))
-
-
-@activation(x=lambda dy, x, threshold: np.where(x <= threshold, 0, dy))
-def _threshold(x, *, threshold, value):
-    return np.where(np.less_equal(x, threshold), value, x)[()]
-
-
-def threshold(x, threshold, value):
-    """x where it is above the number `threshold`, and the number `value` elsewhere, with derivative 0.
-
-    >>> import knetpy as kn
-    >>> kn.threshold(np.array([0.5, 2.0]), 1.0, -7.0)
-    array([-7.,  2.])
-    """
-    threshold, value = number("threshold", "threshold", threshold), number("threshold", "value", value)
-    return _threshold(x, threshold=threshold, value=value)
-
-
-def trelu(x, theta=1.0):
-    """x where it is above the number `theta`, and 0 elsewhere, with derivative 0.
-
-    Source: Konda, Memisevic, Krueger, "Zero-bias autoencoders and the benefits of co-adapting features", 2014.
-
-    >>> import knetpy as kn
-    >>> kn.trelu(np.array([0.5, 2.0]))
-    array([0., 2.])
-    """
-    return _threshold(x, threshold=number("trelu", "theta", theta), value=0.0)
-
-
-@activation(x=lambda dy, x, width: np.where(np.abs(x) <= width, 0, dy))
-def _softshrink(x, *, width):
-    return x - np.clip(x, -width, width)
-
-
-def softshrink(x, width=0.5):
-    """x moved towards 0 by `width`, and 0 where |x| <= width, with derivative 0.
-
-    >>> import knetpy as kn
-    >>> kn.softshrink(np.array([-2.0, 0.25, 1.0]))
-    array([-1.5,  0. ,  0.5])
-    """
-    return _softshrink(x, width=number("softshrink", "width", width, 0))
-
-
-@activation(x=lambda dy, x, width: np.where(np.abs(x) <= width, 0, dy))
-def _hardshrink(x, *, width):
-    return np.where(np.abs(x) <= width, 0, x)[()]
-
-
-def hardshrink(x, width=0.5):
-    """x, and 0 where |x| <= width, with derivative 0.
-
-    >>> import knetpy as kn
-    >>> kn.hardshrink(np.array([-2.0, 0.25, 1.0]))
-    array([-2.,  0.,  1.])
-    """
-    return _hardshrink(x, width=number("hardshrink", "width", width, 0))
-
+from ..core.errors import ShapeError
+from ..kernels.reference.activation import CUBIC
+from .arguments import as_floating, axis_of, number
+from .curve import activation, curved, near, served, slope_of
+from .piecewise import relu
 
 # --------------------------------------------------------------------------------------------------------- sigmoids
 
@@ -278,7 +37,14 @@ def sigmoid(x):
     return _sigmoid(x)
 
 
-@activation(x=lambda dy, x: dy * sigmoid(-x))
+def _peak(x):
+    """The derivative of sigmoid, right to its last digits also far out."""
+    return sigmoid(x) * sigmoid(-x)
+
+
+_logsigmoid = curved("logsigmoid", x=lambda dy, g, x: -dy * g * _peak(x))
+
+
 def logsigmoid(x):
     """log(sigmoid(x)), elementwise, without overflow or loss of precision.
 
@@ -286,7 +52,7 @@ def logsigmoid(x):
     >>> kn.logsigmoid(np.array([-1000.0, 1000.0]))
     array([-1000.,     0.])
     """
-    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+    return _logsigmoid(x, at=())
 
 
 @activation(x=lambda dy, x: dy / (1 + np.abs(x)) / (1 + np.abs(x)))
@@ -345,9 +111,7 @@ def erfc(x):
 # -------------------------------------------------------------------------------------------- smooth versions of relu
 
 
-@activation(x=lambda dy, x, beta: dy * sigmoid(beta * x))
-def _softplus(x, *, beta):
-    return np.maximum(x, 0) + np.log1p(np.exp(-beta * np.abs(x))) / beta
+_softplus = curved("softplus", x=lambda dy, g, x, at: dy * g * (at[0] * _peak(at[0] * x)))
 
 
 def softplus(x, beta=1.0):
@@ -359,7 +123,7 @@ def softplus(x, beta=1.0):
     >>> kn.softplus(np.array([0.0, 10000.0]))
     array([6.93147181e-01, 1.00000000e+04])
     """
-    return _softplus(x, beta=number("softplus", "beta", beta, above=0))
+    return _softplus(x, at=(number("softplus", "beta", beta, above=0),))
 
 
 @activation(x=lambda dy, x: dy * np.tanh(x))
@@ -403,10 +167,13 @@ def sparseplus(x):
     return np.where(np.greater_equal(x, 1), x, np.square(near(x, 1) + 1) / 4)[()]
 
 
-@activation(x=lambda dy, x, low, high, rate: dy * np.where(x > 0, high, low * rate * np.exp(-relu(-x) * rate)))
-def _elu(x, *, low, high, rate):
-    """high * x above 0, and low * (exp(rate * x) - 1) below."""
-    return high * np.maximum(x, 0) + low * np.expm1(rate * np.minimum(x, 0))
+def _elu_curve(x, low, _, rate):
+    return np.where(x < 0, low * rate * rate * np.exp(np.minimum(x, 0) * rate), 0)
+
+
+_elu = curved(
+    "elu", x=lambda dy, g, x, at: dy * g * _elu_curve(x, *at)
+)  # high * x above 0, and low * (exp(rate * x) - 1) below
 
 
 def elu(x, alpha=1.0):
@@ -419,7 +186,7 @@ def elu(x, alpha=1.0):
     >>> kn.elu(np.array([-np.inf, 2.0]))
     array([-1.,  2.])
     """
-    return _elu(x, low=number("elu", "alpha", alpha), high=1.0, rate=1.0)
+    return _elu(x, at=(number("elu", "alpha", alpha), 1.0, 1.0))
 
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -434,7 +201,7 @@ def selu(x):
     >>> kn.selu(np.array([-np.inf, 1.0]))
     array([-1.75809934,  1.05070099])
     """
-    return _elu(x, low=SELU_SCALE * SELU_ALPHA, high=SELU_SCALE, rate=1.0)
+    return _elu(x, at=(SELU_SCALE * SELU_ALPHA, SELU_SCALE, 1.0))
 
 
 def celu(x, alpha=1.0):
@@ -447,13 +214,10 @@ def celu(x, alpha=1.0):
     array([-0.5,  2. ])
     """
     alpha = number("celu", "alpha", alpha, above=0)
-    return _elu(x, low=alpha, high=1.0, rate=1 / alpha)
+    return _elu(x, at=(alpha, 1.0, 1 / alpha))
 
 
 # ------------------------------------------------------------------------------ x times a gate that opens from 0 to 1
-
-
-_silu, _silu_dx, _gelu_exact, _gelu_dx = map(served, ("silu", "silu_dx", "gelu", "gelu_dx"))
 
 
 def _silu_curve(x):
@@ -462,13 +226,13 @@ def _silu_curve(x):
     return opened * closed * (2 + near(x) * (closed - opened))
 
 
-@activation(g=lambda dy, x: _silu_slope(dy, x), x=lambda dy, g, x: dy * g * _silu_curve(x))
-def _silu_slope(g, x):
-    """g times the derivative of silu at x."""
-    return _silu_dx(g, x)
+_silu_forward, _silu_slope = (
+    served("silu"),
+    slope_of("silu_dx", served("silu_dx"), x=lambda dy, g, x: dy * g * _silu_curve(x)),
+)
 
 
-@activation(x=lambda dy, x: _silu_slope(dy, x))
+@activation(x=lambda dy, x: _silu_slope(dy, x, at=()))
 def silu(x):
     """x * sigmoid(x), elementwise; also known as swish.
 
@@ -478,10 +242,10 @@ def silu(x):
     >>> kn.silu(np.array([0.0, 1000.0]))
     array([   0., 1000.])
     """
-    return _silu(x)
+    return _silu_forward(x)
 
 
-@activation(x=lambda dy, x: _silu_slope(dy, 1.702 * near(x)))
+@activation(x=lambda dy, x: _silu_slope(dy, 1.702 * near(x), at=()))
 def gelu_sigmoid(x):
     """x * sigmoid(1.702 * x), elementwise: the fast approximation of gelu.
 
@@ -499,33 +263,17 @@ def _gelu_curve(x):
     return _bell(math.sqrt(1 / 2) * x) * (2 - np.square(near(x, 40))) / math.sqrt(2 * math.pi)
 
 
-@activation(g=lambda dy, x: _gelu_slope(dy, x), x=lambda dy, g, x: dy * g * _gelu_curve(x))
-def _gelu_slope(g, x):
-    """g times the derivative of gelu at x."""
-    return _gelu_dx(g, x)
+_gelu = curved("gelu", x=lambda dy, g, x: dy * g * _gelu_curve(x))
 
 
-@activation(x=lambda dy, x: _gelu_slope(dy, x))
-def _gelu(x):
-    return _gelu_exact(x)
-
-
-CUBIC = 0.044715  # tanh(sqrt(2 / pi) * (x + CUBIC * x^3)) is nearly erf(x / sqrt(2))
-
-
-def _cubic(x):
-    return math.sqrt(8 / math.pi) * (x + CUBIC * x * x * x)
-
-
-def _gelu_tanh_slope(dy, x):
+def _gelu_tanh_curve(x):
     x = near(x, 25)
-    u, slope = _cubic(x), math.sqrt(8 / math.pi) * (1 + 3 * CUBIC * x * x)
-    return dy * sigmoid(u) * (1 + x * slope * sigmoid(-u))
+    u = math.sqrt(8 / math.pi) * (x + CUBIC * x * x * x)  # the value is x * sigmoid(u)
+    slope, curve = math.sqrt(8 / math.pi) * (1 + 3 * CUBIC * x * x), math.sqrt(8 / math.pi) * 6 * CUBIC * x
+    return _peak(u) * slope * (2 + x * slope * (sigmoid(-u) - sigmoid(u))) + _peak(u) * x * curve
 
 
-@activation(x=_gelu_tanh_slope)
-def _gelu_tanh(x):
-    return np.maximum(x, -25) * sigmoid(_cubic(near(x, 25)))  # (1 + tanh(u)) / 2 = sigmoid(2 * u)
+_gelu_tanh = curved("gelu_tanh", x=lambda dy, g, x: dy * g * _gelu_tanh_curve(x))
 
 
 def gelu(x, approximate=False):
@@ -541,15 +289,18 @@ def gelu(x, approximate=False):
     """
     if not isinstance(approximate, bool):
         raise TypeError(f"gelu: approximate must be True (the form by tanh) or False (exact), got {approximate!r}")
-    return _gelu_tanh(x) if approximate else _gelu(x)
+    return (_gelu_tanh if approximate else _gelu)(x, at=())
 
 
-def _mish_slope(dy, x):
-    gate = np.tanh(_softplus(x, beta=1.0))
-    return dy * (gate + near(x) * (1 - gate * gate) * sigmoid(x))
+def _mish_curve(x):
+    gate = np.tanh(_softplus(x, at=(1.0,)))
+    opening = (1 - gate * gate) * sigmoid(x)
+    return opening * (2 + near(x) * (sigmoid(-x) - 2 * gate * sigmoid(x)))
 
 
-@activation(x=_mish_slope)
+_mish = curved("mish", x=lambda dy, g, x: dy * g * _mish_curve(x))
+
+
 def mish(x):
     """x * tanh(softplus(x)), elementwise.
 
@@ -559,7 +310,7 @@ def mish(x):
     >>> kn.mish(np.array([0.0, 1000.0]))
     array([   0., 1000.])
     """
-    return np.maximum(x, -1000) * np.tanh(_softplus(x, beta=1.0))
+    return _mish(x, at=())
 
 
 @activation(x=lambda dy, x: dy * (np.tanh(x) + near(x) * (1 - np.square(np.tanh(x)))))
@@ -635,11 +386,3 @@ def _gated(name, gate, x, axis):
         )
     values, gates = np.split(x, 2, axis)
     return values * gate(gates)
-
-
-def _ordered(name, **options):
-    """Two numbers, the lower one first."""
-    (low, a), (high, b) = [(option, number(name, option, given)) for option, given in options.items()]
-    if a > b:
-        raise ValueError(f"{name}: {low}={a} is above {high}={b}; exchange them")
-    return a, b

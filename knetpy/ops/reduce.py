@@ -11,6 +11,7 @@ import numpy as np
 from ..core.primitive import primitive
 from ..core.protocols import spells
 from ..core.value import bare
+from ..kernels import kernel
 from .shape import broadcast_to
 
 _NONE = np._NoValue
@@ -46,8 +47,28 @@ def _count(shape, axis):
     return math.prod([shape[a] for a in _axes(axis, len(shape))])
 
 
+_served = kernel("reduce", "sum")
+LARGE = 1 << 14  # elements: of fewer, NumPy's sum is quick in any layout
+
+
+def _large(x, axis, dtype):
+    """Whether a kernel shall sum: NumPy is slow where the axes that stay lie last in memory."""
+    if x.__class__ is not np.ndarray or x.size < LARGE or dtype is not None or x.dtype.char not in "fd":
+        return False
+    given = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return all([-x.ndim <= a < x.ndim for a in given]) and len({a % x.ndim for a in given}) == len(given)
+
+
+def _total(x, axis, keepdims):
+    axes = _axes(axis, x.ndim)
+    y = _served(x, axes)
+    return y if keepdims else y.reshape([n for a, n in enumerate(x.shape) if a not in axes])[()]
+
+
 @primitive(trusted=True, x=lambda dy, x_shape, axis, keepdims: _spread(dy, x_shape, axis, keepdims))
 def _sum(x, *, axis, dtype, keepdims):
+    if _large(x, axis, dtype):
+        return _total(x, axis, keepdims)
     return np.add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
@@ -55,6 +76,8 @@ def _sum(x, *, axis, dtype, keepdims):
     trusted=True, x=lambda dy, x_shape, axis, keepdims: _spread(dy, x_shape, axis, keepdims) / _count(x_shape, axis)
 )
 def _mean(x, *, axis, dtype, keepdims):
+    if _large(x, axis, dtype):
+        return _total(x, axis, keepdims) / _count(x.shape, axis)
     return np.mean(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 

@@ -19,7 +19,11 @@ from knetpy.core.value import NUMPY
 from knetpy.ops.constants import NAMES
 
 OPS = sorted(Path(kn.ops.__file__).parent.glob("*.py"))
-DECLARATIONS = {"primitive"}  # and what the module makes of it: partial(primitive, ...), functions with **rules
+DECLARATIONS = {
+    "primitive",
+    "activation",
+    "slope_of",
+}  # and what the module makes of it: partial(primitive, ...), functions with **rules
 NO_RULES = {"kernel", "numpy", "name", "outputs", "saves", "check", "composed", "elementwise", "trusted"}
 OF_OPS = {"spells", "constant"}  # further decorators of what may be called freely
 WRITES = {"at", "fill", "itemset", "partition", "put", "resize", "sort"}

@@ -69,6 +69,41 @@ def sigmoid_dx(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     return dy * y * (1 - y)
 
 
+def tanh_dx(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return dy times the slope of tanh where its value is y."""
+    return dy * (1 - y * y)
+
+
+def logsigmoid(x: np.ndarray) -> np.ndarray:
+    """Return log(sigmoid(x))."""
+    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+
+
+def logsigmoid_dx(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return dy times the slope of logsigmoid at x."""
+    return dy * sigmoid(-x)
+
+
+def softplus(x: np.ndarray, beta: float) -> np.ndarray:
+    """Return log(1 + exp(beta x)) / beta."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-beta * np.abs(x))) / beta
+
+
+def softplus_dx(dy: np.ndarray, x: np.ndarray, beta: float) -> np.ndarray:
+    """Return dy times the slope of softplus at x."""
+    return dy * sigmoid(beta * x)
+
+
+def elu(x: np.ndarray, low: float, high: float, rate: float) -> np.ndarray:
+    """Return high x above 0, low (exp(rate x) - 1) elsewhere."""
+    return high * np.maximum(x, 0) + low * np.expm1(rate * np.minimum(x, 0))
+
+
+def elu_dx(dy: np.ndarray, x: np.ndarray, low: float, high: float, rate: float) -> np.ndarray:
+    """Return dy times the slope of elu at x."""
+    return dy * np.where(x > 0, high, low * rate * np.exp(np.minimum(x, 0) * rate))
+
+
 def silu(x: np.ndarray) -> np.ndarray:
     """Return x sigmoid(x)."""
     x = np.maximum(x, -1000)
@@ -90,6 +125,36 @@ def gelu_dx(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return dy times the slope of gelu at x."""
     x = np.clip(x, -40, 40)
     return dy * (_normal_share(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi))
+
+
+CUBIC = 0.044715  # tanh(sqrt(2 / pi) * (x + CUBIC * x^3)) is nearly erf(x / sqrt(2))
+
+
+def gelu_tanh(x: np.ndarray) -> np.ndarray:
+    """Return gelu's older form by tanh."""
+    return np.maximum(x, -25) * sigmoid(_cubic(np.clip(x, -25, 25)))  # (1 + tanh(u)) / 2 = sigmoid(2 * u)
+
+
+def gelu_tanh_dx(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return dy times the slope of gelu_tanh at x."""
+    x = np.clip(x, -25, 25)
+    u, slope = _cubic(x), math.sqrt(8 / math.pi) * (1 + 3 * CUBIC * x * x)
+    return dy * sigmoid(u) * (1 + x * slope * sigmoid(-u))
+
+
+def _cubic(x):
+    return math.sqrt(8 / math.pi) * (x + CUBIC * x * x * x)
+
+
+def mish(x: np.ndarray) -> np.ndarray:
+    """Return x tanh(softplus(x))."""
+    return np.maximum(x, -1000) * np.tanh(softplus(x, 1.0))
+
+
+def mish_dx(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return dy times the slope of mish at x."""
+    gate = np.tanh(softplus(x, 1.0))
+    return dy * (gate + np.clip(x, -1000, 1000) * (1 - gate * gate) * sigmoid(x))
 
 
 def _normal_share(x):

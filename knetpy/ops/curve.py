@@ -1,0 +1,61 @@
+"""How activations are declared: by their kernels, with the rule of the kernel that serves their slope."""
+
+from functools import partial
+
+import numpy as np
+
+from ..core.errors import DtypeError
+from ..core.primitive import primitive
+from ..kernels import kernel
+from .arguments import constant_of
+
+
+def activation(name=None, **rules):
+    """Declare an elementwise function of x, with its derivative."""
+
+    def declare(kernel):
+        called = name or kernel.__name__.lstrip("_")
+        check = partial(_check, called)
+        return primitive(kernel, name=called, elementwise=True, trusted=True, check=check, **rules)
+
+    return declare
+
+
+def _check(name, x, *_, **options):
+    """Explain why a function that works on all numbers has failed."""
+    x = constant_of(name, "x", x)
+    if x.dtype.kind not in "fiub":
+        raise DtypeError(f"{name}: x has dtype {x.dtype}; write x.astype(np.float32)")
+
+
+def served(name):
+    """The kernel of that name, of x (of dy and x for `..._dx`) and numbers; integers become floating, as in NumPy."""
+    serve, operands = kernel("activation", name), 2 if name.endswith("_dx") else 1
+
+    def call(*args):
+        x = args[operands - 1]
+        if x.__class__ is np.ndarray and x.ndim and x.dtype.kind == "f":
+            return serve(*args)
+        _check(name, x)
+        *dy, x = map(np.asarray, args[:operands])
+        x = x if x.dtype.kind == "f" else x.astype(np.result_type(x, np.float16))
+        return serve(*dy, x, *args[operands:])[()]
+
+    return call
+
+
+def slope_of(name, serve, **rules):
+    """The derivative of an activation times g, with the rule by its x; `at`: the numbers that the kernel takes."""
+    slope = activation(name, g=lambda dy, x, at: slope(dy, x, at=at), **rules)(lambda g, x, *, at=(): serve(g, x, *at))
+    return slope
+
+
+def curved(name, **rules):
+    """The activation that the kernels of that name serve, with the rule of its slope."""
+    serve, slope = served(name), slope_of(f"{name}_dx", served(f"{name}_dx"), **rules)
+    return activation(name, x=lambda dy, x, at: slope(dy, x, at=at))(lambda x, *, at=(): serve(x, *at))
+
+
+def near(x, reach=1000):
+    """x cut off at -reach and reach, for a factor that another one has made 0 by there: Inf * 0 would be NaN."""
+    return np.clip(x, -reach, reach)
