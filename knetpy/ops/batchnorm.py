@@ -11,7 +11,8 @@ from ..core.primitive import primitive
 from ..core.transforms import defer
 from ..core.value import bare
 from ..kernels import kernel
-from .arguments import as_floating, number
+from .activation import relu
+from .arguments import as_floating, number, same_shapes
 from .half import widened
 from .norm import along, channel_axis, check_affine, normalised, operands
 
@@ -77,13 +78,17 @@ class Moments:
         self.var = ((1 - share) * self.var + share * var).astype(self.var.dtype)
 
 
-def batchnorm(x, moments=None, scale=None, bias=None, *, axis=1, eps=1e-5, training=None):
+def batchnorm(
+    x, moments=None, scale=None, bias=None, *, residual=None, activation=None, axis=1, eps=1e-5, training=None
+):
     """(x - mean) / sqrt(var + eps) * scale + bias, with mean and variance of each channel.
 
     Parameters:
       x: (N, C, *S), floating, with at least 2 axes.
       moments: `Moments`, read outside of training and updated in it; None takes the statistics of the batch always.
       scale, bias: (C,), of the dtype of x; or None.
+      residual: an array of the shape and dtype of x, added to the result before the activation; or None.
+      activation: a function of an array, applied last; None for none. kn.relu costs no pass over memory of its own.
       axis: the channel axis; the statistics of the batch are taken over all others.
       eps: a number >= 0, added to the variance, which is the biased one (divided by n).
       training: whether the statistics are those of the batch; None asks `kn.training()`.
@@ -99,10 +104,15 @@ def batchnorm(x, moments=None, scale=None, bias=None, *, axis=1, eps=1e-5, train
     array([[-0.894,  0.   ],
            [ 0.894,  0.   ]])
     """
+    if activation is not None and not callable(activation):
+        raise TypeError(f"batchnorm: activation must be a function of an array, such as kn.relu, got {activation!r}")
     x, scale, bias = operands("batchnorm", x, scale, bias)
+    if residual is not None:
+        residual, _ = as_floating("batchnorm", residual=residual, x=x)
+        same_shapes("batchnorm", residual=residual, x=x)
     axis = channel_axis("batchnorm", x, axis, 2)
     axes = tuple([a for a in range(len(x.shape)) if a != axis])
-    return _by_channel("batchnorm", x, moments, scale, bias, axis, axes, eps, training)
+    return _by_channel("batchnorm", x, moments, scale, bias, axis, axes, eps, training, residual, activation)
 
 
 def instancenorm(x, scale=None, bias=None, *, moments=None, eps=1e-5, training=None):
@@ -129,7 +139,7 @@ def instancenorm(x, scale=None, bias=None, *, moments=None, eps=1e-5, training=N
     return _by_channel("instancenorm", x, moments, scale, bias, axis, tuple(range(2, len(x.shape))), eps, training)
 
 
-def _by_channel(name, x, moments, scale, bias, axis, axes, eps, training):
+def _by_channel(name, x, moments, scale, bias, axis, axes, eps, training, residual=None, activation=None):
     """x normalised over `axes` by its own statistics, or by those of each channel in `moments`."""
     check_affine(name, x, (axis,), scale, bias)
     _check_moments(name, x, axis, moments)
@@ -137,16 +147,23 @@ def _by_channel(name, x, moments, scale, bias, axis, axes, eps, training):
         raise TypeError(f"{name}: training must be True, False or None, got {training!r}")
     eps, affine, count = number(name, "eps", eps, 0), along(x, (axis,)), math.prod([x.shape[a] for a in axes])
     if moments is not None and not (settings.training() if training is None else training):
-        return _by_moments(x, scale, bias, moments, affine, eps)
+        return _finished(_by_moments(x, scale, bias, moments, affine, eps), residual, activation)
     if count == 1:
         raise ValueError(
             f"{name}: x {x.shape} has a single element for each mean and variance (axes {axes}), which training would "
             "make zero; give it more, or outside of training pass training=False and moments"
         )
-    y, mean, var = normalised(x, scale, bias, axes=axes, affine=affine, eps=eps)
+    fused = {"residual": residual, "relu": True} if activation is relu else {}
+    y, mean, var = normalised(x, scale, bias, axes=axes, affine=affine, eps=eps, **fused)
     if moments is not None and math.prod(x.shape):
         defer(_update(moments, x, axis, mean, var * (count / (count - 1))))
-    return y
+    return y if fused else _finished(y, residual, activation)
+
+
+def _finished(y, residual, activation):
+    """What batchnorm ends with."""
+    y = y if residual is None else y + residual
+    return y if activation is None else activation(y)
 
 
 def _update(moments, x, axis, mean, var):

@@ -8,6 +8,7 @@ from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import bare
 from ..kernels import kernel
+from . import activation
 from .arguments import as_floating, axes_of, axis_of, number, per_axis
 from .half import narrowed, widened
 from .reduce import _norm as _euclidean
@@ -19,20 +20,32 @@ _forward, _backward = kernel("norm", "norm"), kernel("norm", "norm_dx")
 # scale and bias come in the shape `sizes` and meet it in the shape `affine` (both None if there is neither).
 
 
-def _fused(x, scale, bias, *, view, axes, sizes, affine, eps, centred):
+def _fused(x, scale, bias, *, view, axes, sizes, affine, eps, centred, relu):
+    y, mean, var = _added(x, scale, bias, None, view, axes, sizes, affine, eps, centred, relu)
+    return y, mean, var, mean, var
+
+
+def _added(x, scale, bias, residual, view, axes, sizes, affine, eps, centred, relu):
     scale, bias = [None if a is None else a.reshape(affine) for a in (scale, bias)]
-    y, mean, var = _forward(x.reshape(view), scale, bias, axes=axes, eps=eps, centred=centred)
-    return y.reshape(x.shape), mean, var, mean, var
+    residual = None if residual is None else residual.reshape(view)
+    y, mean, var = _forward(x.reshape(view), scale, bias, residual, axes=axes, eps=eps, centred=centred, relu=relu)
+    return y.reshape(x.shape), mean, var
 
 
-def _pulled(dy, x, scale, at_mean, at_var, view, axes, sizes, affine, eps, centred):
-    scale = None if scale is None else scale.reshape(affine)
-    how = {"axes": axes, "affine": affine, "eps": eps, "centred": centred}
-    dx, *others = _backward(dy[0].reshape(view), x.reshape(view), at_mean, at_var, scale, **how)
-    return dx.reshape(x.shape), *[None if d is None else d.reshape(sizes) for d in others]
+def _pulled(dy, x, scale, bias, at_mean, at_var, view, axes, sizes, affine, eps, centred, relu):
+    return _all_pulled(dy, x, scale, bias, (None, at_mean, at_var), view, axes, sizes, affine, eps, centred, relu)[:3]
 
 
-def _composed(x, scale, bias, *, view, axes, sizes, affine, eps, centred):
+def _all_pulled(dy, x, scale, bias, y, view, axes, sizes, affine, eps, centred, relu):
+    scale, bias = [None if a is None else a.reshape(affine) for a in (scale, bias)]
+    y, mean, var = y
+    how = {"axes": axes, "affine": affine, "eps": eps, "centred": centred, "relu": relu}
+    y = None if y is None else y.reshape(view)
+    found = _backward(dy[0].reshape(view), x.reshape(view), mean, var, scale, bias, y, **how)
+    return [None if d is None else d.reshape(s) for d, s in zip(found, (x.shape, sizes, sizes, x.shape))]
+
+
+def _composed(x, scale, bias, residual=None, *, view, axes, sizes, affine, eps, centred, relu):
     z, count = widened(np.reshape(x, view)), max(math.prod([view[a] for a in axes]), 1)
     _, mean, var = _forward(bare(z), None, None, axes=axes, eps=eps, centred=centred)
     with np.errstate(all="ignore"):  # as the kernel
@@ -43,20 +56,35 @@ def _composed(x, scale, bias, *, view, axes, sizes, affine, eps, centred):
         y = z / np.sqrt(np.sum(z * z, axis=axes, keepdims=True) / count + eps)
         y = y if scale is None else y * np.reshape(scale, affine)
         y = y if bias is None else y + np.reshape(bias, affine)
-    return np.reshape(narrowed(y, x.dtype), x.shape), mean, var
+        y = np.reshape(narrowed(y, x.dtype), x.shape)
+        y = y if residual is None else y + residual
+    return activation.relu(y) if relu else y, mean, var
 
 
 # The mean and the variance leave for the running moments only, as constants: no rule looks at their cotangents. They
-# are saved besides, as a rule that reads them among the outputs would keep y too.
+# are saved besides, as a rule that reads them among the outputs would keep y too; only with a residual is that read.
 _norm = primitive(_fused, name="norm", outputs=3, saves=("at_mean", "at_var"), vjp=_pulled, composed=_composed)
+_norm_added = primitive(
+    lambda x, scale, bias, residual, *, view, axes, sizes, affine, eps, centred, relu: _added(
+        x, scale, bias, residual, view, axes, sizes, affine, eps, centred, relu
+    ),
+    name="norm",
+    outputs=3,
+    vjp=_all_pulled,
+    composed=_composed,
+)
 
 
-def normalised(x, scale, bias, *, axes, eps, view=None, affine=None, centred=True):
+def normalised(x, scale, bias, *, axes, eps, view=None, affine=None, centred=True, residual=None, relu=False):
     """(y, mean, var) of `x` normalised over `axes`, the last two bare; operands have been checked."""
     view = x.shape if view is None else view
     some = next((a for a in (scale, bias) if a is not None), None)
     affine, sizes = (None, None) if some is None else (affine, some.shape)
-    y, mean, var = _norm(x, scale, bias, view=view, axes=axes, sizes=sizes, affine=affine, eps=eps, centred=centred)
+    how = {"view": view, "axes": axes, "sizes": sizes, "affine": affine, "eps": eps, "centred": centred, "relu": relu}
+    if residual is None:
+        y, mean, var = _norm(x, scale, bias, **how)
+    else:
+        y, mean, var = _norm_added(x, scale, bias, residual, **how)
     return y, bare(mean), bare(var)
 
 

@@ -125,6 +125,8 @@ def test_served_as_the_reference(problem):
         same(ours, theirs)
     dy = np.random.default_rng(0).normal(size=labels.shape).astype(p.dtype)
     same(served.nll_dx(dy, p, labels, **options), reference.nll_dx(dy, p, labels, **options))
+    one = np.full((1,) * p.ndim, 0.75, p.dtype)  # for all of them
+    same(served.nll_dx(one, p, labels, **options), reference.nll_dx(np.full_like(dy, 0.75), p, labels, **options))
 
 
 @needs_numba

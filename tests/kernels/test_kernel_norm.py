@@ -1,6 +1,7 @@
 """The kernels of normalisation: against literals, and each other."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -81,6 +82,7 @@ def test_fixed_by_hand(backend, dtype, x, scale, bias, mean, var, eps, y):
 )  # fmt: skip
 def test_norm_dx_by_hand(backend, dy, x, mean, var, scale, how, dx, dscale, dbias):
     found = backend.norm_dx(array(dy), array(x), array(mean), array(var), array(scale), **how)
+    assert found[3] is None
     for a, b in zip(found, (dx, dscale, dbias)):
         assert (a is None) == (b is None)
         if b is not None:
@@ -128,7 +130,7 @@ def test_equal_elements_are_exactly_their_mean(backend, dtype, c):
     x = np.full((7, 1001), c, dtype)
     y, mean, var = backend.norm(x, None, None, axes=(0, 1), eps=1e-5)
     assert (y == 0).all() and mean.item() == x[0, 0] and var.item() == 0
-    dx, _, _ = backend.norm_dx(x, x, mean, var, None, axes=(0, 1), affine=None, eps=1e-5)
+    dx, _, _, _ = backend.norm_dx(x, x, mean, var, None, axes=(0, 1), affine=None, eps=1e-5)
     np.testing.assert_allclose(dx, 0, atol=1e-2 * abs(c))
 
 
@@ -136,7 +138,7 @@ def test_equal_elements_are_exactly_their_mean(backend, dtype, c):
 def test_memory_order_is_kept(backend):
     x = np.moveaxis(np.random.default_rng(0).normal(size=(2, 4, 5, 3)), -1, 1)
     y, mean, var = backend.norm(x, None, None, axes=(0, 2, 3), eps=1e-5)
-    dx, _, _ = backend.norm_dx(x, x, mean, var, None, axes=(0, 2, 3), affine=None, eps=1e-5)
+    dx, _, _, _ = backend.norm_dx(x, x, mean, var, None, axes=(0, 2, 3), affine=None, eps=1e-5)
     assert y.strides == dx.strides == x.strides
 
 
@@ -183,7 +185,7 @@ def all_of_them(x, axes, affine, backend, how=(True, True, True)):
     affine = None if scale is None and bias is None else affine
     y, mean, var = backend.norm(x, scale, bias, **options)
     given = backend.fixed(x, scale, bias, mean + 0.5, var + 0.25, eps=0.5)
-    dx, dscale, dbias = backend.norm_dx(dy, x, mean, var, scale, affine=affine, **options)
+    dx, dscale, dbias, _ = backend.norm_dx(dy, x, mean, var, scale, affine=affine, **options)
     found = {"y": y, "mean": mean, "var": var, "given": given, "dx": dx, "dscale": dscale, "dbias": dbias}
     return {k: a for k, a in found.items() if a is not None}
 
@@ -244,6 +246,78 @@ def test_larger_problems(layout, dtype, monkeypatch):
     assert ours["y"].strides == ours["dx"].strides == ours["given"].strides == theirs["y"].strides
 
 
+def under_relu(x, axes, affine, backend, added):
+    """Results under relu, with a residual or without; what relu cuts off is not near 0, so that all agree on it."""
+    rng = np.random.default_rng(1)
+    scale, bias = rng.normal(size=(2, *affine)).astype(x.dtype)
+    dy, residual = np.empty_like(x), np.empty_like(x)
+    dy[...], residual[...] = rng.normal(size=x.shape), rng.normal(size=x.shape)
+    options = {"axes": axes, "eps": 0.01}
+    y, mean, var = backend.norm(x, scale, bias, **options)
+    if added:
+        residual += 0.1 * np.sign(y + residual)
+    else:
+        residual = None
+    far = np.abs(y) > 1e-3 if residual is None else np.abs(y + residual) > 1e-3
+    dy *= far
+    y, mean, var = backend.norm(x, scale, bias, residual, relu=True, **options)
+    seen = y if added else None
+    dx, dscale, dbias, kept = backend.norm_dx(dy, x, mean, var, scale, bias, seen, affine=affine, relu=True, **options)
+    found = {"y": y, "dx": dx, "dscale": dscale, "dbias": dbias, "kept": kept}
+    return {k: a for k, a in found.items() if a is not None}
+
+
+def test_relu_by_hand():
+    x, one = array([[1], [3], [5]]), np.ones((1, 1))
+    for backend in (reference, served):
+        how = {"axes": (0,), "eps": 0, "relu": True}
+        for residual, y, passed in (
+            (None, [[0], [0], [1.5**0.5]], [[0], [0], [4]]),
+            (array([[9], [0], [nan]]), [[9 - 1.5**0.5], [0], [nan]], [[1], [0], [4]]),
+        ):
+            ours, mean, var = backend.norm(x, one, None, residual, **how)
+            np.testing.assert_allclose(ours, array(y), rtol=1e-14)
+            seen = None if residual is None else ours
+            _, _, dbias, kept = backend.norm_dx(
+                array([[1], [2], [4]]), x, mean, var, one, None, seen, affine=(1, 1), **how
+            )
+            assert dbias.item() == np.sum(passed) and (kept is None) == (residual is None)
+            if kept is not None:
+                np.testing.assert_array_equal(kept, array(passed))
+
+
+@needs_numba
+@EACH
+@pytest.mark.parametrize("added", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_relu(layout, added, dtype, monkeypatch):
+    problem = problem_of(layout, dtype)
+    theirs = under_relu(*problem, reference, added)
+    results = []
+    for threads in (1, 2):
+        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
+        results.append(under_relu(*problem, served, added))
+    for k in theirs:
+        same(results[0][k], theirs[k], dtype, 64)
+        assert results[0][k].tobytes() == results[1][k].tobytes(), k
+    assert results[0]["y"].strides == theirs["y"].strides
+
+
+@needs_numba
+@pytest.mark.parametrize("bits", [128, 256])
+@pytest.mark.parametrize("layout", ["layer", "instance", "batch, channels last", "batch, many channels"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_narrow_vectors(bits, layout, dtype, monkeypatch):
+    cpu = pytest.importorskip("knetpy.kernels.cpu.norm")
+    for name in ("sums", "result", "dx_sums", "dx"):
+        monkeypatch.setattr(cpu.normcode, name, partial(getattr(cpu.normcode, name), bits=bits))
+    problem = problem_of(layout, dtype)
+    for f, how in ((all_of_them, ()), (under_relu, (True,)), (under_relu, (False,))):
+        ours, theirs = (f(*problem, backend, *how) for backend in (served, reference))
+        for k in theirs:
+            same(ours[k], theirs[k], dtype, 64)
+
+
 @EACH
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_thread_count_changes_nothing(layout, dtype, monkeypatch):
@@ -284,10 +358,7 @@ def test_outputs_are_written_completely(layout, monkeypatch):
     x, axes, affine = problem_of(layout)
     before = all_of_them(x, axes, affine, served)
 
-    def poisoned(shape, dtype=float):
-        return np.full(shape, nan, dtype)
-
-    monkeypatch.setattr(cpu, "np", SimpleNamespace(**{**vars(np), "empty": poisoned}))
+    monkeypatch.setattr(cpu, "new", lambda shape, dtype=float: np.full(shape, nan, dtype))
     for k, found in all_of_them(x, axes, affine, served).items():
         assert found.tobytes() == before[k].tobytes(), k
 
@@ -325,5 +396,6 @@ def test_one_signature_for_each_dtype():
                     served.fixed(a, scale, None, mean, var, eps=1)
                     mean.flags.writeable = False
                     served.norm_dx(y, a, mean, var, scale, axes=(np.int16(axis),), affine=affine, eps=1)
-    for name in ("_rows", "_rows_dx", "_columns", "_columns_dx"):
-        assert len(getattr(cpu, name).signatures) == 2, name
+    rows, columns = cpu.normrows, cpu.normcolumns
+    assert [len(driver.signatures) for driver in (rows._rows, rows._rows_dx, columns._walk)] == [2, 2, 1]
+    assert [len(driver.signatures) for driver in (columns._origins, columns._results, columns._slopes)] == [2, 2, 2]

@@ -1,6 +1,7 @@
 """The kernels of softmax against literals, and Numba's against the reference."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -115,6 +116,33 @@ def test_everything_is_written(monkeypatch):
 def all_of_them(x, axis, backend=served):
     p, logs = backend.softmax(x, axis=axis), backend.logsoftmax(x, axis=axis)
     return p, logs, backend.softmax_dx(x, p, axis=axis), backend.logsoftmax_dx(x, logs, axis=axis)
+
+
+@needs_numba
+@pytest.mark.parametrize("bits", [128, 256])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_narrow_vectors(bits, dtype, monkeypatch):
+    cpu = pytest.importorskip("knetpy.kernels.cpu.softmax")
+    monkeypatch.setattr(cpu, "code", partial(cpu.code, bits=bits))
+    x = np.random.default_rng(0).normal(size=(7, 21, 19)).astype(dtype) * 10
+    x[0, 3, 2], x[1, 1, 1], x[2, :, 3] = inf, nan, -inf
+    with np.errstate(invalid="ignore"):
+        for axis in (1, 2):
+            for ours, theirs in zip(all_of_them(x, axis), all_of_them(x, axis, reference)):
+                same(ours, theirs)
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype, tiny", [(np.float32, -103), (np.float64, -744)])
+def test_few_digits_are_lost(dtype, tiny):
+    x = np.zeros((20000, 2), dtype)
+    x[:, 1] = np.linspace(tiny, 0, len(x))
+    e = np.exp(x[:, 1].astype(np.longdouble))
+    least = 2 * np.finfo(dtype).smallest_subnormal
+    np.testing.assert_allclose(served.softmax(x, axis=1)[:, 1], e / (1 + e), rtol=3 * np.finfo(dtype).eps, atol=least)
+    sizes = np.arange(1, 1000)
+    logs = [served.logsoftmax(np.zeros((1, n), dtype), axis=1)[0, 0] for n in sizes]
+    np.testing.assert_allclose(np.negative(logs), np.log(sizes.astype(np.longdouble)), rtol=3 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

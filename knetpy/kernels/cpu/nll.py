@@ -1,4 +1,4 @@
-"""Negative log likelihood: one pass over blocks of rows, as softmax goes over them.
+"""Negative log likelihood on top of the passes of softmax.
 
 A row's loss is cost + mass * log(sum of exponentials): `mass` is the sum of its shares, `cost` that of share times
 minus the shifted score. A label that is out of range now, since somebody changed it after the op had looked, gives NaN.
@@ -11,7 +11,9 @@ from numba import prange
 
 from knetpy.kernels.cpu import floats, read
 from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.softmax import THREADED, load, new, place, plan, powers, scale, shift, store, tasks, total
+from knetpy.kernels.cpu.softmax import THREADED, new, place, plan, tasks
+from knetpy.kernels.cpu.vecmath import zero
+from knetpy.kernels.cpu.vectors import call
 from knetpy.kernels.reference import nll as reference
 
 _NONE = {char: read(np.empty(0, char)) for char in "fd"}
@@ -22,20 +24,22 @@ def nll(scores, labels, *, axis, weight=None, smoothing=0.0):
     """As the reference's."""
     rows = plan(scores.shape, scores.strides, axis)
     x, labels = rows.flat(scores), rows.flat(labels, np.int64)
-    losses, p = new(labels.size, x.dtype), new(x.size, x.dtype)
+    losses, tops, p = new(labels.size, x.dtype), new(labels.size, x.dtype), new(x.size, x.dtype)
     kernel = _nll if x.size >= THREADED else _nll.serial
-    kernel(x, labels, *_shares(x.dtype, labels, rows, weight, smoothing), losses, p, *rows.sizes)
+    shares = _shares(x.dtype, labels, rows, weight, smoothing)
+    kernel(rows.code("nll", x), x, labels, *shares, losses, tops, p, *rows.sizes)
     return rows.shaped(losses, axis % scores.ndim), rows.shaped(p)
 
 
 @floats(reference.nll_dx)
 def nll_dx(dy, p, labels, *, axis, weight=None, smoothing=0.0):
-    """As the reference's."""
+    """As the reference's; dy of size 1 is that of all losses."""
     rows = plan(p.shape, p.strides, axis)
     p, labels = rows.flat(p), rows.flat(labels, np.int64)
-    dx, dy = new(p.size, p.dtype), rows.flat(dy, p.dtype)
+    dx, dy, factors = new(p.size, p.dtype), rows.flat(dy, p.dtype.type), new(labels.size, p.dtype)
     kernel = _nll_dx if p.size >= THREADED else _nll_dx.serial
-    kernel(p, dy, labels, *_shares(p.dtype, labels, rows, weight, smoothing), dx, *rows.sizes)
+    shares = _shares(p.dtype, labels, rows, weight, smoothing)
+    kernel(rows.code("scale", p), p, dy, labels, *shares, factors, dx, *rows.sizes)
     return rows.shaped(dx)
 
 
@@ -51,58 +55,55 @@ def _shares(dtype, labels, rows, weight, smoothing):
 
 
 @jit(parallel=True)
-def _nll(x, labels, own, each, all_of_each, losses, p, outer, classes, inner, block):
+def _nll(code, x, labels, own, each, all_of_each, losses, tops, p, outer, classes, inner, block):
     for task in prange(tasks(outer, inner, block)):
-        first, start, count = place(task, outer, classes, inner, block)
-        z, e = np.empty((count, classes), p.dtype), np.empty((count, classes), p.dtype)
-        load(x[start:], z, inner)
-        shift(z)
-        for row in range(count):
-            label, share = labels[first + row], own[first + row] if len(own) else p.dtype.type(1)
-            losses[first + row] = _cost(z[row, label], share) if 0 <= label < classes else np.nan
-            if len(each):
-                losses[first + row] += _cost_of_each(z, row, each)
-        powers(z, e)
-        for row in range(count):
-            mass = (own[first + row] if len(own) else p.dtype.type(1)) + p.dtype.type(all_of_each)
-            whole = total(e, row)
-            losses[first + row] += mass * np.log(whole)
-            scale(e, row, 1 / whole)
-        store(e, p[start:], inner)
+        _nll_block(code, x, labels, own, each, all_of_each, losses, tops, p, task, outer, classes, inner, block)
 
 
 @jit(parallel=True)
-def _nll_dx(p, dy, labels, own, each, all_of_each, dx, outer, classes, inner, block):
+def _nll_dx(code, p, dy, labels, own, each, all_of_each, factors, dx, outer, classes, inner, block):
     for task in prange(tasks(outer, inner, block)):
-        first, start, count = place(task, outer, classes, inner, block)
-        e = np.empty((count, classes), p.dtype)
-        load(p[start:], e, inner)
-        for row in range(count):
-            label, up = labels[first + row], dy[first + row]
-            if not 0 <= label < classes:
-                label, up = 0, p.dtype.type(np.nan)
-            share = own[first + row] if len(own) else p.dtype.type(1)
-            scale(e, row, up * (share + p.dtype.type(all_of_each)))
-            e[row, label] -= up * share
-            if len(each):
-                _take_each(e, row, up, each)
-        store(e, dx[start:], inner)
+        _nll_dx_block(code, p, dy, labels, own, each, all_of_each, factors, dx, task, outer, classes, inner, block)
 
 
 @jit()
-def _cost(z, share):
+def _nll_block(code, x, labels, own, each, all_of_each, losses, tops, p, task, outer, classes, inner, block):
+    first, start, count = place(task, outer, classes, inner, block)
+    apart, at, end = classes if inner == 1 else 1, start * x.itemsize, first * x.itemsize
+    ends = losses.ctypes.data + end, tops.ctypes.data + end
+    call(code, (x.ctypes.data + at, 0, p.ctypes.data + at, *ends, count, classes, inner))
+    for row in range(count):
+        n, label, here, loss = first + row, labels[first + row], start + row * apart, x.dtype.type(0)
+        share = own[n] if len(own) else x.dtype.type(1)
+        if 0 <= label < classes:
+            loss = _cost(x[here + label * inner], tops[n], share)
+        else:
+            loss = x.dtype.type(np.nan)
+        for c in range(len(each)):
+            loss += _cost(x[here + c * inner], tops[n], each[c])
+        losses[n] = losses[n] * (share + x.dtype.type(all_of_each)) + loss
+
+
+@jit()
+def _nll_dx_block(code, p, dy, labels, own, each, all_of_each, factors, dx, task, outer, classes, inner, block):
+    first, start, count = place(task, outer, classes, inner, block)
+    apart, at = classes if inner == 1 else 1, start * p.itemsize
+    step = int(len(dy) > 1)
+    for n in range(first, first + count):
+        share = own[n] if len(own) else p.dtype.type(1)
+        known = 0 <= labels[n] < classes
+        factors[n] = dy[n * step] * (share + p.dtype.type(all_of_each)) if known else p.dtype.type(np.nan)
+    ends = factors.ctypes.data + first * p.itemsize
+    call(code, (p.ctypes.data + at, 0, dx.ctypes.data + at, ends, 0, count, classes, inner))
+    for row in range(count):
+        n, label, here = first + row, labels[first + row], start + row * apart
+        if 0 <= label < classes:
+            dx[here + label * inner] -= dy[n * step] * (own[n] if len(own) else p.dtype.type(1))
+        for c in range(len(each)):
+            dx[here + c * inner] -= dy[n * step] * each[c]
+
+
+@jit(forceinline=True)
+def _cost(x, top, share):
+    z = zero(x) if x == top else x - top
     return share if share == 0 and z == -np.inf else -share * z  # what has no share may be infinite
-
-
-@jit()
-def _cost_of_each(z, row, each):
-    cost = z.dtype.type(0)
-    for c in range(z.shape[1]):
-        cost += _cost(z[row, c], each[c])
-    return cost
-
-
-@jit()
-def _take_each(e, row, up, each):
-    for c in range(e.shape[1]):
-        e[row, c] -= up * each[c]

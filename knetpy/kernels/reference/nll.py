@@ -35,7 +35,10 @@ def nll_dx(
     weight: np.ndarray | None = None,
     smoothing: float = 0.0,
 ) -> np.ndarray:
-    """Return the derivative by the scores: dy times (softmax p times the sum of all shares, minus each share)."""
+    """Return the derivative by the scores: dy times (softmax p times the sum of all shares, minus each share).
+
+    dy has the shape of the losses, or size 1 along every axis.
+    """
     if weight is None and not smoothing:
         dx = p * dy
         np.put_along_axis(dx, labels, np.take_along_axis(dx, labels, axis) - dy, axis)

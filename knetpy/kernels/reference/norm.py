@@ -16,12 +16,20 @@ Ints = Sequence[int]
 
 
 def norm(
-    x: np.ndarray, scale: np.ndarray | None, bias: np.ndarray | None, *, axes: Ints, eps: float, centred: bool = True
+    x: np.ndarray,
+    scale: np.ndarray | None,
+    bias: np.ndarray | None,
+    residual: np.ndarray | None = None,
+    *,
+    axes: Ints,
+    eps: float,
+    centred: bool = True,
+    relu: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return y = (x - mean) / sqrt(var + eps) * scale + bias, the mean and the (biased) variance of each group.
+    """Return y = (x - mean) / sqrt(var + eps) * scale + bias + residual, the mean and the (biased) variance of groups.
 
-    scale and bias broadcast against x; None leaves them out. If not `centred`, 0 stands for the mean, and
-    the variance is the mean square.
+    scale, bias and residual broadcast against x; None leaves them out. If not `centred`, 0 stands for the mean, and
+    the variance is the mean square. With `relu`, negative elements of y become 0.
     """
     z = x.astype(_working(x), copy=False)
     with np.errstate(all="ignore"):  # infinite elements make NaN
@@ -32,7 +40,9 @@ def norm(
             mean = mean + np.nan_to_num(_mean(z - mean, axes))  # what rounding left: equal elements are their mean
         d = _minus(z, mean)
         var = _mean(d * d, axes)
-    return fixed(x, scale, bias, mean, var, eps=eps), mean, var
+        y = fixed(x, scale, bias, mean, var, eps=eps)
+        y = y if residual is None else y + residual
+    return np.maximum(y, 0) if relu else y, mean, var
 
 
 def fixed(
@@ -53,13 +63,23 @@ def norm_dx(
     mean: np.ndarray,
     var: np.ndarray,
     scale: np.ndarray | None,
+    bias: np.ndarray | None = None,
+    y: np.ndarray | None = None,
     *,
     axes: Ints,
     affine: Ints | None,
     eps: float,
     centred: bool = True,
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """Return the derivatives by x, scale and bias; the last two have the shape `affine`, None leaves them out."""
+    relu: bool = False,
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Return the derivatives by x, scale, bias and residual.
+
+    Those by scale and bias have the shape `affine`, None leaves them out. With `relu`, y tells what it lets through;
+    without a residual y may be left out, as it can be computed from x; nor is there a derivative by the residual then.
+    """
+    if relu:
+        seen = fixed(x, scale, bias, mean, var, eps=eps) if y is None else y
+        dy = np.where(seen <= 0, dy.dtype.type(0), dy)
     g, factor = dy.astype(_working(x), copy=False), _factor(var, eps, _working(x))
     n = _minus(x.astype(g.dtype, copy=False), mean) * factor
     dscale = dbias = None
@@ -72,7 +92,7 @@ def norm_dx(
     if centred:
         dx -= _mean(g, axes).astype(g.dtype)
     dx *= factor
-    return dx.astype(x.dtype, copy=False), dscale, dbias
+    return dx.astype(x.dtype, copy=False), dscale, dbias, None if y is None else dy
 
 
 def _working(x: np.ndarray) -> np.dtype:

@@ -114,6 +114,11 @@ def _batch(x, scale=None, bias=None, **options):
     return kn.batchnorm(x, moments, scale, bias, training=True, **options)
 
 
+def _then(x, *affine, residual=None, **options):
+    """Training with a residual and an activation."""
+    return kn.batchnorm(x, None, *affine, residual=residual, training=True, **options)
+
+
 def _running(x, scale=None, bias=None, **options):
     return kn.batchnorm(x, MOMENTS, scale, bias, training=False, **options)
 
@@ -178,6 +183,18 @@ ROWS = [
             ("scale", _batch, ((2, 3, 2), (3,)), {"eps": 0.1}, ()),
             ("last axis", _batch, ((2, 2, 3), *C), {"axis": -1}, ()),
             ("first axis", _batch, ((3, 2, 2), *C), {"axis": 0}, ()),
+        )
+    ],
+    *[
+        _own(kn.batchnorm, name, f, reference, shapes, {}, edges)
+        for name, f, reference, shapes, edges in (
+            ("relu", lambda x, s, b: _then(x, s, b, activation=kn.relu),
+             lambda x, s, b: np.maximum(_batchnorm(x, s, b), 0), ((2, 3, 2, 2), *C), (((2, 3, 0, 2), *C),)),
+            ("residual relu", lambda x, r, s, b: _then(x, s, b, residual=r, activation=kn.relu),
+             lambda x, r, s, b: np.maximum(_batchnorm(x, s, b) + r, 0), ((2, 3, 2), (2, 3, 2), *C), ()),
+            ("residual", lambda x, r: _then(x, residual=r), lambda x, r: _batchnorm(x) + r, ((4, 3), (4, 3)), ()),
+            ("tanh", lambda x, s: _then(x, s, activation=np.tanh), lambda x, s: np.tanh(_batchnorm(x, s)),
+             ((4, 3), (3,)), ()),
         )
     ],
     *[
@@ -271,6 +288,10 @@ WRONG = [
     Wrong("batchnorm one", kn.batchnorm, ((1, 3),), ValueError, ("(1, 3)", "a single element", "training=False"), True),
     Wrong("batchnorm one place", kn.batchnorm, ((1, 3, 1, 1),), ValueError, ("(1, 3, 1, 1)", "a single element"), True),
     Wrong("batchnorm eps", lambda x: kn.batchnorm(x, eps="small"), MATRIX, TypeError, ("eps", "'small'"), True),
+    Wrong("batchnorm residual", lambda x, r: kn.batchnorm(x, residual=r), (*MATRIX, (3,)), kn.ShapeError,
+          ("residual", "(3,)", "(4, 3)"), True),
+    Wrong("batchnorm activation", lambda x: kn.batchnorm(x, activation="relu"), MATRIX, TypeError,
+          ("activation", "kn.relu", "'relu'"), True),
     Wrong("batchnorm training", lambda x: kn.batchnorm(x, training="yes"), MATRIX, TypeError,
           ("training", "'yes'"), True),
     Wrong("layernorm axes array", lambda x: kn.layernorm(x, axes=np.arange(2)), MATRIX, TypeError,
