@@ -5,11 +5,34 @@ import math
 import numpy as np
 
 from ..core.errors import ShapeError
+from ..core.primitive import primitive
 from ..core.value import bare
+from ..kernels import kernel
 from .arguments import as_floating, flag, one_of, per_axis, several
 from .half import narrowed, widened
-from .pool import pool_take
 from .resize import cubic_weights
+
+_forward, _dx, _dw = [kernel("grid", name) for name in ("blend", "blend_dx", "blend_dw")]
+
+# Each is linear in both operands, and the derivatives of each are the other two. g is a cotangent that is an operand.
+_blend = primitive(
+    lambda x, weights, *, index: _forward(x, weights, index),
+    name="grid_sample",
+    x=lambda dy, x_shape, weights, index: _blend_dx(dy, weights, index=index, size=x_shape[2:]),
+    weights=lambda dy, x, index: _blend_dw(dy, x, index=index),
+)
+_blend_dx = primitive(
+    lambda g, weights, *, index, size: _dx(g, weights, index, size=size),
+    name="grid_sample_dx",
+    g=lambda dy, weights, index: _blend(dy, weights, index=index),
+    weights=lambda dy, g, index: _blend_dw(g, dy, index=index),
+)
+_blend_dw = primitive(
+    lambda g, x, *, index: _dw(g, x, index),
+    name="grid_sample_dw",
+    g=lambda dy, x, index: _blend(x, dy, index=index),
+    x=lambda dy, g, x_shape, index: _blend_dx(g, dy, index=index, size=x_shape[2:]),
+)
 
 
 def grid_sample(x, grid, *, mode="bilinear", padding_mode="zeros", align_corners=False):
@@ -41,13 +64,9 @@ def grid_sample(x, grid, *, mode="bilinear", padding_mode="zeros", align_corners
     dtype, x, grid = x.dtype, widened(x), widened(grid)
     how = (mode, padding_mode, align_corners)
     places = [_pixels(grid[..., -1 - a], n, align_corners) for a, n in enumerate(size)]
-    index, inside, weights = _joined([_taps(at, n, *how) for at, n in zip(places, size)], size)
-    taken = pool_take(x, index=np.broadcast_to(index, (*x.shape[:2], index.shape[2])))
-    if not inside.all():
-        taken = np.where(inside, taken, 0)
-    out = (*x.shape[:2], *grid.shape[1:-1])
-    count = {"nearest": 1, "bilinear": 2, "bicubic": 4}[mode] ** len(size)
-    return narrowed(np.sum(np.reshape(taken * weights, (*out, count)), axis=-1), dtype)
+    index, weights = _joined([_taps(at, n, *how) for at, n in zip(places, size)], size)
+    y = _blend(x, weights, index=index)
+    return narrowed(np.reshape(y, (*x.shape[:2], *grid.shape[1:-1])), dtype)
 
 
 def affine_grid(theta, size, align_corners=False):
@@ -136,15 +155,15 @@ def _moved_inside(at, n, padding_mode, align_corners):
 
 
 def _joined(taps, size):
-    """The taps of all axes as one: indices into the flattened size, all (N, 1, places * taps)."""
+    """The taps of all axes as one (N, places, taps): indices into the flattened size, -1 outside, and weights."""
     index, inside, weights = taps[0]
     for n, (i, within, w) in zip(size[1:], taps[1:]):
         shape = (*index.shape[:-1], index.shape[-1] * i.shape[-1])
         index = np.reshape(index[..., None] * n + i[..., None, :], shape)
         inside = np.reshape(inside[..., None] & within[..., None, :], shape)
         weights = np.reshape(weights[..., None] * w[..., None, :], shape)
-    flat = (index.shape[0], 1, math.prod(index.shape[1:]))
-    return np.reshape(index, flat), np.reshape(inside, flat), np.reshape(weights, flat)
+    flat = (index.shape[0], math.prod(index.shape[1:-1]), index.shape[-1])
+    return np.reshape(np.where(inside, index, -1), flat), np.reshape(weights, flat)
 
 
 def _line(n, align_corners):

@@ -1,5 +1,7 @@
 """NumPy's indexing, and its transpose, which adds into the places that the index names."""
 
+import math
+
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
@@ -7,6 +9,9 @@ from ..core.errors import DerivativeError, ShapeError
 from ..core.primitive import primitive
 from ..core.protocols import serve, spells
 from ..core.value import Value, bare, is_tracked
+from ..kernels import kernel
+
+_take_along, _add_along = kernel("scatter", "take_along"), kernel("scatter", "add_along")
 
 
 @primitive(trusted=True, x=lambda dy, key, x_shape: _put(dy, key=key, shape=x_shape))
@@ -17,12 +22,28 @@ def _getitem(x, *, key):
 @primitive(trusted=True, g=lambda dy, key: _getitem(dy, key=key))
 def _put(g, *, key, shape):
     """Zeros of `shape` with `g` added at `key`; places that the key repeats accumulate."""
+    axis = _axis_taken(key, shape)
+    if axis is not None:
+        index, n = key[axis] if isinstance(key, tuple) else key, shape[axis]
+        index = np.where(index < 0, index + n, index).reshape(1, -1, 1)
+        g = g.reshape(math.prod(shape[:axis]), index.size, math.prod(shape[axis + 1 :]))
+        return _add_along(g, index, size=n).reshape(shape)
     x = np.zeros(shape, g.dtype)
     if _is_basic(key):
         x[key] = g
     else:
         np.add.at(x, key, g)
     return x
+
+
+def _axis_taken(key, shape):
+    """The axis along which a key takes slices by an array of integers, if it is that and does no more."""
+    parts = key if isinstance(key, tuple) else (key,)
+    last = parts[-1] if parts else None
+    some = isinstance(last, np.ndarray) and last.dtype.kind in "iu" and 0 not in shape
+    if some and all([k.__class__ is slice and k == slice(None) for k in parts[:-1]]):
+        return len(parts) - 1
+    return None
 
 
 def _is_basic(key):
@@ -100,8 +121,48 @@ def take_along_axis(x, indices, axis=-1):
     if indices.ndim != x.ndim:
         raise ValueError(f"take_along_axis: indices have {indices.ndim} axes and x has {x.ndim}; they must agree")
     axis = normalize_axis_index(axis, x.ndim)
-    key = np.ogrid[tuple([slice(n) for n in x.shape])]
-    return getitem(x, tuple([indices if i == axis else k for i, k in enumerate(key)]))
+    n, shape = x.shape[axis], indices.shape
+    least, most = indices.min(initial=0), indices.max(initial=-1)
+    if (
+        any([m not in (1, k) for i, (m, k) in enumerate(zip(shape, x.shape)) if i != axis])
+        or not -n <= least <= most < n
+    ):
+        key = np.ogrid[tuple([slice(k) for k in x.shape])]  # x is stretched, or NumPy says what is wrong
+        return getitem(x, tuple([indices if i == axis else k for i, k in enumerate(key)]))
+    indices = indices if least >= 0 else np.where(indices < 0, indices + n, indices)
+    return _taken(x, index=_three(indices, x.shape, axis), axis=axis)
+
+
+def _three(indices, shape, axis):
+    """Indices in the three axes that kernels know: those before, the one, those after, of size 1 where all agree."""
+    parts = []
+    for some in (slice(axis), slice(axis + 1, None)):
+        alike = math.prod(indices.shape[some]) == 1
+        parts.append(indices.shape[some] if alike else shape[some])
+    indices = np.broadcast_to(indices, (*parts[0], indices.shape[axis], *parts[1]))
+    return indices.reshape(math.prod(parts[0]), indices.shape[axis], math.prod(parts[1]))
+
+
+def _as_three(x, axis):
+    return x.reshape(math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :]))
+
+
+@primitive(
+    name="take_along_axis",
+    trusted=True,
+    x=lambda dy, x_shape, index, axis: _met(dy, index=index, axis=axis, size=x_shape[axis]),
+)
+def _taken(x, *, index, axis):
+    """The elements of x at indices along an axis."""
+    y = _take_along(_as_three(x, axis), index)
+    return y.reshape(*x.shape[:axis], index.shape[1], *x.shape[axis + 1 :])
+
+
+@primitive(name="add_along_axis", trusted=True, g=lambda dy, index, axis: _taken(dy, index=index, axis=axis))
+def _met(g, *, index, axis, size):
+    """The transpose of `_taken`."""
+    x = _add_along(_as_three(g, axis), index, size=size)
+    return x.reshape(*g.shape[:axis], size, *g.shape[axis + 1 :])
 
 
 def bincount(x, /, weights=None, minlength=0):

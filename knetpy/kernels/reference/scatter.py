@@ -1,8 +1,28 @@
-"""Slices that meet in one place: the largest or the smallest of them; their sum is `embed.embed_dw`."""
+"""Elements by number along one axis, their transpose, and slices that meet in one place: the largest or the smallest.
+
+The sum of such slices is `embed.embed_dw`.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+
+
+def take_along(x: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Return y (A, M, B) with y[a, m, b] = x[a, index[a, m, b], b] of x (A, N, B).
+
+    index has the shape (A, M, B), or size 1 along the first or the last axis: it holds for all of that axis then.
+    """
+    a, _, b = np.ogrid[: x.shape[0], :1, : x.shape[2]]
+    return x[a, index, b]
+
+
+def add_along(dy: np.ndarray, index: np.ndarray, *, size: int) -> np.ndarray:
+    """Return dx (A, size, B): the transpose of `take_along`. What meets in one place is added."""
+    dx = np.zeros((len(dy), size, dy.shape[2]), dy.dtype)
+    a, _, b = np.ogrid[: dx.shape[0], :1, : dx.shape[2]]
+    np.add.at(dx, (a, index, b), dy)
+    return dx
 
 
 def extreme(src: np.ndarray, index: np.ndarray, *, size: int, largest: bool) -> np.ndarray:
