@@ -4,6 +4,7 @@ import numpy as np
 
 from ..core.errors import DtypeError, ShapeError
 from ..core.primitive import primitive
+from ..core.value import Value
 from ..kernels import kernel
 from ..settings import training
 from .arguments import as_floating, constant_of, number, numbers_of, per_axis, stretches
@@ -31,13 +32,15 @@ def _composed(q, k, v, bias, *, mask, causal, scale, dropout=0.0):
 
 
 _attention = primitive(
-    lambda q, k, v, bias, *, mask, causal, scale: _forward(q, k, v, bias, mask=mask, causal=causal, scale=scale),
+    lambda q, k, v, bias, *, mask, causal, scale, learned: _forward(
+        q, k, v, bias, mask=mask, causal=causal, scale=scale
+    ),
     name="attention",
     saves=("top", "total"),
-    vjp=lambda dy, y, q, k, v, bias, top, total, mask, causal, scale: _dx(
-        dy, y, q, k, v, bias, top, total, mask=mask, causal=causal, scale=scale
+    vjp=lambda dy, y, q, k, v, bias, top, total, mask, causal, scale, learned: _dx(
+        dy, y, q, k, v, bias, top, total, mask=mask, causal=causal, scale=scale, learned=learned
     ),
-    composed=lambda q, k, v, bias, **how: _composed(q, k, v, bias, **how)[0],
+    composed=lambda q, k, v, bias, *, learned, **how: _composed(q, k, v, bias, **how)[0],
 )
 
 
@@ -71,6 +74,8 @@ def attention(
       only such with a score of -Inf, gives 0.
     Raises: ShapeError, DtypeError, ValueError, TypeError.
     Derivative: by q, k, v and bias; 0 for a query that sees no key.
+    Memory: scores are made block by block, in the first derivative too; whole with return_weights, with dropout in
+      training mode and in all other derivatives.
     Source: Vaswani et al., "Attention is all you need", 2017, section 3.2.
 
     >>> import knetpy as kn
@@ -99,7 +104,7 @@ def attention(
     if return_weights or (dropout and training()):
         y, weights = _composed(q, k, v, bias, **how, dropout=dropout)
     else:
-        y = _attention(q, k, v, bias, **how)
+        y = _attention(q, k, v, bias, **how, learned=isinstance(bias, Value))
     if groups is not None:
         y, weights = [x if x is None else _ungrouped(x) for x in (y, weights)]
     if heads is not None:
@@ -164,6 +169,8 @@ def _scores_shape(q, k, v, groups):
         raise ShapeError(
             f"attention: k and v must have as many places, got {k[-2]} and {v[-2]} along axis -2 ({shapes})"
         )
+    if q[:-2] == k[:-2] == v[:-2]:
+        return (*q[:-1], k[-2])
     repeated = [(*x[:-3], q[-3]) if groups is not None and x[-3:-2] == (groups,) else x[:-2] for x in (k, v)]
     try:
         return (*np.broadcast_shapes(q[:-2], *repeated), q[-2], k[-2])

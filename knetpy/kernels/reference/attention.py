@@ -21,16 +21,19 @@ def attention(q, k, v, bias, *, mask, causal: bool, scale: float) -> tuple[np.nd
     return e / _or_one(total) @ v, top, total
 
 
-def attention_dx(dy, y, q, k, v, bias, top, total, *, mask, causal: bool, scale: float) -> tuple:
-    """Return the cotangents of q, k, v and bias (None for None), from what `attention` returned."""
+def attention_dx(dy, y, q, k, v, bias, top, total, *, mask, causal: bool, scale: float, learned: bool = True) -> tuple:
+    """Return the cotangents of q, k, v and bias, from what `attention` returned.
+
+    That of bias is None if bias is, or is not `learned`.
+    """
     p = _exp(_scores(q, k, bias, mask, causal, scale), top) / _or_one(total)
     ds = p * (dy @ _swap(v) - (dy * y).sum(axis=-1, keepdims=True))
     dq, dk, dv = ds @ (k * scale), _swap(ds) @ (q * scale), _swap(p) @ dy
     return (
-        _summed(dq, q.shape),
-        _summed(dk, k.shape),
-        _summed(dv, v.shape),
-        None if bias is None else _summed(ds, bias.shape),
+        summed(dq, q.shape),
+        summed(dk, k.shape),
+        summed(dv, v.shape),
+        summed(ds, bias.shape) if learned and bias is not None else None,
     )
 
 
@@ -73,8 +76,10 @@ def _swap(x):
     return x.swapaxes(-1, -2)
 
 
-def _summed(dx, shape):
+def summed(dx, shape):
     """dx summed over the axes along which an operand of `shape` was broadcast."""
+    if dx.shape == shape:
+        return dx
     extra = dx.ndim - len(shape)
     axes = tuple(i for i, n in enumerate(dx.shape) if i < extra or shape[i - extra] != n)
     return dx.sum(axis=axes).reshape(shape)

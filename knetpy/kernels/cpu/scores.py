@@ -1,0 +1,274 @@
+"""What happens to a block of scores between the products of attention: row by row, in vector code.
+
+A block has so many rows of scores, `pitch` bytes apart, whose memory goes on to the end of the last vector. Of `width`
+columns row r sees the first `seen + r * step`; for the others it gets zeros. A row may have a bias and a mask (bytes,
+which are read in whole vectors), each with its own bytes from row to row. `scale` is a double as an int64.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils
+
+from knetpy.kernels.cpu.vectors import BITS, I32, I64, Vectors, routine
+
+BIAS, MASK, DBIAS = 1, 2, 4  # kinds of rows: a sum of what they have
+
+
+@cache
+def soften(kind: int, dtype: str, bits: int = BITS) -> int:
+    """Return the address of the routine that makes scores the numerators of a softmax whose rows come in blocks.
+
+    Its arguments: scores, rows, pitch, seen, step, width, scale, bias, its row, mask, its row, top and total (the
+    largest score so far and the sum of numerators, an element for each row), y and its row (what was summed with the
+    former numerators, and is scaled down when `top` rises), columns of y, whether this is the first block.
+    """
+    return routine(f"soften-{kind}{dtype}{bits}", 17, lambda b, *given: _Rows(b, dtype, bits).soften(kind, *given))
+
+
+@cache
+def slope(kind: int, dtype: str, bits: int = BITS) -> int:
+    """Return the address of the routine that makes scores weights, and the cotangents of weights those of scores.
+
+    Its arguments: scores, cotangents, rows, the pitch of both, seen, step, width, scale (with which the cotangents are
+    multiplied in the end), bias, its row, mask, its row, top, total, the sums of weight * cotangent (an element for
+    each row), dbias, to which the cotangents are added, and its row.
+    """
+    return routine(f"slope-{kind}{dtype}{bits}", 17, lambda b, *given: _Rows(b, dtype, bits).slope(kind, *given))
+
+
+@cache
+def divide(dtype: str, bits: int = BITS) -> int:
+    """Return the address of the routine that divides rows of y by their totals: rows, total, y, its row, columns."""
+    return routine(f"divide-{dtype}{bits}", 5, lambda b, *given: _Rows(b, dtype, bits).divide(*given))
+
+
+@cache
+def dots(dtype: str, bits: int = BITS) -> int:
+    """Return the address of the routine for the dot products of rows: rows, columns, x, its row, y, its row, sums."""
+    return routine(f"dots-{dtype}{bits}", 7, lambda b, *given: _Rows(b, dtype, bits).dots(*given))
+
+
+# For float32 and float64: digits of the mantissa; where the exponential is near the smallest normal number; 1 / log(2);
+# what leaves no digits after the point when added; minus log(2) in two parts, the first of few digits; the polynomial.
+_EXP = {
+    "f": (
+        *(23, -86.0, 1 / math.log(2), 1.5 * 2**23, -0.693145751953125, -1.428606765330187e-06),
+        (0.00139262504, 0.00836323295, 0.0416665524, 0.166665763, 0.5, 1.0, 1.0),
+    ),
+    "d": (
+        *(52, -708.0, 1 / math.log(2), 1.5 * 2**52, -0.6931471805592082, -7.371002565167799e-13),
+        (
+            *(2.5100472505694996e-08, 2.7620201591031547e-07, 2.7557268276905696e-06, 2.4801521057868204e-05),
+            *(0.00019841269863171557, 0.0013888888917367081, 0.008333333333330039, 0.041666666666623824),
+            *(0.16666666666666669, 0.5000000000000001, 1.0, 1.0),
+        ),
+    ),
+}
+
+
+class _Rows(Vectors):
+    """Writes the code of these routines."""
+
+    def __init__(self, builder: Any, dtype: str, bits: int):
+        super().__init__(builder, dtype, bits)
+        self.dtype = dtype
+        self.lowest = self.constant(-math.inf)
+
+    # ------------------------------------------------------------------------------------------------ routines
+
+    def soften(
+        self, kind, scores, rows, pitch, seen, step, width, scale, bias, bias_row, mask, mask_row, top, total, y, y_row,
+        columns, first,
+    ):  # fmt: skip
+        b, scale, first = self.b, self.number(scale), self.b.icmp_unsigned("!=", first, I64(0))
+        with cgutils.for_range(b, rows) as loop:
+            row, shown, lead, held, total_at, top_at = self.places(
+                loop.index, (scores, pitch), (mask, mask_row), (bias, bias_row), (y, y_row), (total, self.align),
+                (top, self.align),
+            )  # fmt: skip
+            count = self.visible(loop.index, seen, step, width)
+            most = self.variable(self.lowest)
+            for j, part in self.parts(count):
+                x = self.seen(self.load_at(row, j), scale, kind, lead, shown, j, part)
+                self.store_at(x, row, j)
+                self.b.store(self.larger(x, b.load(most)), most)
+            before = b.select(first, self.lowest, self.broadcast(top_at))
+            peak = self.larger(before, self.across(self.larger, b.load(most)))
+            shift, sums = self.finite(peak), self.variable(self.zero)
+            for j in self.whole(count):
+                e = self.weight(self.load_at(row, j), shift)
+                self.store_at(e, row, j)
+                b.store(b.fadd(e, b.load(sums)), sums)
+            self.clear(row, count, width)
+            whole = self.variable(b.select(first, self.zero, self.broadcast(total_at)))
+            risen = b.and_(b.not_(first), b.fcmp_unordered("!=", self.lane(before), self.lane(peak)))
+            with b.if_then(risen):
+                factor = self.exp(b.fsub(before, peak))
+                b.store(b.fmul(b.load(whole), factor), whole)
+                self.multiply(held, columns, factor)
+            self.store_lane(peak, top_at)
+            self.store_lane(b.fadd(b.load(whole), self.across(b.fadd, b.load(sums))), total_at)
+
+    def slope(
+        self, kind, scores, cotangents, rows, pitch, seen, step, width, scale, bias, bias_row, mask, mask_row, top,
+        total, sums, dbias, dbias_row,
+    ):  # fmt: skip
+        b, scale = self.b, self.number(scale)
+        with cgutils.for_range(b, rows) as loop:
+            row, other, shown, lead, added, top_at, total_at, sum_at = self.places(
+                loop.index, (scores, pitch), (cotangents, pitch), (mask, mask_row), (bias, bias_row),
+                (dbias, dbias_row), (top, self.align), (total, self.align), (sums, self.align),
+            )  # fmt: skip
+            count = self.visible(loop.index, seen, step, width)
+            shift, factor = self.finite(self.broadcast(top_at)), self.inverse(self.broadcast(total_at))
+            mean = self.broadcast(sum_at)
+            for j, part in self.parts(count):
+                x = self.seen(self.load_at(row, j), scale, kind, lead, shown, j, part)
+                p = b.fmul(self.weight(x, shift), factor)
+                d = b.fmul(p, b.fsub(self.load_at(other, j), mean))
+                if part is not None:
+                    p, d = b.select(part, p, self.zero), b.select(part, d, self.zero)
+                self.store_at(p, row, j)
+                self.store_at(b.fmul(d, scale), other, j)
+                if kind & DBIAS:
+                    self.store_at(b.fadd(d, self.load_at(added, j, part)), added, j, part)
+            self.clear(row, count, width)
+            self.clear(other, count, width)
+
+    def divide(self, rows, total, y, y_row, columns):
+        with cgutils.for_range(self.b, rows) as loop:
+            row, total_at = self.places(loop.index, (y, y_row), (total, self.align))
+            self.multiply(row, columns, self.inverse(self.broadcast(total_at)))
+
+    def dots(self, rows, columns, x, x_row, y, y_row, sums):
+        b = self.b
+        with cgutils.for_range(b, rows) as loop:
+            x_at, y_at, sum_at = self.places(loop.index, (x, x_row), (y, y_row), (sums, self.align))
+            sums_of_lanes = self.variable(self.zero)
+            for j, part in self.parts(columns):
+                products = self.load_at(x_at, j, part), self.load_at(y_at, j, part)
+                b.store(self.multiply_add(*products, b.load(sums_of_lanes)), sums_of_lanes)
+            self.store_lane(self.across(b.fadd, b.load(sums_of_lanes)), sum_at)
+
+    # ------------------------------------------------------------------------------------- what they are made of
+
+    def seen(self, x, scale, kind, bias, mask, j, part):
+        """The scores of a vector, with -Inf where the row sees nothing."""
+        x = self.b.fmul(x, scale)
+        if kind & BIAS:
+            x = self.b.fadd(x, self.load_at(bias, j, part))
+        if kind & MASK:
+            x = self.b.select(self.shown(mask, j), x, self.lowest)
+        return x if part is None else self.b.select(part, x, self.lowest)
+
+    def shown(self, mask, j):
+        kind = ir.VectorType(ir.IntType(8), self.lanes)
+        place = self.b.bitcast(self.at(mask, self.lanes, j), kind.as_pointer())
+        return self.b.icmp_unsigned("!=", self.b.load(place, align=1), ir.Constant(kind, [0] * self.lanes))
+
+    def weight(self, x, shift):
+        """exp(x - shift), 1 where both are Inf."""
+        return self.exp(self.b.select(self.b.fcmp_ordered("==", x, shift), self.zero, self.b.fsub(x, shift)))
+
+    def exp(self, x):
+        """e to the power x <= 0; 0 where that is no normal number."""
+        digits, least, by_log, rounding, high, low, polynomial = _EXP[self.dtype]
+        b, rounding = self.b, self.constant(rounding)
+        shifted = self.multiply_add(x, self.constant(by_log), rounding)
+        n = b.fsub(shifted, rounding)
+        r = self.multiply_add(n, self.constant(low), self.multiply_add(n, self.constant(high), x))
+        y = self.constant(polynomial[0])
+        for coefficient in polynomial[1:]:
+            y = self.multiply_add(y, r, self.constant(coefficient))
+        whole = ir.VectorType(ir.IntType(8 * self.align), self.lanes)
+        exponent = b.shl(b.bitcast(shifted, whole), ir.Constant(whole, [digits] * self.lanes))
+        y = b.bitcast(b.add(b.bitcast(y, whole), exponent), self.vector)
+        return b.select(b.fcmp_ordered("<", x, self.constant(least)), self.zero, y)
+
+    def larger(self, x, y):
+        """The larger of both; y if either is NaN."""
+        return self.b.select(self.b.fcmp_ordered(">", x, y), x, y)
+
+    def finite(self, top):
+        """What is taken off scores whose largest is `top`: 0 where that is -Inf, all being so."""
+        return self.b.select(self.b.fcmp_ordered("==", top, self.lowest), self.zero, top)
+
+    def inverse(self, total):
+        """1 / total; 1 of 0."""
+        one = self.constant(1.0)
+        return self.b.fdiv(one, self.b.select(self.b.fcmp_ordered("==", total, self.zero), one, total))
+
+    def across(self, operation, x):
+        """x with, in every lane, the result of an operation on all lanes."""
+        step = 1
+        while step < self.lanes:
+            x = operation(x, self.select(x, x, [i ^ step for i in range(self.lanes)]))
+            step *= 2
+        return x
+
+    def multiply(self, row, columns, factor):
+        for j, part in self.parts(columns):
+            self.store_at(self.b.fmul(self.load_at(row, j, part), factor), row, j, part)
+
+    def clear(self, row, count, width):
+        """Zeros in the vectors that `width` elements have beyond those of `count`."""
+        first, end = [self.vectors_of(n) for n in (count, width)]
+        with cgutils.for_range_slice(self.b, first, end, I64(1), inc=True) as (j, _):
+            self.store_at(self.zero, row, j)
+
+    def visible(self, row, seen, step, width):
+        """How many of `width` columns a row sees."""
+        count = self.b.add(seen, self.b.mul(step, row))
+        count = self.b.select(self.b.icmp_signed("<", count, width), count, width)
+        return self.b.select(self.b.icmp_signed(">", count, I64(0)), count, I64(0))
+
+    def parts(self, count):
+        """Write a loop over the whole vectors of `count` elements, then what is left: yields (number, mask or None)."""
+        whole = self.b.sdiv(count, I64(self.lanes))
+        with cgutils.for_range(self.b, whole) as loop:
+            yield loop.index, None
+        left = self.b.sub(count, self.b.mul(whole, I64(self.lanes)))
+        with self.b.if_then(self.b.icmp_signed(">", left, I64(0))):
+            yield whole, self.below(left)
+
+    def whole(self, count):
+        """Write a loop over all vectors of `count` elements."""
+        with cgutils.for_range(self.b, self.vectors_of(count)) as loop:
+            yield loop.index
+
+    def vectors_of(self, count):
+        return self.b.sdiv(self.b.add(count, I64(self.lanes - 1)), I64(self.lanes))
+
+    def places(self, row, *operands):
+        """Where the row with this number begins in each of (address, bytes from row to row)."""
+        return [self.at(self.address(address), stride, row) for address, stride in operands]
+
+    def load_at(self, row, j, mask=None):
+        return self.load(self.at(row, self.bits // 8, j), mask=mask)
+
+    def store_at(self, value, row, j, mask=None):
+        self.store(value, self.at(row, self.bits // 8, j), mask=mask)
+
+    def store_lane(self, value, place):
+        self.b.store(self.lane(value), self.b.bitcast(place, self.element.as_pointer()), align=self.align)
+
+    def lane(self, value):
+        return self.b.extract_element(value, I32(0))
+
+    def variable(self, value):
+        place = cgutils.alloca_once(self.b, self.vector)
+        self.b.store(value, place)
+        return place
+
+    def constant(self, value):
+        return ir.Constant(self.vector, [value] * self.lanes)
+
+    def number(self, double):
+        """Copies of the number that an int64 has the bits of."""
+        x = self.b.bitcast(double, ir.DoubleType())
+        return self.copies(x if self.dtype == "d" else self.b.fptrunc(x, self.element))
