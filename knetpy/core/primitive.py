@@ -252,10 +252,11 @@ def _recorder(op):
         return op.evaluate(args, attrs)[0]
 
     def on_values(args, attrs):
-        seen, tracked = [], False
+        seen, tracked, traced = [], False, active()
         for a in args:
             if a.__class__ is Result or a.__class__ is Param:
-                tracked = is_tracked(a) or tracked
+                if traced or a.__class__ is Result:
+                    tracked = is_tracked(a) or tracked
                 a = a.value
             elif a.__class__ is list:
                 a = np.asarray(a)

@@ -2,6 +2,7 @@
 
 import operator
 import reprlib
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,6 +14,7 @@ _MOST = 2**31 - 1  # sizes beyond it would overflow in compiled kernels
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _NUMBERS = (int, float, np.integer, np.floating)
 _ARRAYS = {np.ndarray, np.float16, np.float32, np.float64, Param, Result}  # classes that need no closer look
+_PLAIN = {int, str, bool, type(None)}  # of options
 REDUCTIONS = ("mean", "sum", "none")  # what becomes of an array of losses
 
 
@@ -98,6 +100,22 @@ def stretches(shape, whole):
         return np.broadcast_shapes(shape, whole) == tuple(whole)
     except ValueError:
         return False
+
+
+def remembered(find):
+    """Decorate a function of words, shapes and options: for options of plain numbers and tuples it is asked once."""
+    known = lru_cache(maxsize=1024)(find)
+
+    def found(*given):
+        for option in given:
+            if option.__class__ is tuple:
+                if not all([n.__class__ is int for n in option]):  # 1.0 and True would be taken for the 1 met before
+                    return find(*given)
+            elif option.__class__ not in _PLAIN:
+                return find(*given)
+        return known(*given)
+
+    return found
 
 
 def per_axis(name, option, given, axes, least=1):

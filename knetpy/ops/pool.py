@@ -8,7 +8,7 @@ from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import bare
 from ..kernels import kernel
-from .arguments import as_floating, flag, number, one_of, per_axis, several, window_padding
+from .arguments import as_floating, flag, number, one_of, per_axis, remembered, several, window_padding
 from .half import narrowed, widened
 from .resample import Table, resample
 
@@ -162,6 +162,7 @@ def _only_maxima(name, mode, return_indices):
         raise ValueError(f'{name}: return_indices is for mode="max", where there are positions; got mode={mode!r}')
 
 
+@remembered
 def _window(name, x, window, stride, padding, dilation, ceil_mode):
     """(how kernels take the window, the padding that the user wants) for x of this shape."""
     axes = spatial_axes(name, x)

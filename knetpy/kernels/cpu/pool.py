@@ -62,6 +62,7 @@ def meanpool_dx(dy, *, size, window, stride, padding, dilation, counted):
     return channels_second(dx, axes)
 
 
+@lru_cache(maxsize=1024)
 def _plan(size, window, stride, padding, dilation):
     """The spatial size of y, and what kernels need: window, stride, padding before and dilation, in three axes."""
     window, stride, dilation = threes(window, 1), threes(stride, 1), threes(dilation, 1)
