@@ -1,11 +1,14 @@
 """`np.einsum` of any form, closed under differentiation: its derivative is again an einsum."""
 
+import math
+
 import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.protocols import spells
 from ..core.tape import unbroadcast
+from .matmul import SMALL, _matmul
 from .shape import broadcast_to
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -36,7 +39,39 @@ def _check(*operands, inputs, output, optimize):
 
 @primitive(check=_check, operands=_rule)
 def _einsum(*operands, inputs, output, optimize):
+    if len(operands) == 2 and _is_product(*operands, *inputs, output):
+        return _product(*operands, *inputs, output)
     return np.einsum(",".join(inputs) + "->" + output, *operands, optimize=optimize)
+
+
+def _is_product(a, b, of_a, of_b, output):
+    """Whether two arrays give matrices and a product of them: worth it, and no axis is summed alone or stretched."""
+    sizes = {**dict(zip(of_a, np.shape(a))), **dict(zip(of_b, np.shape(b)))}
+    return (
+        a.__class__ is b.__class__ is np.ndarray
+        and a.dtype == b.dtype
+        and a.dtype.char in "fd"
+        and math.prod(sizes.values()) > SMALL
+        and set(of_a) & set(of_b) - set(output) != set()
+        and set(of_a) ^ set(of_b) <= set(output)
+        and all(sizes[c] == n for c, n in zip(of_a, a.shape))
+    )
+
+
+def _product(a, b, of_a, of_b, output):
+    batch, summed = [[c for c in of_a if c in of_b and (c in output) == kept] for kept in (True, False)]
+    rows, columns = [c for c in of_a if c not in of_b], [c for c in of_b if c not in of_a]
+    sizes = {**dict(zip(of_a, a.shape)), **dict(zip(of_b, b.shape))}
+    y = _matmul(_matrices(a, of_a, batch, rows, summed), _matrices(b, of_b, batch, summed, columns))
+    y, letters = y.reshape([sizes[c] for c in batch + rows + columns]), batch + rows + columns
+    return y.transpose([letters.index(c) for c in output])
+
+
+def _matrices(x, letters, batch, rows, columns):
+    """x as matrices (*batch, product of rows, product of columns)."""
+    x = x.transpose([letters.index(c) for c in batch + rows + columns])
+    n, m = len(batch), len(batch) + len(rows)
+    return x.reshape(*x.shape[:n], math.prod(x.shape[n:m]), math.prod(x.shape[m:]))
 
 
 @spells(np.einsum)

@@ -10,6 +10,10 @@ from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.protocols import spells
 from ..core.tape import unbroadcast
+from ..kernels import kernel
+
+_kernel = kernel("matmul", "matmul")
+SMALL = 9216  # multiply-adds, or elements that meet a vector, up to which BLAS has neither threads nor much to do
 
 
 def _swap(x):
@@ -39,7 +43,10 @@ def _check(a, b):
     b=lambda dy, a, b_shape: unbroadcast(_matmul(_swap(a), dy), b_shape),
 )
 def _matmul(a, b):
-    return np.matmul(a, b)
+    if a.__class__ is b.__class__ is np.ndarray and a.size * b.shape[-1] > SMALL and a.dtype == b.dtype:
+        if a.dtype.char in "fd":
+            return _kernel(a, b)
+    return np.matmul(a, b)  # with its promotion of dtypes, integers, complex numbers, subclasses
 
 
 @spells(np.matmul)

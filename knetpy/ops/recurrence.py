@@ -10,8 +10,10 @@ import numpy as np
 from ..core.primitive import primitive
 from ..kernels import kernel
 from .activation import relu, sigmoid
+from .linear import dense
+from .matmul import _matmul
 
-_forward, _back = kernel("rnn", "rnn"), kernel("rnn", "rnn_back")
+_forward, _back, _sums = kernel("rnn", "rnn"), kernel("rnn", "rnn_back"), kernel("bias", "back")
 
 # ------------------------------------------------------------------------------ the cells, in differentiable functions
 # Each takes (px, state, wh, bh) to the new state: px is x @ wx with its bias, a state is a list of arrays.
@@ -59,9 +61,11 @@ def _steps(count):
     return apart, together
 
 
-def _composed(step, px, state, wh, bh, *, reverse, lengths):
+def _composed(step, x, wx, bx, state, wh, bh, *, reverse, lengths, constant):
     """The recurrence as a loop over time in differentiable functions: (y, last state)."""
-    count = px.shape[0]
+    count, batch, size = x.shape
+    px = dense(np.reshape(x, (count * batch, size)), wx, bx, activation=None)
+    px = np.reshape(px, (count, batch, wx.shape[1]))
     if not count:
         return px[:, :, : wh.shape[0]], state
     apart, together = _steps(count) if count > 1 else (lambda px: px, lambda y: y[None])
@@ -79,19 +83,23 @@ def _chosen(alive, a, b):
 
 
 def _recurrence(name, cell, step):
-    """The primitive (px, state, wh, bh) -> (y, last state) of one kind of cell; its arrays are those of the kernel."""
-    return primitive(
-        lambda px, state, wh, bh, *, reverse, lengths: _forward(
-            px, state, wh, bh, cell=cell, reverse=reverse, lengths=lengths
-        ),
-        name=name,
-        outputs=2,
-        saves=("before", "gates"),
-        vjp=lambda dy, wh, before, gates, reverse, lengths: _back(
-            *dy, wh, before, gates, cell=cell, reverse=reverse, lengths=lengths
-        ),
-        composed=partial(_composed, step),
-    )
+    """The primitive (x, wx, bx, state, wh, bh) -> (y, last state) of one kind of cell; its arrays are the kernel's.
+
+    A constant x gets no derivative.
+    """
+
+    def forward(x, wx, bx, state, wh, bh, *, reverse, lengths, constant):
+        return _forward(x, state, wh, bh, wx=wx, bx=bx, cell=cell, reverse=reverse, lengths=lengths)
+
+    def back(dy, x, wx, wh, before, gates, reverse, lengths, constant):
+        dpx, dstate, dwh, dbh = _back(*dy, wh, before, gates, cell=cell, reverse=reverse, lengths=lengths)
+        count, batch, size = x.shape
+        dpx = dpx.reshape(count * batch, wx.shape[1])
+        dx = None if constant else _matmul(dpx, wx.T).reshape(x.shape)
+        return dx, _matmul(x.reshape(count * batch, size).T, dpx), _sums(dpx, None, None)[1], dstate, dwh, dbh
+
+    saves = ("before", "gates")
+    return primitive(forward, name=name, outputs=2, saves=saves, vjp=back, composed=partial(_composed, step))
 
 
 RECURRENCES = {

@@ -7,7 +7,7 @@ of cell. Inside, time lies first; S arrays, stacked, make up a state: h and c fo
 import numpy as np
 
 from ..core.errors import ShapeError
-from ..core.value import bare
+from ..core.value import Value, bare
 from .arguments import as_floating, lengths_of, number, one_of
 from .dropout import dropout as dropped
 from .recurrence import RECURRENCES
@@ -162,18 +162,12 @@ def _through(recurrence, x, layers, state, directions, dropout, lengths):
         outputs = []
         for k in range(first, first + directions):
             wx, wh, bx, bh = layers[k]
-            y, end = recurrence(_projected(x, wx, bx), state[k], wh, bh, reverse=k > first, lengths=lengths)
+            constant = not isinstance(x, Value)
+            y, end = recurrence(x, wx, bx, state[k], wh, bh, reverse=k > first, lengths=lengths, constant=constant)
             outputs.append(y)
             last.append(end)
         x = outputs[0] if directions == 1 else np.concatenate(outputs, 2)
     return x, np.stack(last)
-
-
-def _projected(x, wx, bx):
-    """x @ wx + bx as one product of matrices."""
-    times, batch, size = x.shape
-    px = np.reshape(x, (times * batch, size)) @ wx
-    return np.reshape(px if bx is None else px + bx, (times, batch, wx.shape[1]))
 
 
 def _folded(cell, layout, wx, wh, bx=None, bh=None):

@@ -15,7 +15,7 @@ from knetpy.kernels.reference import matmul as reference
 served = SimpleNamespace(matmul=kernel("matmul", "matmul"), pack=kernel("matmul", "pack"))
 needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
 BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
-LAYOUTS = ["C", "F", "strided", "reversed", "locked", "swapped", "unaligned", "repeated"]
+LAYOUTS = ["C", "F", "strided", "reversed", "locked", "swapped", "unaligned", "fields", "repeated"]
 
 
 @BACKENDS
@@ -91,6 +91,10 @@ def lay(x, layout):
         x.flags.writeable = False
     if layout == "swapped":
         return x.astype(x.dtype.newbyteorder())
+    if layout == "fields":
+        table = np.zeros(x.shape, [("x", x.dtype), ("byte", "u1")])
+        table["x"] = x
+        return table["x"]
     if layout == "unaligned":
         moved = np.zeros(x.nbytes + 1, np.uint8)[1:].view(x.dtype).reshape(x.shape)
         moved[...] = x
@@ -154,7 +158,13 @@ def test_as_numpy_in_float64(bits):
         check()
 
 
-LARGE = [((5, 300), (300, 700)), ((300, 20), (20, 40)), ((40, 9000), (9000, 20)), ((3, 130, 70), (3, 70, 90))]
+LARGE = [
+    ((5, 300), (300, 700)),
+    ((300, 20), (20, 40)),
+    ((800, 140), (140, 70)),
+    ((40, 9000), (9000, 20)),
+    ((3, 130, 70), (3, 70, 90)),
+]
 
 
 def large(shapes, dtype):
@@ -227,7 +237,7 @@ def test_one_signature(monkeypatch):
             served.matmul(a, served.pack(b), activation="relu")
             served.matmul(a[None], b[None])
     assert len(cpu._multiply.signatures) == len(panels._pack.signatures) == 1
-    assert max(len(inner.signatures) for inner in (cpu._box, cpu._block)) <= 1  # none if loaded from the cache
+    assert max(len(inner.signatures) for inner in (cpu._box, cpu._bring)) <= 1  # none if loaded from the cache
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.longdouble, np.complex128, np.int64])
@@ -237,6 +247,19 @@ def test_other_dtypes_are_the_references(dtype):
         ours = served.matmul(a, right, bias=b[0])
         np.testing.assert_array_equal(ours, reference.matmul(a, b, bias=b[0]))
         assert ours.dtype == dtype
+
+
+@needs_numba
+def test_kernels_find_the_elements():
+    from knetpy.kernels.cpu.jit import jit
+    from knetpy.kernels.cpu.panels import address, address_at, place
+
+    found = jit("test")(lambda at: address_at(at))
+    x = np.arange(24.0).reshape(4, 6)
+    locked = x.view()
+    locked.flags.writeable = False
+    for view in (x, x[1:, 2:], x[::-1, ::-1], x.T, x[0], locked, np.empty(0), np.array(1.0)):
+        assert found(place(view)) == address(view)
 
 
 @needs_numba

@@ -148,7 +148,8 @@ def test_served_as_the_reference(cell, shape, dtype):
     dy, dlast = np.ones_like(theirs[0]), np.ones_like(theirs[1])
     ours += served.rnn_back(dy, dlast, args[2], *ours[2:], **how)
     theirs += reference.rnn_back(dy, dlast, args[2], *theirs[2:], **how)
-    for a, b in zip(ours, theirs):
+    assert (ours[-1] is None) == (theirs[-1] is None) == (cell != "gru")  # the derivative by bh
+    for a, b in zip(filled(ours), filled(theirs)):
         assert (a.dtype, a.shape) == (dtype, b.shape)
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
     assert not np.shares_memory(ours[1], args[1])
@@ -159,7 +160,12 @@ def both_ways(backend, args, how):
     forward = backend.rnn(*args, **how)
     rng = np.random.default_rng(2)
     dy, dlast = [rng.normal(size=a.shape).astype(a.dtype) for a in forward[:2]]
-    return *forward, *backend.rnn_back(dy, dlast, args[2], *forward[2:], **how)
+    return filled((*forward, *backend.rnn_back(dy, dlast, args[2], *forward[2:], **how)))
+
+
+def filled(results):
+    """Without the None where there is no bias."""
+    return [a for a in results if a is not None]
 
 
 @st.composite
@@ -187,6 +193,21 @@ def test_drawn_as_the_reference(drawn):
         assert (a.dtype, a.shape) == (b.dtype, b.shape)
         tolerance = 100 * np.finfo(b.dtype).eps  # a few digits of each step, which later ones multiply
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * max(1, abs(b).max(initial=0)))
+
+
+@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_an_input_is_multiplied(cell, dtype, with_bias):
+    """As if its product with wx, plus bx, had been given."""
+    _, *args = problem(cell, 4, 40, 17, dtype)
+    rng, how = np.random.default_rng(3), options(cell, True, [1, 4] * 20)
+    x, wx = (rng.normal(size=s).astype(dtype) for s in ((4, 40, 9), (9, args[1].shape[1])))
+    bx = rng.normal(size=wx.shape[1]).astype(dtype) if with_bias else None
+    px = x @ wx if bx is None else x @ wx + bx
+    for backend in (reference, served):
+        for a, b in zip(backend.rnn(x, *args, **how, wx=wx, bx=bx), reference.rnn(px, *args, **how)):
+            np.testing.assert_allclose(a, b, rtol=1e-4 if dtype is np.float32 else 1e-12, atol=1e-5)
 
 
 def gate(name, x):
@@ -229,14 +250,16 @@ def test_nan_and_infinity_as_the_reference(cell):
                 np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh"])
-def test_threads_change_no_bit_and_calls_may_be_concurrent(cell):
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh", "rnn_relu"])
+def test_threads_change_no_bit_and_calls_may_be_concurrent(monkeypatch, cell):
+    if not dispatch._no_numba():
+        monkeypatch.setattr("knetpy.kernels.cpu.rnn.THREADED", 0)
     args, how, before = problem(cell, 6, 7, 33, np.float32), options(cell), kn.settings.threads()
     wanted = [a.tobytes() for a in both_ways(served, args, how)]
     try:
-        for threads in (1, 2):
+        for threads in (1, 2, 3):
             kn.set_threads(threads)
-            with ThreadPoolExecutor(4) as pool:
+            with ThreadPoolExecutor(8) as pool:
                 found = list(pool.map(lambda _: [a.tobytes() for a in both_ways(served, args, how)], range(8)))
             assert all(results == wanted for results in found)
     finally:
@@ -244,14 +267,15 @@ def test_threads_change_no_bit_and_calls_may_be_concurrent(cell):
 
 
 @needs_numba
-def test_one_signature_for_each_dtype():
+def test_one_signature():
+    """For all dtypes, layouts and options: kernels see addresses."""
     cpu = pytest.importorskip("knetpy.kernels.cpu.rnn")
     for dtype in (np.float32, np.float64):
         args = problem("lstm", dtype=dtype)
         for layout in (np.asarray, np.asfortranarray, lambda a: np.repeat(a, 2, axis=-1)[..., ::2]):
             both_ways(served, [a if a is None else layout(a) for a in args], options("lstm", lengths=[1, 2, 3]))
             both_ways(served, [a if a is None else layout(a) for a in args], options("lstm", reverse=True))
-    assert len(cpu._lstm.signatures) == len(cpu._lstm_back.signatures) == 2
+    assert len(cpu._forward.signatures) == len(cpu._back.signatures) == 1
 
 
 @needs_numba

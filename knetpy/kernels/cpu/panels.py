@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
-from numba import prange
+from llvmlite import ir
+from numba import prange, types
 from numba.core import cgutils
+from numba.extending import intrinsic
 
 from knetpy.kernels.cpu.jit import jit
 from knetpy.kernels.cpu.vectors import BITS, I64, Vectors, call, lanes, routine
@@ -38,6 +41,41 @@ class Packed:
 def address(x: np.ndarray) -> int:
     """Return where the first element of `x` lies in memory."""
     return x.__array_interface__["data"][0]
+
+
+def place(x: np.ndarray) -> int:
+    """Return where the address of `x` lies in memory, which a kernel reads with `address_at`.
+
+    NumPy's arrays begin with what all Python objects begin with, and that address. Asking them for it takes 0.8 us.
+    """
+    return id(x) + object.__basicsize__
+
+
+@intrinsic
+def address_at(typing, place):
+    """Read, in a kernel, the address at `place`."""
+
+    def generate(context, builder, signature, values):
+        return builder.load(builder.inttoptr(values[0], I64.as_pointer()))
+
+    return types.int64(types.int64), generate
+
+
+def on_stack(count: int) -> Any:
+    """Return a function that gives, in a kernel, the address of `count` bytes that are its own until it returns.
+
+    Memory from the allocator may come as pages that the system has yet to provide, in every call.
+    """
+
+    @intrinsic
+    def room(typing):
+        def generate(context, builder, signature, values):
+            with builder.goto_entry_block():
+                return builder.ptrtoint(builder.alloca(ir.IntType(8), count), I64)
+
+        return types.int64(), generate
+
+    return room
 
 
 def addresses(x: np.ndarray) -> np.ndarray:
@@ -70,16 +108,17 @@ def _readable(b: np.ndarray) -> tuple[np.ndarray, str]:
 
 @jit(parallel=True)
 def _pack(sources, sizes, strides, panels, code, flip):
-    """Panel by panel, as many columns at a time as a vector holds."""
+    """Panel by panel; when turned over, as many columns at a time as a vector holds."""
     K, N, row, lanes, size = sizes
     width = row // size
     each = (N + width - 1) // width
+    step = lanes if flip else width
     for task in prange(len(sources) * each):
         first = task % each * width
-        for j in range(first, min(first + width, N), lanes):
+        for j in range(first, min(first + width, N), step):
             source = sources[task // each] + j * strides[1]
             target = panels + task * K * row + (j - first) * size
-            call(code, (K, min(lanes, N - j), source, strides[1] if flip else strides[0], target, row))
+            call(code, (K, min(step, N - j), source, strides[1] if flip else strides[0], target, row))
 
 
 # ------------------------------------------------------------------------------------------------- routines
@@ -87,7 +126,7 @@ def _pack(sources, sizes, strides, panels, code, flip):
 
 @cache
 def copier(kind: str, dtype: str, bits: int = BITS) -> int:
-    """Return the address of the routine that copies a column of vectors into a panel.
+    """Return the address of the routine that copies K rows of some columns: at most as a vector holds for "flip".
 
     Its arguments: K, the number of columns, the source and its stride, the target and its stride from row to row. The
     stride of the source is that from row to row ("copy"; rows are contiguous) or from column to column ("flip").
@@ -97,11 +136,16 @@ def copier(kind: str, dtype: str, bits: int = BITS) -> int:
 
 
 def _copy(v, K, columns, source, stride, target, row):
-    source, target, mask = v.address(source), v.address(target), v.below(columns)
-    with v.b.if_else(v.b.icmp_signed("==", columns, I64(v.lanes))) as (whole, part):
-        for branch, shown in ((whole, None), (part, mask)):
-            with branch, cgutils.for_range(v.b, K) as loop:
-                v.store(v.load(v.at(source, stride, loop.index), mask=shown), v.at(target, row, loop.index))
+    source, target = v.address(source), v.address(target)
+    whole = v.b.sdiv(columns, I64(v.lanes))
+    left = v.b.sub(columns, v.b.mul(whole, I64(v.lanes)))
+    with cgutils.for_range(v.b, K) as loop:
+        from_, to = v.at(source, stride, loop.index), v.at(target, row, loop.index)
+        with cgutils.for_range(v.b, whole) as inner:
+            v.store(v.load(v.at(from_, v.bits // 8, inner.index)), v.at(to, v.bits // 8, inner.index))
+        with v.b.if_then(v.b.icmp_signed(">", left, I64(0))):
+            from_, to, mask = v.at(from_, v.bits // 8, whole), v.at(to, v.bits // 8, whole), v.below(left)
+            v.store(v.load(from_, mask=mask), to, mask=mask)
 
 
 def _flip(v, K, columns, source, stride, target, row):

@@ -1,42 +1,46 @@
-"""Recurrence: the products of a step on BLAS, and one compiled pass over its gates.
+"""Recurrence: the products and the gates of all steps in one compiled loop over time.
 
-Loops are short and touch few arrays each: then LLVM makes vector instructions of them. Cells that are not here are
-the reference's.
+The weights are packed once. Sequences do not meet, so threads share the batch, and each goes through all of time by
+itself. One driver calls the code of all cells by its address. Cells that are not here are the reference's.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from functools import cache
 
 import numpy as np
+from numba import prange, types
 
-from knetpy.kernels.cpu import floats, read, vecmath
-from knetpy.kernels.cpu.blas import one_thread
+from knetpy import settings
+from knetpy.kernels.cpu import floats, read
+from knetpy.kernels.cpu.cells import ADD, CELLS
 from knetpy.kernels.cpu.jit import jit
+from knetpy.kernels.cpu.matmul import _box, _plan, matmul, pack
+from knetpy.kernels.cpu.panels import address_at, copier, place
+from knetpy.kernels.cpu.vectors import BITS, call, compiled_address
 from knetpy.kernels.reference import rnn as reference
+
+THREADED = 1 << 18  # multiply-adds of a step from which on threads share the batch
+new = np.empty  # tests poison what it returns
 
 
 @floats(reference.rnn)
-def rnn(px, state, wh, bh, *, cell, reverse, lengths):
-    """As the reference's."""
-    how = _cell(cell)
-    if how is None:
-        return reference.rnn(px, state, wh, bh, cell=cell, reverse=reverse, lengths=lengths)
-    (count, batch, _), size, parts, dtype = px.shape, len(wh), how.parts, px.dtype.type
-    px, wh = read(px).reshape(count, batch, parts, size), read(wh, dtype)
-    states = np.empty((len(state), count + 1, batch, size), dtype)  # before and after every step
-    gates, ph = np.empty((count, how.kept, batch, size), dtype), np.empty((batch, parts * size), dtype)
+def rnn(px, state, wh, bh, *, cell, reverse, lengths, wx=None, bx=None):
+    """As the reference's. The product of an input is taken step by step, and stays in the cache."""
+    how = CELLS.get(cell)
+    if how is None or not wh.size or not px.size:
+        return reference.rnn(px, state, wh, bh, cell=cell, reverse=reverse, lengths=lengths, wx=wx, bx=bx)
+    (count, batch, _), (size, wide), dtype = px.shape, wh.shape, px.dtype.type
+    bh, bx = [np.zeros(wide, dtype) if b is None else read(b, dtype) for b in (bh, bx)]
+    states = new((len(state), count + 1, batch, size), dtype)  # before and after every step
+    gates, ph = new((count, how.kept, batch, size), dtype), new((batch, wide), dtype)
     states[:, count if reverse else 0] = state
-    with one_thread():
-        for t in range(count - 1, -1, -1) if reverse else range(count):
-            old, new = (t + 1, t) if reverse else (t, t + 1)
-            np.matmul(states[0, old], wh, out=ph)
-            if bh is not None:
-                ph += bh
-            how.step(px, ph.reshape(batch, parts, size), states, gates, t, old, new)
-            if lengths is not None:
-                over = t >= lengths
-                states[:, new, over] = states[:, old, over]
+    arrays, weights = [read(px), ph, states, gates, bh], [pack(read(wh, dtype))]
+    if wx is not None:
+        arrays += [bx, new((batch, wide), dtype)]
+        weights += [pack(read(wx, dtype))]
+    sizes = (count, batch, size, wide, len(state), how.kept)
+    _launch(_forward, how.step, arrays, weights, sizes, reverse, lengths)
     before, after = (states[:, 1:], states[:, :-1]) if reverse else (states[:, :-1], states[:, 1:])
     y = after[0].copy() if lengths is None else np.where(_alive(lengths, count), after[0], dtype(0))
     return y, states[:, 0 if reverse else count].copy(), before.swapaxes(0, 1), gates
@@ -45,32 +49,20 @@ def rnn(px, state, wh, bh, *, cell, reverse, lengths):
 @floats(reference.rnn_back)
 def rnn_back(dy, dstate, wh, before, gates, *, cell, reverse, lengths):
     """As the reference's."""
-    how = _cell(cell)
-    if how is None:
+    how = CELLS.get(cell)
+    if how is None or not wh.size or not dy.size:
         return reference.rnn_back(dy, dstate, wh, before, gates, cell=cell, reverse=reverse, lengths=lengths)
-    (count, batch, size), parts, dtype = dy.shape, how.parts, dy.dtype.type
-    dy = read(dy if lengths is None else np.where(_alive(lengths, count), dy, 0), dtype)
-    h, last, gates = read(before[:, 0]), read(before[:, -1]), read(gates)  # not copied if they come from above
-    turned = read(wh.T, dtype)  # a copy, on which BLAS is faster
-    dpx = np.empty((count, batch, parts, size), dtype)
-    dph = np.empty_like(dpx) if how.apart else dpx  # by the recurrent product
-    dstate = np.array(dstate, dtype, order="C")
-    product = np.empty((batch, size), dtype)
-    with one_thread():
-        for t in range(count) if reverse else range(count - 1, -1, -1):
-            if lengths is not None:
-                over = t >= lengths
-                waiting = dstate[:, over]
-                dstate[:, over] = 0
-            how.back(dy, dstate, last, gates, dpx, dph, t)
-            np.matmul(dph[t].reshape(batch, parts * size), turned, out=product)
-            dstate[0] += product
-            if lengths is not None:
-                dstate[:, over] = waiting
-        rows = count * batch
-        flat = dph.reshape(rows, parts * size)
-        dwh = h.reshape(rows, size).T @ flat
-    return dpx.reshape(count, batch, parts * size), dstate, dwh, flat.sum(0)
+    (count, batch, size), wide, dtype = dy.shape, wh.shape[1], dy.dtype.type
+    h, last = read(before[:, 0]), read(before[:, -1])  # not copied if they come from above
+    dpx = (new if lengths is None else np.zeros)((count, batch, wide), dtype)
+    dph = np.zeros_like(dpx) if how.apart else dpx  # by the recurrent product
+    dstate, product = np.array(dstate, dtype, order="C"), new((batch, size), dtype)
+    sizes = (count, batch, size, wide, len(dstate), how.kept)
+    arrays = (read(dy), dstate, last, read(gates), dpx, dph, product)
+    _launch(_back, how.back, arrays, [pack(read(wh, dtype).T)], sizes, not reverse, lengths)
+    flat = dph.reshape(count * batch, wide)
+    dwh = matmul(h.reshape(count * batch, size).T, flat)
+    return dpx, dstate, dwh, np.add.reduce(flat, axis=0) if cell == "gru" else None
 
 
 def _alive(lengths, count):
@@ -78,141 +70,101 @@ def _alive(lengths, count):
     return (np.arange(count)[:, None] < lengths)[..., None]
 
 
-# -------------------------------------------------------------------------------------------------- the cells
-# A step reads px (T, B, G, H) at t, ph (B, G, H) and the state at old; it writes the state at new and gates
-# (T, K, B, H) at t. Its derivative reads dy, the last array of the state before and gates, all at t, and dstate, into
-# which it writes what goes on to the step before, but for the product's share; it writes dpx and dph, for some cells
-# one array.
+def _launch(driver, code, arrays, weights, sizes, backwards, lengths):
+    """Run a driver over all sequences; each of its tasks takes some rows of the batch."""
+    (count, batch, *_), dtype = sizes, weights[0].dtype
+    work = batch * sum(w.shape[0] * w.shape[1] for w in weights)
+    threads = settings.threads() if work >= THREADED else 1
+    rows = -(-batch // threads)
+    plans = [_product(w, {batch % rows or rows, rows}) for w in weights]
+    lengths = np.full(batch, count) if lengths is None else np.ascontiguousarray(lengths, np.int64)
+    places = np.array([place(x) for x in (*arrays, *[w.memory for w in weights])])
+    codes = np.array([_entry(code[dtype.char], 9), _entry(ADD[dtype.char], 3), copier("copy", dtype.char)])
+    sizes = np.array((*sizes, dtype.itemsize, rows, backwards, *[w.shape[0] for w in weights], 0))
+    numbers = np.stack([plan.numbers for plan in plans])
+    kernel = driver if threads > 1 else driver.serial
+    kernel(places, codes, sizes, lengths, numbers, plans[0].steps, plans[0].codes)
 
 
-@jit()
-def _lstm(px, ph, states, gates, t, old, new):
-    i, f, g, o, squashed = gates[t, 0], gates[t, 1], gates[t, 2], gates[t, 3], gates[t, 4]
-    h, before, c = states[0, new], states[1, old], states[1, new]
-    _sigmoid_of(px[t], ph, 0, i)
-    _sigmoid_of(px[t], ph, 1, f)
-    _tanh_of(px[t], ph, 2, g)
-    _sigmoid_of(px[t], ph, 3, o)
-    for b in range(len(c)):
-        for k in range(c.shape[1]):
-            c[b, k] = f[b, k] * before[b, k] + i[b, k] * g[b, k]
-        for k in range(c.shape[1]):
-            squashed[b, k] = vecmath.tanh(c[b, k])
-        for k in range(c.shape[1]):
-            h[b, k] = o[b, k] * squashed[b, k]
+def _product(weights, rows):
+    """The plan of a product of some rows and packed weights, with the tiles for any of these numbers of rows."""
+    k, size, layout = weights.shape[0], weights.dtype.itemsize, (weights.vectors, weights.bits)
+    for m in rows:
+        plan = _plan(weights.dtype, weights.dtype, (m, k), (k * size, size), weights.shape, layout, True, BITS, 1)
+    return plan
 
 
-@jit()
-def _lstm_back(dy, dstate, cs, gates, dpx, dph, t):
-    i, f, g, o, squashed = gates[t, 0], gates[t, 1], gates[t, 2], gates[t, 3], gates[t, 4]
-    dh, dc, c, dp, dh_new, one = dstate[0], dstate[1], cs[t], dpx[t], dy[t], dy.dtype.type(1)
-    for b in range(len(dh)):
-        for k in range(dh.shape[1]):
-            dh[b, k] += dh_new[b, k]
-        for k in range(dh.shape[1]):
-            dc[b, k] += dh[b, k] * o[b, k] * (one - squashed[b, k] * squashed[b, k])
-        for k in range(dh.shape[1]):
-            dp[b, 0, k] = dc[b, k] * g[b, k] * i[b, k] * (one - i[b, k])
-        for k in range(dh.shape[1]):
-            dp[b, 1, k] = dc[b, k] * c[b, k] * f[b, k] * (one - f[b, k])
-        for k in range(dh.shape[1]):
-            dp[b, 2, k] = dc[b, k] * i[b, k] * (one - g[b, k] * g[b, k])
-        for k in range(dh.shape[1]):
-            dp[b, 3, k] = dh[b, k] * squashed[b, k] * o[b, k] * (one - o[b, k])
-        for k in range(dh.shape[1]):
-            dc[b, k] *= f[b, k]
-        dh[b] = 0
+@cache
+def _entry(loop, count):
+    return compiled_address(loop, (types.int64,) * count)
 
 
-@jit()
-def _gru(px, ph, states, gates, t, old, new):
-    r, z, n, fed = gates[t, 0], gates[t, 1], gates[t, 2], gates[t, 3]
-    h, before = states[0, new], states[0, old]
-    _sigmoid_of(px[t], ph, 0, r)
-    _sigmoid_of(px[t], ph, 1, z)
-    for b in range(len(h)):
-        for k in range(h.shape[1]):
-            fed[b, k] = ph[b, 2, k]
-        for k in range(h.shape[1]):
-            n[b, k] = px[t, b, 2, k] + r[b, k] * ph[b, 2, k]
-        for k in range(h.shape[1]):
-            n[b, k] = vecmath.tanh(n[b, k])
-        for k in range(h.shape[1]):
-            h[b, k] = n[b, k] + z[b, k] * (before[b, k] - n[b, k])
+# ------------------------------------------------------------------------------------------------- the drivers
+# codes: of the cell, of ADD and of a copier; sizes: T, B, H, G*H, S, K, bytes of an element, rows of a task, whether
+# time runs backwards, terms of the products; lengths of the sequences; numbers, steps, tiles: plans of the products.
 
 
-@jit()
-def _gru_back(dy, dstate, hs, gates, dpx, dph, t):
-    r, z, n, fed = gates[t, 0], gates[t, 1], gates[t, 2], gates[t, 3]
-    dh, h, dx, dp, dh_new, one = dstate[0], hs[t], dpx[t], dph[t], dy[t], dy.dtype.type(1)
-    for b in range(len(dh)):
-        for k in range(dh.shape[1]):
-            dh[b, k] += dh_new[b, k]
-        for k in range(dh.shape[1]):
-            dx[b, 2, k] = dh[b, k] * (one - z[b, k]) * (one - n[b, k] * n[b, k])
-        for k in range(dh.shape[1]):
-            dx[b, 0, k] = dx[b, 2, k] * fed[b, k] * r[b, k] * (one - r[b, k])
-        for k in range(dh.shape[1]):
-            dx[b, 1, k] = dh[b, k] * (h[b, k] - n[b, k]) * z[b, k] * (one - z[b, k])
-        for k in range(dh.shape[1]):
-            dp[b, 0, k] = dx[b, 0, k]
-            dp[b, 1, k] = dx[b, 1, k]
-        for k in range(dh.shape[1]):
-            dp[b, 2, k] = dx[b, 2, k] * r[b, k]
-        for k in range(dh.shape[1]):
-            dh[b, k] *= z[b, k]
+@jit(parallel=True)
+def _forward(places, codes, sizes, lengths, numbers, steps, tiles):
+    """places: of px (T, B, G*H), ph (B, G*H), states (S, T + 1, B, H), gates (T, K, B, H), bh and wh; or of x (T, B, I)
+    instead of px, and between bh and wh those of bx and px (B, G*H) at one time, at the end that of wx.
+    """
+    count, batch, H, wide, S = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    row, rows, backwards = H * sizes[6], sizes[7], sizes[8]
+    plane, part = batch * row, wide * sizes[6]
+    px, ph, states, gates = address_at(places[0]), address_at(places[1]), address_at(places[2]), address_at(places[3])
+    bh, inputs = address_at(places[4]), sizes[10]
+    x, bx, wx = px, bh, bh
+    if inputs:
+        bx, px, wh, wx = address_at(places[5]), address_at(places[6]), address_at(places[7]), address_at(places[8])
+    else:
+        wh = address_at(places[5])
+    for task in prange((batch + rows - 1) // rows):
+        first, last = task * rows, min(batch, (task + 1) * rows)
+        for s in range(count):
+            t = count - 1 - s if backwards else s
+            old, new = states + (t + backwards) * plane, states + (t + 1 - backwards) * plane
+            px_now = px + (0 if inputs else t * batch * part)
+            if inputs:
+                at = (x + t * batch * inputs * sizes[6], wx, px)
+                _box(inputs, (first, last, 0, wide), at, bx, 0, numbers[1], steps, tiles)
+            _box(H, (first, last, 0, wide), (old, wh, ph), bh, 0, numbers[0], steps, tiles)
+            for b in range(first, last):
+                from_, to, kept = old + b * row, new + b * row, gates + (t * sizes[5] * batch + b) * row
+                state = (count + 1) * plane
+                call(codes[0], (px_now + b * part, ph + b * part, from_, to, kept, state, plane, row, H))
+                if t >= lengths[b]:
+                    call(codes[2], (S, H, from_, state, to, state))
 
 
-@jit()
-def _rnn_tanh(px, ph, states, gates, t, old, new):
-    kept, h = gates[t, 0], states[0, new]
-    _tanh_of(px[t], ph, 0, kept)
-    for b in range(len(h)):
-        for k in range(h.shape[1]):  # an assignment of all would take seconds to compile
-            h[b, k] = kept[b, k]
-
-
-@jit()
-def _rnn_tanh_back(dy, dstate, hs, gates, dpx, dph, t):
-    dh, kept, one = dstate[0], gates[t, 0], dy.dtype.type(1)
-    for b in range(len(dh)):
-        for k in range(dh.shape[1]):
-            dpx[t, b, 0, k] = (dh[b, k] + dy[t, b, k]) * (one - kept[b, k] * kept[b, k])
-        dh[b] = 0
-
-
-class Cell(NamedTuple):
-    """A step, its derivative, how many arrays (B, H) it keeps for that, how many gates, whether dph is not dpx."""
-
-    step: Any
-    back: Any
-    kept: int
-    parts: int
-    apart: bool = False
-
-
-def _cell(name: str) -> Cell | None:
-    """The cell of this name, if it is here. It is a function so that status() finds what launchers use."""
-    cells = {
-        "lstm": Cell(_lstm, _lstm_back, 5, 4),
-        "gru": Cell(_gru, _gru_back, 4, 3, apart=True),
-        "rnn_tanh": Cell(_rnn_tanh, _rnn_tanh_back, 1, 1),
-    }
-    return cells.get(name)
-
-
-# --------------------------------------------------------------------------------------------------- functions
-
-
-@jit()
-def _sigmoid_of(px, ph, part, y):
-    for b in range(len(y)):
-        for k in range(y.shape[1]):
-            y[b, k] = vecmath.sigmoid(px[b, part, k] + ph[b, part, k])
-
-
-@jit()
-def _tanh_of(px, ph, part, y):
-    for b in range(len(y)):
-        for k in range(y.shape[1]):
-            y[b, k] = vecmath.tanh(px[b, part, k] + ph[b, part, k])
+@jit(parallel=True)
+def _back(places, codes, sizes, lengths, numbers, steps, tiles):
+    """places: of dy, dstate, the last array of the states before, gates, dpx, dph, the product, and the weights."""
+    count, batch, H, wide = sizes[0], sizes[1], sizes[2], sizes[3]
+    row, rows, backwards = H * sizes[6], sizes[7], sizes[8]
+    plane, part = batch * row, wide * sizes[6]
+    dy, dstate, before, gates = (
+        address_at(places[0]),
+        address_at(places[1]),
+        address_at(places[2]),
+        address_at(places[3]),
+    )
+    dpx, dph, product, weights = (
+        address_at(places[4]),
+        address_at(places[5]),
+        address_at(places[6]),
+        address_at(places[7]),
+    )
+    for task in prange((batch + rows - 1) // rows):
+        first, last = task * rows, min(batch, (task + 1) * rows)
+        for s in range(count):
+            t = count - 1 - s if backwards else s
+            for b in range(first, last):
+                if t < lengths[b]:
+                    at, kept = (t * batch + b) * row, gates + (t * sizes[5] * batch + b) * row
+                    x, p = dpx + (t * batch + b) * part, dph + (t * batch + b) * part
+                    call(codes[0], (dy + at, dstate + b * row, before + at, kept, x, p, plane, row, H))
+            _box(wide, (first, last, 0, H), (dph + t * batch * part, weights, product), 0, 0, numbers[0], steps, tiles)
+            for b in range(first, last):
+                if t < lengths[b]:
+                    call(codes[1], (product + b * row, dstate + b * row, H))

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from knetpy.kernels.reference.matmul import matmul
+
 
 def rnn(
     px: np.ndarray,
@@ -21,14 +23,19 @@ def rnn(
     cell: str,
     reverse: bool,
     lengths: np.ndarray | None,
+    wx: np.ndarray | None = None,
+    bx: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return y (T, B, H), the last state (S, B, H), and for the derivative: the state before each step (T, S, B, H),
     what the step has computed (T, K, B, H).
 
-    px (T, B, G*H) is the input times its weights plus bias; state (S, B, H) the first state; wh (H, G*H); bh (G*H,),
+    px (T, B, G*H) is the input times its weights plus bias; given those, wx (I, G*H) and bx (G*H,) or None, it is the
+    input itself, (T, B, I). state (S, B, H) the first state; wh (H, G*H); bh (G*H,),
     the bias of the recurrent product, is for the cell gru only, which alone cannot do with it in px. With `reverse`
     time runs backwards. Steps beyond a sequence's length (B,) leave its state as it is and give y = 0.
     """
+    if wx is not None:
+        px = matmul(px, wx, bias=bx)
     step, _, kept, _ = CELLS[cell]
     size = px.shape[1], len(wh)
     y = np.zeros((len(px), *size), px.dtype)
@@ -53,8 +60,11 @@ def rnn_back(
     cell: str,
     reverse: bool,
     lengths: np.ndarray | None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the derivatives by px, the first state, wh and bh from those by y and the last state."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return the derivatives by px, the first state, wh and bh from those by y and the last state.
+
+    That by bh is None but for the cell gru.
+    """
     _, back, _, fed = CELLS[cell]
     dpx = np.zeros((*dy.shape[:2], wh.shape[1]), dy.dtype)
     dph = np.zeros_like(dpx)  # by the recurrent product
@@ -67,7 +77,7 @@ def rnn_back(
     inputs = fed(before[:, 0], gates)
     columns = np.split(dph, len(inputs), axis=2)
     dwh = [_matrix(h).T @ _matrix(d) for h, d in zip(inputs, columns)]
-    return dpx, np.array(dstate), np.concatenate(dwh, axis=1), dph.sum((0, 1))
+    return dpx, np.array(dstate), np.concatenate(dwh, axis=1), dph.sum((0, 1)) if cell == "gru" else None
 
 
 def _times(count: int, reverse: bool) -> range:
