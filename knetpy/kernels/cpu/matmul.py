@@ -20,7 +20,7 @@ from knetpy.kernels.cpu.blas import one_thread
 from knetpy.kernels.cpu.jit import jit
 from knetpy.kernels.cpu.panels import Packed, address_at, copier, on_stack, place
 from knetpy.kernels.cpu.tile import ACCUMULATE, RELU, ROWS, WIDEST, Tiles, run, tiles
-from knetpy.kernels.cpu.vectors import BITS, call, lanes
+from knetpy.kernels.cpu.vectors import BITS, call, fetcher, lanes
 from knetpy.kernels.reference import matmul as reference
 
 Ints = tuple[int, ...]
@@ -153,7 +153,7 @@ def _plan(dtype, other, a_shape: Ints, a_strides: Ints, b_shape: Ints, layout: I
     _provide(table, {min(rows, m), m % rows}, {min(n, width), n % width}, lanes(char, bits))
     several = max(1, TASK // (m * n * k)) if rows >= m and group * width >= n else 1
     sizes = (m, n, size, width, lanes(char, bits))
-    numbers = (*sizes, *a_strides[-2:], row, panel, n * size, rows, group, depth, several, *gather)
+    numbers = (*sizes, *a_strides[-2:], row, panel, n * size, rows, group, depth, several, *gather, fetcher())
     kernel = _multiply if work >= THREADED else _multiply.serial
     pack = (packs, vectors, bits)
     return _Plan(shape, kernel, *pack, len(starts), np.array(numbers, np.int64), offsets, table.steps, table.codes)
@@ -251,7 +251,7 @@ def _multiply(a, b, c, start, flags, numbers, offsets, steps, codes):
     a, b, c, start: the places of A, B, C and of the bias, or 0; offsets (products, 4): bytes from the first elements to
     where A, B and C begin, and K; steps, codes: see Tiles. numbers: M, N, bytes of an element, columns of a panel, of a
     vector; the strides of A along rows and the sum; of B along the sum and from panel to panel; of C; rows and panels
-    of a task, terms of a block of the sum, products of a task; see _gathering.
+    of a task, terms of a block of the sum, products of a task; see _gathering; see fetcher.
     """
     a, b, c, start = address_at(a), address_at(b), address_at(c), address_at(start) if start else 0
     M, N, size, width = numbers[0], numbers[1], numbers[2], numbers[3]
@@ -276,7 +276,10 @@ def _box(K, box, at, start, flags, numbers, steps, codes):
     top, bottom, left, right = box
     size, width, lanes, a_row, a_sum = numbers[2], numbers[3], numbers[4], numbers[5], numbers[6]
     b_sum, b_panel, c_stride, depth = numbers[7], numbers[8], numbers[9], numbers[12]
-    a_copier, b_copier, flipped = numbers[14], numbers[15], numbers[16]
+    a_copier, b_copier, flipped, fetch = numbers[14], numbers[15], numbers[16], numbers[17]
+    in_rows = (
+        a_sum == size and not a_copier
+    )  # A is read where it lies, which may be far away: the next rows are fetched
     pitch, b_row = _pitch((bottom - top) * size), width * size if b_copier else b_sum
     b_room = _room() + 63 & -64
     a_room = b_room + depth * width * size
@@ -297,8 +300,11 @@ def _box(K, box, at, start, flags, numbers, steps, codes):
             i = top
             while i < bottom:
                 rest = min(bottom - i, steps.shape[1] - 1)
-                run(codes[vectors, rest], (1, terms), a, along_a, b, (0, b_row), c, c_stride, begin, now, columns)
                 rows = steps[vectors, rest]
+                if in_rows and j == left:
+                    call(fetch, (a + rows * a_row, a_row, rows, terms * size))
+                call(fetch, (c, c_stride, rows, columns * size))
+                run(codes[vectors, rest], (1, terms), a, along_a, b, (0, b_row), c, c_stride, begin, now, columns)
                 i, a, c = i + rows, a + rows * along_a[2], c + rows * c_stride
             a -= (bottom - top) * along_a[2]
 

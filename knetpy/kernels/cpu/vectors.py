@@ -8,6 +8,7 @@ of a given width. It is compiled once, by itself. Kernels get its address as a p
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -75,6 +76,22 @@ def call(typing, address, arguments):
         return context.get_dummy_value()
 
     return types.void(types.int64, arguments), generate
+
+
+@cache
+def fetcher() -> int:
+    """Return the address of a routine that asks for rows of memory ahead of their use: (address, stride, rows, bytes)."""
+
+    def write(builder: Any, start: Any, stride: Any, rows: Any, count: Any) -> None:
+        kind = ir.FunctionType(ir.VoidType(), [BYTES, I32, I32, I32])
+        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        with cgutils.for_range(builder, rows) as row:
+            first = builder.add(start, builder.mul(row.index, stride))
+            with cgutils.for_range_slice(builder, I64(0), count, I64(64), inc=True) as (at, _):
+                place = builder.inttoptr(builder.add(first, at), BYTES)
+                builder.call(fetch, [place, I32(0), I32(2), I32(1)])  # to read, into the second cache, data
+
+    return routine("fetch", 4, write)
 
 
 class Vectors:
