@@ -80,7 +80,7 @@ def call(typing, address, arguments):
 
 @cache
 def fetcher() -> int:
-    """Return the address of a routine that asks for rows of memory ahead of their use: (address, stride, rows, bytes)."""
+    """Return the address of a routine that asks for rows of memory ahead of use: (address, stride, rows, bytes)."""
 
     def write(builder: Any, start: Any, stride: Any, rows: Any, count: Any) -> None:
         kind = ir.FunctionType(ir.VoidType(), [BYTES, I32, I32, I32])
