@@ -5,15 +5,16 @@ The input gradient is also a function of its own, the transposed convolution.
 
 import math
 
-import numpy as np
-
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..kernels import kernel
+from .activation import relu
 from .arguments import as_floating, flag, one_of, per_axis, window_fits, window_padding
+from .bias import along, finished
 from .pad import pad
 
 _forward, _dx, _dw = [kernel("conv", name) for name in ("conv", "conv_dx", "conv_dw")]
+_back = kernel("bias", "back")
 
 # `how` holds stride, padding, dilation and groups; g is a cotangent that is itself an operand.
 _conv = primitive(
@@ -33,6 +34,45 @@ _conv_dw = primitive(
     name="conv_dw",
     x=lambda dy, g, x_shape, how: _conv_dx(g, dy, size=x_shape[2:], how=how),
     g=lambda dy, x, how: _conv(x, dy, how=how),
+)
+
+# With a bias, and with relu: added and applied where the sums are stored, in no pass of their own.
+
+
+class _Cotangent:
+    """Of what relu was applied to, and of the bias: both rules and that of the bias read what one pass makes."""
+
+    def __init__(self):
+        self.last = (None, None, None)
+
+    def of(self, dy, y):
+        """(cotangent of the sums, of the bias) for the cotangent dy of y."""
+        last = self.last
+        if last[0] is not dy:
+            last = self.last = (dy, *_back(dy, y, "relu", axis=1))
+        return last[1:]
+
+
+def _plain(x, w, bias, *, how):
+    return _conv(x, w, how=how) + along(bias, len(x.shape), 1)
+
+
+_biased = primitive(
+    lambda x, w, bias, *, how: _forward(x, w, bias, **how),
+    name="conv",
+    composed=_plain,
+    x=lambda dy, w, x_shape, how: _dx(dy, w, size=x_shape[2:], **how),
+    w=lambda dy, x, w_shape, how: _dw(x, dy, window=w_shape[2:], **how),
+    bias=lambda dy: _back(dy, None, None, axis=1)[1],
+)
+_rectified = primitive(
+    lambda x, w, bias, *, how: (_forward(x, w, bias, **how, activation="relu"), _Cotangent()),
+    name="conv",
+    saves=("cotangent",),
+    composed=lambda x, w, bias, *, how: relu(_plain(x, w, bias, how=how)),
+    x=lambda dy, y, w, x_shape, how, cotangent: _dx(cotangent.of(dy, y)[0], w, size=x_shape[2:], **how),
+    w=lambda dy, y, x, w_shape, how, cotangent: _dw(x, cotangent.of(dy, y)[0], window=w_shape[2:], **how),
+    bias=lambda dy, y, cotangent: cotangent.of(dy, y)[1],
 )
 
 _PADDINGS = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # np.pad's words
@@ -67,7 +107,7 @@ def conv(
       channels lie last in memory. float16 is summed in float32.
     Raises: ShapeError, DtypeError, ValueError, TypeError, naming what does not fit.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.conv(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)), padding="same")
     array([[[[4., 4., 2.],
              [4., 4., 2.],
@@ -86,7 +126,14 @@ def conv(
         x = pad(x, ((0, 0), (0, 0), *padding), _PADDINGS[padding_mode])
         padding = ((0, 0),) * len(size)
     how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    return _finished(_conv(x, _window(w, flip), how=how), bias, activation)
+    w = _window(w, flip)
+    if bias is None:
+        return finished(_conv(x, w, how=how), None, activation, 1)
+    if activation is None:
+        return _biased(x, w, bias, how=how)
+    if activation is relu:
+        return _rectified(x, w, bias, how=how)
+    return finished(_conv(x, w, how=how), bias, activation, 1)
 
 
 def conv_transpose(
@@ -118,7 +165,7 @@ def conv_transpose(
       C-contiguous: the channels lie last in memory.
     Raises: ShapeError, DtypeError, ValueError, TypeError, naming what does not fit.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.conv_transpose(np.array([[[1.0, 10.0]]]), np.array([[[1.0, 2.0, 3.0]]]), stride=2)
     array([[[ 1.,  2., 13., 20., 30.]]])
     """
@@ -130,7 +177,7 @@ def conv_transpose(
     padding, added = _transposed_padding(x.shape[2:], w.shape[2:], stride, padding, output_padding, dilation)
     how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     y = _transposed(x, _window(w, flip), added, how)
-    return _finished(y, bias, activation)
+    return finished(y, bias, activation, 1)
 
 
 def _transposed_padding(size, window, stride, padding, output_padding, dilation):
@@ -168,13 +215,6 @@ def _transposed(x, w, added, how):
     y = _conv_dx(x, w, size=tuple(full), how={**how, "padding": ((0, 0),) * len(full)})
     y = pad(y, ((0, 0), (0, 0), *[(0, o) for o in added]))  # more than conv's window would leave unread
     return y[(..., *[slice(before, before + n) for (before, _), n in zip(padding, out)])]
-
-
-def _finished(y, bias, activation):
-    """What conv and its transpose end with."""
-    if bias is not None:
-        y = y + np.reshape(bias, (1, -1, *[1] * (len(y.shape) - 2)))
-    return y if activation is None else activation(y)
 
 
 def _window(w, flip):

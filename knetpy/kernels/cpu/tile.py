@@ -30,7 +30,7 @@ ACCUMULATE, RELU = 1, 2  # flags: add to what C holds; the activation
 # rest (32 at 512 bits, else 16), and the smaller ones that tails are made of. Of two with as many accumulators the
 # wider is better: (2048, 128) x (128, 512) ran at 183 GF/s with 12 x 2, 194 with 14 x 2 and 197 with 6 x 4.
 ROWS = {
-    512: {1: (12, 8, 4, 2, 1), 2: (12, 8, 6, 4, 2, 1), 3: (8, 4, 2, 1), 4: (6, 4, 2, 1)},
+    512: {1: (16, 14, 12, 8, 6, 4, 2, 1), 2: (12, 8, 6, 4, 2, 1), 3: (8, 4, 2, 1), 4: (6, 4, 2, 1)},
     256: {1: (8, 4, 2, 1), 2: (6, 4, 2, 1), 3: (4, 2, 1), 4: (3, 2, 1)},
     128: {1: (8, 4, 2, 1), 2: (6, 4, 2, 1), 3: (4, 2, 1), 4: (3, 2, 1)},
 }

@@ -1,0 +1,271 @@
+"""How a convolution is cut for the tile: panels of channels, tasks, regions of y, blocks of the sum.
+
+y is cut into regions whose pixels meet x with the same taps: taps that fall beside x are left out of their sums. The
+pixels of a region are the rows of tiles, along a line, down the lines or through the images, whichever suits them. The
+sum is cut into blocks whose weights stay in the first cache while all pixels of a task pass over them. All of this
+depends on the problem alone, so that no bit of the result depends on the number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from itertools import groupby, product
+from typing import NamedTuple
+
+import numpy as np
+
+from knetpy.kernels.cpu.tile import WIDEST, Tiles, cost
+from knetpy.kernels.cpu.vectors import lanes
+
+Threes = tuple[int, int, int]
+
+BLOCK = 36 << 10  # bytes of the weights of a block of the sum
+PIXELS = 256  # of a task, at least, where there are so many: weights that are not in the cache are read once for them
+TASKS = 8  # at least, if parts of the channels are tasks of their own
+LINE = 240  # pixels of a line in one task, at most
+MOST = max(PIXELS, LINE)  # rows of tiles, one after the other
+
+
+class Axis(NamedTuple):
+    """One axis: place p, at `first + p * step` of y, meets tap t at `p * stride + t * dilation - before`."""
+
+    places: int
+    taps: int
+    stride: int
+    dilation: int
+    before: int
+    first: int = 0
+    step: int = 1
+
+    def met(self, place: int, size: int) -> tuple[int, int]:
+        """The taps, from the first to before the last, that meet x at a place."""
+        at = place * self.stride - self.before
+        low, high = max(0, -(at // self.dilation)), min(self.taps, (size - 1 - at) // self.dilation + 1)
+        return (low, high) if low < high else (0, 0)
+
+
+class Phase(NamedTuple):
+    """Places of y whose sums have the same terms."""
+
+    axes: tuple[Axis, Axis, Axis]
+    row: int  # of a panel where the weights of its first term lie
+    columns: int  # of the result in a group
+
+
+class Problem(NamedTuple):
+    """A convolution of x (images, *size, channels), anywhere in memory, to y (images, *out, channels), in C order."""
+
+    images: int
+    size: Threes
+    strides: tuple[int, ...]  # of x, in bytes
+    out: Threes
+    channels: int  # of y
+    groups: int
+    depth: int  # terms of a tap
+    columns: int  # of the result in a group
+    rows: int  # of a panel
+    channelwise: bool  # whether column j meets channel j of x only
+    phases: tuple[Phase, ...]
+
+
+class Launch(NamedTuple):
+    """The arguments of _convolve for one phase."""
+
+    numbers: np.ndarray
+    places: np.ndarray  # (places + 1): number of the first region
+    regions: np.ndarray  # (regions, 13): see _task
+    blocks: np.ndarray  # (blocks, 8): see _task
+    panels: np.ndarray  # (panels, 4): bytes to where A, B and C begin; columns
+
+
+class Cut(NamedTuple):
+    """How the phases of a problem are cut."""
+
+    cost: float  # the cycles that an image takes, about, for each channel of x
+    vectors: int  # of a panel
+    parts: tuple[Threes, ...]  # images, lines and pixels of a task
+    places: tuple[list, ...]  # the regions of each task, of one image
+
+
+def cut(p: Problem, dtype: str, bits: int) -> Cut:
+    """Return the cheapest of the cuts that come into question."""
+    lane = lanes(dtype, bits)
+    widths = [1] if p.channelwise else range(min(-(-p.columns // lane), WIDEST), 0, -1)
+    options = [[(part, list(_regions_of(p, phase, part))) for part in _parts(p, phase)] for phase in p.phases]
+    cuts = []
+    for vectors in widths:
+        costs, chosen = 0.0, []
+        for phase, parts in zip(p.phases, options):
+            prices = [_price(p, phase, part, places, vectors, lane, bits) for part, places in parts]
+            costs += min(prices)
+            chosen.append(parts[prices.index(min(prices))])
+        cuts.append(Cut(costs, vectors, *zip(*chosen)))
+    return min(cuts, key=lambda cut: cut.cost)
+
+
+def launches(p: Problem, cut: Cut, table: Tiles, dtype: str, bits: int) -> list[Launch]:
+    """Write the tables for each phase, and have the tiles compiled that they need."""
+    size, lane = np.dtype(dtype).itemsize, lanes(dtype, bits)
+    width, found = cut.vectors * lane, []
+    for phase, (images, _, _), places in zip(p.phases, cut.parts, cut.places):
+        turns = [_turn(p, images, region, cut.vectors, bits) for place in places for region in place]
+        regions = [region for place in places for region in place]
+        _provide(table, p, phase, images, set(zip([r[1:3] for r in regions], turns)), cut.vectors, lane)
+        rows = [_row(p, phase, region, turn, size) for region, turn in zip(regions, turns)]
+        starts = np.cumsum([0, *map(len, places)])
+        blocks, sums = _blocks_of(p, phase, width * size)
+        panels = _panels_of(p, phase, width, size)
+        shares = min(len(panels), -(-TASKS // (-(-p.images // images) * len(places))))
+        share = -(-len(panels) // shares)
+        numbers = (p.images, images, -(-len(panels) // share), share, *_steps(p, phase, size), *sums, lane)
+        found.append(Launch(*[np.array(t, np.int64) for t in (numbers, starts, rows, blocks, panels)]))
+    return found
+
+
+def work(p: Problem, cut: Cut) -> int:
+    """Return how many multiply-adds a problem is."""
+    met = sum(r.lines * r.pixels * r.terms for places in cut.places for place in places for r in place)
+    return met * p.images * p.groups * p.depth * p.columns
+
+
+def _provide(table: Tiles, p: Problem, phase: Phase, images: int, kinds: set, vectors: int, lane: int) -> None:
+    widths = {min(vectors, -(-(phase.columns - j) // lane)) for j in range(0, phase.columns, vectors * lane)}
+    for (lines, pixels), turn in kinds:
+        counts = {(pixels, lines, images)[turn], p.images % images if turn == 2 else 0} - {0}
+        for rows, width in product(counts, widths):
+            table.provide(rows, width)
+
+
+def _steps(p: Problem, phase: Phase, size: int) -> tuple[int, ...]:
+    """Bytes from image to image, line to line, pixel to pixel of x and of y."""
+    (_, h, w), pixel = phase.axes, p.channels * size
+    x = (p.strides[0], h.stride * p.strides[2], w.stride * p.strides[3])
+    return (*x, math.prod(p.out) * pixel, h.step * p.out[2] * pixel, w.step * pixel)
+
+
+class _Region(NamedTuple):
+    """Places of one plane whose pixels meet x with the same taps."""
+
+    place: Threes  # the first
+    lines: int
+    pixels: int
+    taps: tuple[tuple[int, int], ...]  # along each axis, the first and that before which they end
+
+    @property
+    def terms(self) -> int:
+        return math.prod(high - low for low, high in self.taps)
+
+
+def _parts(p: Problem, phase: Phase) -> list[Threes]:
+    """Images, lines and pixels of a task that come into question: equal parts, as far as they can be."""
+    _, h, w = phase.axes
+    pixels = _equal(w.places, LINE)
+    lines = _equal(h.places, -(-PIXELS // pixels))
+    if (lines, pixels) != (h.places, w.places):
+        found = [(1, lines, pixels)]
+    else:
+        found = [(_equal(p.images, -(-PIXELS // (lines * pixels))), lines, pixels)]
+    if h.places * w.places <= 4 * PIXELS and p.images > found[0][0]:  # rows that are images fill every tile
+        found.append((_equal(p.images, 12), h.places, w.places))
+    return found
+
+
+def _equal(count: int, most: int) -> int:
+    """The size of equal parts of at most that size."""
+    return -(-count // -(-count // most))
+
+
+def _regions_of(p: Problem, phase: Phase, part: Threes) -> Iterator[list[_Region]]:
+    """The regions of each task, of one image."""
+    pieces = (_pieces(a, n, m) for a, n, m in zip(phase.axes, p.size, (1, *part[1:])))
+    for plane, lines, pixels in product(*pieces):
+        yield [_Region((d[0], h[0], w[0]), h[1], w[1], (d[2], h[2], w[2])) for d, h, w in product(plane, lines, pixels)]
+
+
+def _pieces(axis: Axis, size: int, part: int) -> list[list[tuple[int, int, tuple[int, int]]]]:
+    """For each part of an axis, its pieces that meet the same taps: the first place, the length, the taps."""
+    found = []
+    for start in range(0, axis.places, part):
+        places = range(start, min(start + part, axis.places))
+        runs = [(taps, list(run)) for taps, run in groupby(places, lambda place: axis.met(place, size))]
+        found.append([(run[0], len(run), taps) for taps, run in runs])
+    return found
+
+
+def _turn(p: Problem, images: int, region: _Region, vectors: int, bits: int) -> int:
+    """Which axis the rows of tiles go along: 0 pixels, 1 lines, 2 images."""
+    counts = (region.pixels, region.lines, images)
+    return min(range(3), key=lambda turn: _costs(0 if p.channelwise else vectors, bits)[counts[turn]] / counts[turn])
+
+
+@cache
+def _costs(vectors: int, bits: int) -> list[float]:
+    """The cost of every number of rows, from 0 on: each is found by those before. vectors: 0 for depthwise tiles."""
+    if not vectors:
+        return [
+            rows // 12 * 7 + (0, 4.5, 4.5, 9, 4.5, 9, 9, 13.5, 5, 9.5, 9.5, 14)[rows % 12] for rows in range(MOST + 1)
+        ]
+    return [cost(rows, vectors, bits) for rows in range(MOST + 1)]
+
+
+def _price(p: Problem, phase: Phase, part: Threes, places: list, vectors: int, lane: int, bits: int) -> float:
+    """The cycles for one image and term of a tap, about."""
+    whole, rest = divmod(-(-phase.columns // lane), vectors)
+    costs, last = _costs(0 if p.channelwise else vectors, bits), _costs(rest, bits) if rest else [0.0] * (MOST + 1)
+    total = 0.0
+    for region in [region for place in places for region in place]:
+        turn = _turn(p, part[0], region, vectors, bits)
+        rows = (region.pixels, region.lines, part[0])[turn]
+        once = whole * costs[rows] + last[rows]
+        total += once * region.lines * region.pixels / rows * region.terms
+    return total
+
+
+def _merges(p: Problem, phase: Phase) -> bool:
+    """Whether the taps of a line and their channels are one sum: there is one stride for both."""
+    w = phase.axes[2]
+    return p.depth == 1 or w.taps == 1 or w.dilation * p.strides[3] == p.depth * p.strides[4]
+
+
+def _row(p: Problem, phase: Phase, region: _Region, turn: int, size: int) -> tuple[int, ...]:
+    pixel = p.channels * size
+    steps = (p.out[1] * p.out[2] * pixel, p.out[2] * pixel, pixel)
+    a = sum((n * x.stride - x.before) * s for n, x, s in zip(region.place, phase.axes, p.strides[1:]))
+    c = sum((n * x.step + x.first) * s for n, x, s in zip(region.place, phase.axes, steps))
+    d, h, w = region.taps
+    met = (*d, 0, 1, *h, w[0] * p.depth, w[1] * p.depth) if _merges(p, phase) else (*d, *h, *w, 0, p.depth)
+    return a, c, region.lines, region.pixels, turn, *met
+
+
+def _blocks_of(p: Problem, phase: Phase, row: int) -> tuple[list[tuple[int, ...]], tuple[int, int, int, int]]:
+    """The blocks of the sum, and the strides of both sums of a tile: ao, ai, bo, bi.
+
+    row: bytes from one term to the next in B.
+    """
+    (d, da), (h, ha), (w, wa) = ((x.taps, x.dilation * s) for x, s in zip(phase.axes, p.strides[1:]))
+    if _merges(p, phase):
+        outer, (KO, ao), (KI, ai) = ((d, da), (1, 0)), (h, ha), (w * p.depth, wa if p.depth == 1 else p.strides[4])
+    else:
+        outer, (KO, ao), (KI, ai) = ((d, da), (h, ha)), (w, wa), (p.depth, p.strides[4])
+    depth = max(1, BLOCK // row)
+    inner = _equal(KI, depth) if KI else 1
+    together = _equal(KO, max(1, depth // KI)) if KO * KI else 1
+    blocks: list[tuple[int, ...]] = []
+    for i, j in product(range(outer[0][0]), range(outer[1][0])):
+        for o, k in product(range(0, KO, together), range(0, KI, inner)):
+            term = ((i * outer[1][0] + j) * KO + o) * KI + k
+            at = i * outer[0][1] + j * outer[1][1] + o * ao + k * ai
+            blocks.append((min(together, KO - o), min(inner, KI - k), at, term * row, i, j, o, k))
+    return blocks or [(0,) * 8], (ao, ai, KI * row, row)
+
+
+def _panels_of(p: Problem, phase: Phase, width: int, size: int) -> list[tuple[int, ...]]:
+    each, panel = -(-p.columns // width), p.rows * width * size
+    found: list[tuple[int, ...]] = []
+    for group, j in product(range(p.groups), range(-(-phase.columns // width))):
+        a = (group * p.depth + (j * width if p.channelwise else 0)) * p.strides[4]
+        b = (group * each + j) * panel + phase.row * width * size
+        found.append((a, b, (group * p.columns + j * width) * size, min(width, phase.columns - j * width)))
+    return found
