@@ -9,7 +9,7 @@ from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..kernels import kernel
 from .activation import relu
-from .arguments import as_floating, flag, one_of, per_axis, window_fits, window_padding
+from .arguments import as_floating, flag, one_of, per_axis, remembered, window_fits, window_padding
 from .bias import along, finished
 from .pad import pad
 
@@ -114,18 +114,13 @@ def conv(
              [2., 2., 1.]]]])
     """
     x, w = _operands("conv", x, w, flip, activation)
-    stride, dilation, (groups,) = _steps("conv", x, stride, dilation, groups)
-    _check_channels(x.shape, w.shape, groups)
     bias = _checked_bias("conv", bias, x, w.shape[0])
     one_of("conv", "padding_mode", padding_mode, _PADDINGS)
-    size, window = x.shape[2:], w.shape[2:]
-    padding = window_padding("conv", padding, size, window, stride, dilation)
-    window_fits("conv", size, window, dilation, padding, f"x {x.shape}, w {w.shape}")
-    if padding_mode != "zeros" and any(map(any, padding)):
-        _check_mode(x.shape, padding, padding_mode)
-        x = pad(x, ((0, 0), (0, 0), *padding), _PADDINGS[padding_mode])
-        padding = ((0, 0),) * len(size)
-    how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    how = _geometry(x.shape, w.shape, stride, padding, dilation, groups)
+    if padding_mode != "zeros" and any(map(any, how["padding"])):
+        _check_mode(x.shape, how["padding"], padding_mode)
+        x = pad(x, ((0, 0), (0, 0), *how["padding"]), _PADDINGS[padding_mode])
+        how = {**how, "padding": ((0, 0),) * len(how["padding"])}
     w = _window(w, flip)
     if bias is None:
         return finished(_conv(x, w, how=how), None, activation, 1)
@@ -170,7 +165,7 @@ def conv_transpose(
     array([[[ 1.,  2., 13., 20., 30.]]])
     """
     x, w = _operands("conv_transpose", x, w, flip, activation)
-    stride, dilation, (groups,) = _steps("conv_transpose", x, stride, dilation, groups)
+    stride, dilation, (groups,) = _steps("conv_transpose", len(x.shape) - 2, stride, dilation, groups)
     _check_transposed_channels(x.shape, w.shape, groups)
     bias = _checked_bias("conv_transpose", bias, x, w.shape[1] * groups)
     output_padding = per_axis("conv_transpose", "output_padding", output_padding, len(stride), 0)
@@ -178,6 +173,16 @@ def conv_transpose(
     how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     y = _transposed(x, _window(w, flip), added, how)
     return finished(y, bias, activation, 1)
+
+
+@remembered
+def _geometry(x, w, stride, padding, dilation, groups):
+    """The options of conv as kernels take them, checked for x and w of these shapes."""
+    stride, dilation, (groups,) = _steps("conv", len(x) - 2, stride, dilation, groups)
+    _check_channels(x, w, groups)
+    padding = window_padding("conv", padding, x[2:], w[2:], stride, dilation)
+    window_fits("conv", x[2:], w[2:], dilation, padding, f"x {x}, w {w}")
+    return {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
 
 
 def _transposed_padding(size, window, stride, padding, output_padding, dilation):
@@ -237,8 +242,7 @@ def _operands(name, x, w, flip, activation):
     return x, w
 
 
-def _steps(name, x, stride, dilation, groups):
-    axes = len(x.shape) - 2
+def _steps(name, axes, stride, dilation, groups):
     steps = [per_axis(name, option, v, axes) for option, v in (("stride", stride), ("dilation", dilation))]
     return *steps, per_axis(name, "groups", groups, 1)
 

@@ -35,6 +35,7 @@ STRIP = 1056  # bytes that these rows have, at most, where blocks of A are broug
 ROOM = 64 + DEPTH * (256 + 1088)  # bytes for a panel and, with its pitch, a strip
 TASK = 1 << 18  # multiply-adds that a task has at least, if it is made of whole products
 THREADED = 1 << 20  # multiply-adds from which on threads share the work
+VECTOR = 9216  # elements of a matrix from which on BLAS starts threads for its product with a vector
 BLAS = 1 << 17  # BLAS serves what is smaller: its calls cost half of ours, and it starts no threads there
 
 
@@ -127,7 +128,7 @@ def _plan(dtype, other, a_shape: Ints, a_strides: Ints, b_shape: Ints, layout: I
     shape, products, size, char = (*batch, m, n), math.prod(batch), dtype.itemsize, dtype.char
     work = products * m * n * k
     if not work or not packed and (work < BLAS or min(m, n) == 1):
-        return _Plan(shape, quiet=min(m, n) > 1)
+        return _Plan(shape, quiet=min(m, n) > 1 or k * max(m, n) < VECTOR)
     if not (dtype.isnative and other.isnative and _in_steps(a_shape, a_strides, size)):
         return _Plan(shape, foreign=True)
     if not (packed or _in_steps(b_shape, layout, size)):
