@@ -300,3 +300,19 @@ def test_other_dtypes_are_the_references(dtype):
     for ours, theirs in zip(everything(served, q, q, q, None, PLAIN), everything(reference, q, q, q, None, PLAIN)):
         assert ours.dtype == theirs.dtype
         np.testing.assert_array_equal(ours, theirs)
+
+
+@needs_numba
+def test_the_derivatives_of_a_split_projection_are_one_piece_of_memory():
+    heads, size = 2, 16
+    whole = np.random.default_rng(0).standard_normal((3, 5, 3, heads, size), np.float32)
+    q, k, v = [whole[:, :, n].swapaxes(1, 2) for n in range(3)]
+    options = {"mask": None, "causal": True, "scale": 0.25}
+    y, *sums = served.attention(q, k, v, None, **options)
+    dq, dk, dv, _ = served.attention_dx(np.ones_like(y), y, q, k, v, None, *sums, **options)
+    assert dq.base is dk.base is dv.base and dq.base.shape == whole.shape
+    apart = [np.ascontiguousarray(x) for x in (q, k, v)]
+    expected = served.attention_dx(np.ones_like(y), y, *apart, None, *sums, **options)
+    for n, (found, wanted) in enumerate(zip((dq, dk, dv), expected)):
+        np.testing.assert_array_equal(found, wanted)
+        np.testing.assert_array_equal(dq.base[:, :, n].swapaxes(1, 2), wanted)

@@ -217,3 +217,16 @@ def test_with_heads_a_mask_of_as_many_axes_as_q_is_for_all_heads_of_its_example(
         for n in range(2):
             alone = kn.attention(q[n], q[n], q[n], heads=2, **{k: v[n] for k, v in options.items()})
             np.testing.assert_allclose(kn.attention(q, q, q, heads=2, **options)[n], alone, atol=1e-15)
+
+
+def test_a_split_projection_has_the_derivative_of_its_slices():
+    w, x = kn.param(np.linspace(-1, 1, 8 * 24).reshape(8, 24)), np.linspace(-2, 1, 80).reshape(2, 5, 8)
+
+    def loss(cut):
+        q, k, v = cut(x @ w)
+        return np.sum(kn.attention(q, k, v, heads=2, causal=True) * x)
+
+    whole = kn.grad(loss)(lambda qkv: np.split(qkv, 3, axis=-1))[w]
+    sliced = kn.grad(loss)(lambda qkv: [qkv[..., 8 * n : 8 * n + 8] for n in range(3)])[w]
+    np.testing.assert_allclose(whole, sliced, rtol=1e-12)
+    assert whole.flags.owndata and np.abs(whole).max() > 1

@@ -53,7 +53,7 @@ def attention_dx(dy, y, q, k, v, bias, top, total, *, mask, causal, scale, learn
     top, total = [np.ascontiguousarray(x) for x in (top, total)]
     dy, y, q, k, v = [_rows(x) for x in (dy, y, q, k, v)]
     bias, mask = _bias(bias, plan), _mask(mask, plan)
-    dq, dk, dv = [_like(x, (*plan.lead, *x.shape[-2:])) for x in (q, k, v)]
+    dq, dk, dv = _side_by_side(q, k, v) or [_like(x, (*plan.lead, *x.shape[-2:])) for x in (q, k, v)]
     dbias = np.zeros(bias.shape, q.dtype) if learned and bias is not None else None
     parts = -(-k.shape[-2] // plan.parts[1])  # of the keys, each of which has a dq of its own
     dqs = dq[None] if parts == 1 else np.zeros((parts, *dq.shape), q.dtype)
@@ -83,6 +83,31 @@ def _like(x: np.ndarray, shape: Ints) -> np.ndarray:
         return new(shape, x.dtype)
     order, back = _order(x.strides)
     return new(tuple([shape[axis] for axis in order]), x.dtype).transpose(back)
+
+
+def _side_by_side(*xs: np.ndarray) -> list[np.ndarray] | None:
+    """New arrays laid out as xs are, if those are parts of one projection: what was split need not be joined again."""
+    first, second, third = map(address, xs)
+    if len({(x.shape, x.strides) for x in xs}) > 1 or not 0 < second - first == third - second:
+        return None
+    layout = _parts(xs[0].shape, xs[0].strides, second - first)
+    if layout is None:
+        return None
+    shape, around, back = layout
+    memory = new(shape, xs[0].dtype)
+    return [memory[(*around, n)].transpose(back) for n in range(len(xs))]
+
+
+@lru_cache(maxsize=1024)
+def _parts(shape: Ints, strides: Ints, step: int) -> tuple[Ints, tuple[slice, ...], list[int]] | None:
+    """How three arrays `step` bytes apart lie in one: its shape, the axes before that of the parts, the way back."""
+    order, back = _order(strides)
+    for n in range(1, len(order)):
+        inner = [(shape[axis], strides[axis]) for axis in order[n:]]
+        dense = all(stride == below[0] * below[1] for (_, stride), below in zip(inner, inner[1:]))
+        if dense and inner[0][0] * inner[0][1] == step and strides[order[n - 1]] == 3 * step:
+            return (*[shape[axis] for axis in order[:n]], 3, *[size for size, _ in inner]), (slice(None),) * n, back
+    return None
 
 
 @lru_cache(maxsize=1024)
