@@ -384,3 +384,18 @@ def test_one_signature():
             options = {**PLAIN, "stride": (np.int32(1),)}
             served.conv_dx(served.conv(a, a, a[0, :, 0].copy(), **options), a, size=(np.int16(4),), **options)
     assert len(convtile._convolve.signatures) == len(convweights._pack.signatures) == 1
+
+
+@pytest.mark.parametrize(
+    "shape, window", [((2, 3, 1500), (5, 3, 3)), ((1, 2, 3, 2100), (3, 2, 2, 5)), ((1, 20, 1100), (20, 1, 3))]
+)
+def test_lines_longer_than_any_block(shape, window):
+    x, w = (np.random.default_rng(0).standard_normal(s, np.float32) for s in (shape, window))
+    axes = len(shape) - 2
+    options = {
+        "stride": (1,) * axes,
+        "padding": ((1, 1),) * axes,
+        "dilation": (1,) * axes,
+        "groups": shape[1] // window[1],
+    }
+    np.testing.assert_allclose(served.conv(x, w, **options), reference.conv(x, w, **options), rtol=1e-4, atol=1e-5)

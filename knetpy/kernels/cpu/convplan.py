@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cache
 from itertools import groupby, product
 from typing import NamedTuple
 
@@ -25,7 +24,6 @@ BLOCK = 36 << 10  # bytes of the weights of a block of the sum
 PIXELS = 256  # of a task, at least, where there are so many: weights that are not in the cache are read once for them
 TASKS = 8  # at least, if parts of the channels are tasks of their own
 LINE = 240  # pixels of a line in one task, at most
-MOST = max(PIXELS, LINE)  # rows of tiles, one after the other
 
 
 class Axis(NamedTuple):
@@ -197,28 +195,24 @@ def _pieces(axis: Axis, size: int, part: int) -> list[list[tuple[int, int, tuple
 def _turn(p: Problem, images: int, region: _Region, vectors: int, bits: int) -> int:
     """Which axis the rows of tiles go along: 0 pixels, 1 lines, 2 images."""
     counts = (region.pixels, region.lines, images)
-    return min(range(3), key=lambda turn: _costs(0 if p.channelwise else vectors, bits)[counts[turn]] / counts[turn])
+    return min(range(3), key=lambda turn: _cost(counts[turn], vectors, p.channelwise, bits) / counts[turn])
 
 
-@cache
-def _costs(vectors: int, bits: int) -> list[float]:
-    """The cost of every number of rows, from 0 on: each is found by those before. vectors: 0 for depthwise tiles."""
-    if not vectors:
-        return [
-            rows // 12 * 7 + (0, 4.5, 4.5, 9, 4.5, 9, 9, 13.5, 5, 9.5, 9.5, 14)[rows % 12] for rows in range(MOST + 1)
-        ]
-    return [cost(rows, vectors, bits) for rows in range(MOST + 1)]
+def _cost(rows: int, vectors: int, channelwise: bool, bits: int) -> float:
+    """The cycles that so many rows of a panel take for a term."""
+    if channelwise:
+        return rows // 12 * 7 + (0, 4.5, 4.5, 9, 4.5, 9, 9, 13.5, 5, 9.5, 9.5, 14)[rows % 12]
+    return cost(rows, vectors, bits)
 
 
 def _price(p: Problem, phase: Phase, part: Threes, places: list, vectors: int, lane: int, bits: int) -> float:
     """The cycles for one image and term of a tap, about."""
     whole, rest = divmod(-(-phase.columns // lane), vectors)
-    costs, last = _costs(0 if p.channelwise else vectors, bits), _costs(rest, bits) if rest else [0.0] * (MOST + 1)
     total = 0.0
     for region in [region for place in places for region in place]:
         turn = _turn(p, part[0], region, vectors, bits)
         rows = (region.pixels, region.lines, part[0])[turn]
-        once = whole * costs[rows] + last[rows]
+        once = whole * _cost(rows, vectors, p.channelwise, bits) + (cost(rows, rest, bits) if rest else 0)
         total += once * region.lines * region.pixels / rows * region.terms
     return total
 

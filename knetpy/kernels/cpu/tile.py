@@ -147,7 +147,7 @@ class Tiles:
 
     def __init__(self, vectors: int, dtype: str, bits: int):
         self.vectors, self.dtype, self.bits = vectors, dtype, bits
-        self.limit = 2 * max(ROWS[bits][1])
+        self.limit = most_rows(bits)
         self.steps = np.zeros((vectors + 1, self.limit + 1), np.int64)
         self.codes = np.zeros_like(self.steps)
         self._lock = Lock()
@@ -175,9 +175,18 @@ def first_rows(rows: int, vectors: int, bits: int) -> int:
     return _cover(rows, vectors, bits)[1]
 
 
+@cache
 def cost(rows: int, vectors: int, bits: int) -> float:
     """Return the cycles that `rows` rows of a panel take for one step of the sum: see `_cycles`."""
-    return _cover(rows, vectors, bits)[0]
+    limit = most_rows(bits)
+    step = first_rows(limit, vectors, bits)
+    many = max(0, -(-(rows - limit) // step))  # tiles, of the same rows all
+    return many * _cycles(step, vectors) + _cover(rows - many * step, vectors, bits)[0]
+
+
+def most_rows(bits: int) -> int:
+    """Return from how many rows left on a driver does as with so many."""
+    return 2 * max(ROWS[bits][1])
 
 
 @cache
@@ -186,7 +195,7 @@ def _cover(rows: int, vectors: int, bits: int) -> tuple[float, int]:
         return 0.0, 0
     choices = [r for r in ROWS[bits][vectors] if r <= rows]  # the most rows first: of equals it wins
     return min(
-        ((_cycles(r, vectors) + cost(rows - r, vectors, bits), r) for r in choices), key=lambda choice: choice[0]
+        ((_cycles(r, vectors) + _cover(rows - r, vectors, bits)[0], r) for r in choices), key=lambda choice: choice[0]
     )
 
 
