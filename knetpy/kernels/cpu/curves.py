@@ -74,8 +74,7 @@ def _tanh_dx(dy, y):
 
 # ------------------------------------------------------------------------------------------------------ by x
 
-_REACH_SILU, _REACH_GELU = number(1000.0), number(40.0)  # further out the gate is 0 or 1, and x must not be infinite
-_PEAK = number(1 / math.sqrt(2 * math.pi))  # of the normal density
+_REACH_SILU = number(1000.0)  # further out the gate is 0 or 1, and x must not be infinite
 
 
 @jit(forceinline=True)
@@ -92,15 +91,12 @@ def _silu_dx(dy, x):
 
 @jit(forceinline=True)
 def _gelu(_, x):
-    x = -_REACH_GELU(x) if x < -_REACH_GELU(x) else x
-    share, _bell = vecmath.normal(x)
-    return x * share
+    return vecmath.gelu(x)
 
 
 @jit(forceinline=True)
 def _gelu_dx(dy, x):
-    share, bell = vecmath.normal(x)
-    return dy * (share + near(x, _REACH_GELU(x)) * bell * _PEAK(x))
+    return dy * vecmath.gelu_slope(x)
 
 
 _REACH_CUBIC = number(25.0)

@@ -104,7 +104,7 @@ def served(reference: Callable, loop: Loops, quick: int = 1) -> Callable:
 
     launcher.__name__ = launcher.__qualname__ = reference.__name__
     launcher.__doc__ = reference.__doc__
-    launcher.loops = loop  # type: ignore[attr-defined]  # for kernels.status()
+    launcher.loops = loop  # type: ignore[attr-defined]  # what it runs
     return launcher
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
+from knetpy.kernels.cpu.expcode import Code
 from knetpy.kernels.cpu.vectors import BITS, I32, I64, Vectors, routine
 
 BIAS, MASK, DBIAS = 1, 2, 4  # kinds of rows: a sum of what they have
@@ -53,30 +54,13 @@ def dots(dtype: str, bits: int = BITS) -> int:
     return routine(f"dots-{dtype}{bits}", 7, lambda b, *given: _Rows(b, dtype, bits).dots(*given))
 
 
-# For float32 and float64: digits of the mantissa; where the exponential is near the smallest normal number; 1 / log(2);
-# what leaves no digits after the point when added; minus log(2) in two parts, the first of few digits; the polynomial.
-_EXP = {
-    "f": (
-        *(23, -86.0, 1 / math.log(2), 1.5 * 2**23, -0.693145751953125, -1.428606765330187e-06),
-        (0.00139262504, 0.00836323295, 0.0416665524, 0.166665763, 0.5, 1.0, 1.0),
-    ),
-    "d": (
-        *(52, -708.0, 1 / math.log(2), 1.5 * 2**52, -0.6931471805592082, -7.371002565167799e-13),
-        (
-            *(2.5100472505694996e-08, 2.7620201591031547e-07, 2.7557268276905696e-06, 2.4801521057868204e-05),
-            *(0.00019841269863171557, 0.0013888888917367081, 0.008333333333330039, 0.041666666666623824),
-            *(0.16666666666666669, 0.5000000000000001, 1.0, 1.0),
-        ),
-    ),
-}
-
-
 class _Rows(Vectors):
     """Writes the code of these routines."""
 
     def __init__(self, builder: Any, dtype: str, bits: int):
         super().__init__(builder, dtype, bits)
         self.dtype = dtype
+        self.code = Code(builder, self.vector)
         self.lowest = self.constant(-math.inf)
 
     # ------------------------------------------------------------------------------------------------ routines
@@ -176,19 +160,8 @@ class _Rows(Vectors):
         return self.exp(self.b.select(self.b.fcmp_ordered("==", x, shift), self.zero, self.b.fsub(x, shift)))
 
     def exp(self, x):
-        """e to the power x <= 0; 0 where that is no normal number."""
-        digits, least, by_log, rounding, high, low, polynomial = _EXP[self.dtype]
-        b, rounding = self.b, self.constant(rounding)
-        shifted = self.multiply_add(x, self.constant(by_log), rounding)
-        n = b.fsub(shifted, rounding)
-        r = self.multiply_add(n, self.constant(low), self.multiply_add(n, self.constant(high), x))
-        y = self.constant(polynomial[0])
-        for coefficient in polynomial[1:]:
-            y = self.multiply_add(y, r, self.constant(coefficient))
-        whole = ir.VectorType(ir.IntType(8 * self.align), self.lanes)
-        exponent = b.shl(b.bitcast(shifted, whole), ir.Constant(whole, [digits] * self.lanes))
-        y = b.bitcast(b.add(b.bitcast(y, whole), exponent), self.vector)
-        return b.select(b.fcmp_ordered("<", x, self.constant(least)), self.zero, y)
+        """e to the power x <= 0."""
+        return self.code.exp_below(x)
 
     def larger(self, x, y):
         """The larger of both; y if either is NaN."""

@@ -10,25 +10,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba.core import cgutils
 
+from knetpy.kernels.cpu.expcode import LN2_HIGH, LN2_LOW, Code
 from knetpy.kernels.cpu.vectors import BITS, I32, I64, Vectors, routine
 
 ALONG, BESIDE = range(2)
 
-# For float32 and float64, as in `vecmath`, whose functions are of one number.
-LOWEST = -104.0, -746.0  # below, exp is 0
-LN2_HIGH, LN2_LOW = (0.693145751953125, 0.6931471805592082), (1.428606765330187e-06, 7.371002565167799e-13)
-ROUND = 1.5 * 2**23, 1.5 * 2**52  # added to x, its last digit counts ones
-EXP = (  # (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2
-    (0.00139262504, 0.00836323295, 0.0416665524, 0.166665763, 0.5),
-    (
-        *(2.5100472505694996e-08, 2.7620201591031547e-07, 2.7557268276905696e-06, 2.4801521057868204e-05),
-        *(0.00019841269863171557, 0.0013888888917367081, 0.008333333333330039, 0.041666666666623824),
-        *(0.16666666666666669, 0.5000000000000001),
-    ),
-)
 LOG = [2 / (2 * k + 1) for k in range(11)]  # log((1 + s) / (1 - s)) / s, by s^2
 
 
@@ -55,8 +43,7 @@ class _Rows(Vectors):
         super().__init__(builder, dtype, bits)
         self.layout, self.classes, self.inner = layout, classes, inner
         self.double = int(dtype == "d")
-        self.whole = ir.IntType(8 * self.align)
-        self.integers = ir.VectorType(self.whole, self.lanes)
+        self.code = Code(builder, self.vector)
 
     def each(self, count, arrays, ends, body):
         """Call body(x, dy, y, end, top, mask) for every row or vector of rows."""
@@ -91,7 +78,7 @@ class _Rows(Vectors):
 
     def folded(self, start, mask, value, join):
         """What join makes of value(offset, mask) for all vectors of a row, in every lane."""
-        start = self.splat(start)
+        start = self.code.number(start)
         kept = cgutils.alloca_once_value(self.b, start)
 
         def more(offset, mask):
@@ -150,7 +137,7 @@ class _Rows(Vectors):
             return e
 
         total = self.folded(0, mask, power, self.b.fadd)
-        factor = self.b.fdiv(self.splat(1), total)
+        factor = self.b.fdiv(self.code.number(1), total)
         self.sweep(mask, lambda at, m: self._set(self.b.fmul(self._get(y, at, m), factor), y, at, m))
         return total, most
 
@@ -182,44 +169,20 @@ class _Rows(Vectors):
 
     # -------------------------------------------------------------------------------------------- exp and log
 
-    def splat(self, number):
-        return ir.Constant(self.vector, [float(number)] * self.lanes)
-
-    def _whole(self, number):
-        return ir.Constant(self.integers, [number] * self.lanes)
-
-    def polynomial(self, coefficients, x):
-        y = self.splat(coefficients[0])
-        for coefficient in coefficients[1:]:
-            y = self.multiply_add(y, x, self.splat(coefficient))
-        return y
-
     def exp(self, x):
-        """e to the power x <= 0, as `vecmath.exp` has it."""
-        b, digits = self.b, (23, 52)[self.double]
-        high, low, shift = (self.splat(pair[self.double]) for pair in (LN2_HIGH, LN2_LOW, ROUND))
-        lowest = self.splat(LOWEST[self.double])
-        x = b.select(b.fcmp_ordered("<", x, lowest), lowest, x)
-        shifted = self.multiply_add(x, self.splat(1 / np.log(2)), shift)
-        n = b.fneg(b.fsub(shifted, shift))
-        r = self.multiply_add(n, low, self.multiply_add(n, high, x))
-        less = self.multiply_add(b.fmul(r, r), self.polynomial(EXP[self.double], r), r)
-        y, unit = b.fadd(self.splat(1), less), (127, 1023)[self.double]
-        n = b.sub(b.bitcast(shifted, self.integers), self._whole(((unit + digits) << digits) + (1 << (digits - 1))))
-        large = (64, 512)[self.double]  # 2^n itself may be too small a number
-        power = b.shl(b.add(n, self._whole(unit + large)), self._whole(digits))
-        return b.fmul(b.fmul(y, b.bitcast(power, self.vector)), self.splat(2.0**-large))
+        """e to the power x <= 0."""
+        return self.code.exp_below(x)
 
     def log(self, x):
         """The natural logarithm of x >= 1: of 2^n (1 + s) / (1 - s) with |s| <= 0.172."""
         b, digits, kind = self.b, (23, 52)[self.double], (np.int32, np.int64)[self.double]
         least = int(np.sqrt(0.5, dtype=(np.float32, np.float64)[self.double]).view(kind))
-        bits = b.bitcast(x, self.integers)
-        n = b.ashr(b.sub(bits, self._whole(least)), self._whole(digits))
-        m = b.bitcast(b.sub(bits, b.shl(n, self._whole(digits))), self.vector)
-        s = b.fdiv(b.fsub(m, self.splat(1)), b.fadd(m, self.splat(1)))
-        series = self.polynomial(LOG[(5, 11)[self.double] - 1 :: -1], b.fmul(s, s))
+        bits = b.bitcast(x, self.code.integers)
+        n = b.ashr(b.sub(bits, self.code.whole(least)), self.code.whole(digits))
+        m = b.bitcast(b.sub(bits, b.shl(n, self.code.whole(digits))), self.vector)
+        s = b.fdiv(b.fsub(m, self.code.number(1)), b.fadd(m, self.code.number(1)))
+        series = self.code.polynomial(LOG[(5, 11)[self.double] - 1 :: -1], b.fmul(s, s))
         n = b.sitofp(n, self.vector)
-        low = self.multiply_add(n, self.splat(LN2_LOW[self.double]), b.fmul(s, series))
-        y = self.multiply_add(n, self.splat(LN2_HIGH[self.double]), low)
+        low = self.multiply_add(n, self.code.number(LN2_LOW[self.double]), b.fmul(s, series))
+        y = self.multiply_add(n, self.code.number(LN2_HIGH[self.double]), low)
         return b.select(b.fcmp_unordered("uno", x, x), x, y)

@@ -2,20 +2,34 @@
 
 They are compiled into the loop (`forceinline`), or it would stay as it is. One source serves float32 and float64:
 `number` and `polynomial` make constants of the type of their argument. No function branches; infinities and NaN come
-out right by themselves. Largest errors found, in units in the last place of float32 and of float64: exp 1.05 and 1.02,
-sigmoid 2.3 and 1.8, tanh 2.5, erf 1.2 and 1.0, erfc 4.1 and 4.5 where it is no denormal number.
+out right by themselves. Largest errors in units in the last place, of all numbers of float32 and of many of float64:
+exp 1.0 and 0.9, sigmoid 1.5 and 1.4, tanh 1.99 and 1.97, erf 1.1 and 1.0; where no part of it is a denormal number,
+erfc 5.0 and 5.1, gelu 5.3 and 4.3, and silu, x * sigmoid(x), 2.4 and 2.0.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import ir
-from numba import types
 from numba.extending import intrinsic
 
+from knetpy.kernels.cpu.expcode import LIFT, Code, stretched
 from knetpy.kernels.cpu.jit import jit
+
+
+def written(write: Callable) -> Any:
+    """Return the function of one number whose instructions `write(code, x)` writes."""
+
+    @intrinsic
+    def function(typing, x):
+        def generate(context, builder, signature, values):
+            return write(Code(builder, values[0].type), values[0])
+
+        return x(x), generate
+
+    return function
 
 
 def number(single: float, double: float | None = None) -> Any:
@@ -23,24 +37,19 @@ def number(single: float, double: float | None = None) -> Any:
     return polynomial((single,), (single if double is None else double,))
 
 
-def polynomial(single: tuple[float, ...], double: tuple[float, ...]) -> Any:
+def polynomial(single: Sequence[float], double: Sequence[float]) -> Any:
     """Return f with f(x), in a kernel, the polynomial with these coefficients, from the highest power down."""
+    return written(lambda code, x: code.polynomial((single, double)[code.double], x))
 
-    @intrinsic
-    def function(typing, x):
-        first, *others = single if x == types.float32 else double
 
-        def generate(context, builder, signature, values):
-            kind = values[0].type
-            y = ir.Constant(kind, first)
-            for coefficient in others:
-                y = builder.fmul(y, values[0], flags=["contract"])
-                y = builder.fadd(y, ir.Constant(kind, coefficient), flags=["contract"])
-            return y
+def rational(up: Sequence, down: Sequence) -> Any:
+    """Return f with f(x), in a kernel, the quotient of two polynomials; of each, those for float32 and float64."""
 
-        return x(x), generate
+    def write(code, x):
+        square = code.b.fmul(x, x)
+        return code.b.fdiv(*[code.polynomial_by_square(part[code.double], x, square) for part in (up, down)])
 
-    return function
+    return written(write)
 
 
 zero, half, one, two = number(0.0), number(0.5), number(1.0), number(2.0)
@@ -48,97 +57,24 @@ zero, half, one, two = number(0.0), number(0.5), number(1.0), number(2.0)
 
 # ------------------------------------------------------------------------------------------------------ exp
 
-_LOWEST, _HIGHEST = number(-104.0, -746.0), number(89.0, 710.0)  # beyond: 0 and Inf
-_MINUS_ONE = number(-40.0)  # beyond: exp(x) - 1 is -1
-_BY_LN2 = number(1 / math.log(2))
-_LN2_HIGH = number(0.693145751953125, 0.6931471805592082)  # few digits: its multiples are exact
-_LN2_LOW = number(1.428606765330187e-06, 7.371002565167799e-13)
-_ROUND = number(1.5 * 2**23, 1.5 * 2**52)  # added to x, its last digit counts ones
-_EXP = polynomial(  # (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2
-    (0.00139262504, 0.00836323295, 0.0416665524, 0.166665763, 0.5),
-    (
-        *(2.5100472505694996e-08, 2.7620201591031547e-07, 2.7557268276905696e-06, 2.4801521057868204e-05),
-        *(0.00019841269863171557, 0.0013888888917367081, 0.008333333333330039, 0.041666666666623824),
-        *(0.16666666666666669, 0.5000000000000001),
-    ),
-)
+
+exp = written(Code.exp)
+expm1_below = written(Code.expm1_below)
+_half_less = written(lambda code, x: code.expm1_below(x, -2.0))
+exp_of_minus = written(lambda code, x: code.exp_below(x, -1.0))  # from x = 0 on
 
 
-@jit(forceinline=True)
-def exp(x):
-    """e to the power x."""
-    x = _LOWEST(x) if x < _LOWEST(x) else x
-    shifted, less = _reduced(_HIGHEST(x) if x > _HIGHEST(x) else x, zero(x))
-    return _by_power_of_2(one(x) + less, shifted)
-
-
-@jit(forceinline=True)
-def _exp_below(x, low):
-    """e to the power x + low, as if the sum were exact, for an x from _LOWEST to 0 and a low within its last digit."""
-    shifted, less = _reduced(x, low)
-    return _by_small_power(one(x) + less, shifted)
-
-
-@jit(forceinline=True)
-def _reduced(x, low):
-    """n + _ROUND and exp(r) - 1 of x + low = n log(2) + r."""
-    shifted = x * _BY_LN2(x) + _ROUND(x)
-    n = shifted - _ROUND(x)
-    r = ((x - n * _LN2_HIGH(x)) + low) - n * _LN2_LOW(x)
-    return shifted, r + r * r * _EXP(r)
-
-
-def _scaling(powers):
-    """A function of y and n + _ROUND: y times what `powers(builder, n, power)` returns."""
-
-    @intrinsic
-    def scaled(typing, y, shifted):
-        bits, digits = (32, 23) if y == types.float32 else (64, 52)
-
-        def generate(context, builder, signature, values):
-            y, shifted = values
-            whole = ir.IntType(bits)
-            unit = 2 ** (bits - digits - 2) - 1  # the exponent of 1
-
-            def power(n, more=0):
-                """2 to the power n + more."""
-                return builder.bitcast(builder.shl(builder.add(n, whole(unit + more)), whole(digits)), y.type)
-
-            n = builder.sub(builder.bitcast(shifted, whole), whole(((unit + digits) << digits) + (1 << (digits - 1))))
-            for factor in powers(builder, n, power):
-                y = builder.fmul(y, factor)
-            return y
-
-        return y(y, shifted), generate
-
-    return scaled
-
-
-@_scaling
-def _by_power_of_2(builder, n, power):
-    """In two steps, since 2^n itself may be too large or too small a number."""
-    first = builder.ashr(n, n.type(1))
-    return power(first), power(builder.sub(n, first))
-
-
-@_scaling
-def _by_small_power(builder, n, power):
-    """For n up to 0: only 2^n may be too small."""
-    large = 64 if n.type.width == 32 else 512
-    return power(n, large), ir.Constant(power(n).type, 2.0**-large)
-
-
-@_scaling
-def _by_normal_power(builder, n, power):
-    """For a 2^n that is a normal number."""
-    return (power(n),)
+@intrinsic
+def _signed(typing, x, y):
+    """|x| with the sign of y."""
+    return x(x, y), lambda context, builder, signature, values: Code(builder, values[0].type).copysign(*values)
 
 
 @jit(forceinline=True)
 def sigmoid(x):
     """1 / (1 + exp(-x))."""
     e = exp_of_minus(abs(x))
-    return (one(x) if x >= zero(x) else e) / (one(x) + e)
+    return _quotient(one(x) if x >= zero(x) else e, e)
 
 
 @jit(forceinline=True)
@@ -151,27 +87,18 @@ def sigmoids(x):
 
 
 @jit(forceinline=True)
-def exp_of_minus(x):
-    """e to the power -x from x = 0 on."""
-    x = -_LOWEST(x) if x > -_LOWEST(x) else x
-    return _exp_below(-x, zero(x))
-
-
-@jit(forceinline=True)
 def tanh(x):
-    """The hyperbolic tangent, of exp(-2 |x|) - 1, whose own last digits are right where it is small."""
-    far = -two(x) * abs(x)
-    e = expm1_below(far)
-    y = e / (e + two(x))
-    return -y if x >= zero(x) else y
+    """The hyperbolic tangent, of (1 - exp(-2 |x|)) / 2, whose own last digits are right where it is small."""
+    e = _half_less(abs(x))
+    return _signed(_quotient(e, -e), x)
 
 
 @jit(forceinline=True)
-def expm1_below(x):
-    """exp(x) - 1 for x up to 0."""
-    shifted, less = _reduced(_MINUS_ONE(x) if x < _MINUS_ONE(x) else x, zero(x))
-    power = _by_normal_power(one(x), shifted)
-    return power * less + (power - one(x))
+def _quotient(x, y):
+    """x / (1 + y), for a sum from 1/2 to 2 that is not rounded before it divides."""
+    inverse = one(x) / (one(x) + y)
+    z = x * inverse
+    return z + ((x - z) - y * z) * inverse
 
 
 _LOG = polynomial(  # (atanh(s) / s - 1) / s^2 by s^2, up to s = 1 / 3
@@ -203,40 +130,46 @@ _ERF = polynomial(  # erf(x) / x - 1 by x^2, up to x = 1
         *(0.0052239776248180145, -0.026866170645076792, 0.11283791670954879, -0.3761263890318375, 0.1283791670955126),
     ),
 )
-_MIDDLE = number(3.0, 4.0)
-_SCALED = polynomial(  # exp(x^2) erfc(x) (middle + x) by (middle - x) / (middle + x), as far as erfc is not 0
+
+
+def _lowered(pair, factor):
+    """Two polynomials times a factor and 2^-LIFT."""
+    return [[c * factor * 2.0**-lift for c in coefficients] for coefficients, lift in zip(pair, LIFT)]
+
+
+# exp(x^2 / 2) erfc(x / sqrt(2)) as far as that is not 0: numerator and denominator
+_UP = (
+    (0.008187247440218925, 0.08098871260881424, 0.36568883061408997, 0.8756011724472046, 1.0),
     (
-        *(0.000333609147, -0.000498446345, -0.00307859946, -0.00121702871, 0.0268369187),
-        *(0.119527169, 0.310466588, 0.590228438, 0.88339448, 1.07400692),
-    ),
-    (
-        *(
-            8.931594027409275e-10,
-            6.849142850479368e-10,
-            -1.5222228416539406e-08,
-            -3.4980198848456312e-09,
-            1.2405724098798588e-07,
-        ),
-        *(
-            7.910235686032615e-08,
-            -8.464139072826046e-07,
-            -1.4268958632223825e-06,
-            4.694704270339872e-06,
-            1.8862140720271332e-05,
-        ),
-        *(
-            -3.6353303651929872e-06,
-            -0.00017681318821308878,
-            -0.00045505263734578,
-            0.00028095893450075346,
-            0.006112055648063928,
-        ),
-        *(0.026370053332490904, 0.07638151490998087, 0.17401093724042926, 0.33085158787798363, 0.5408538313132206),
-        *(0.7732087022652375, 0.9765487290808821, 1.095995661000491),
+        *(2.7761689723869622e-06, 7.46147475048078e-05, 0.0009820009143678738, 0.008186655908384058),
+        *(0.04728249580416244, 0.19552143001824526, 0.5789376430438994, 1.1884723576461156),
+        *(1.550008836703599, 1.0),
     ),
 )
-_FAR, _FAR_NORMAL = number(10.3, 27.5), number(14.5, 39.0)  # from here on erfc, and the normal density, are 0
-_ROOT_HALF = number(math.sqrt(1 / 2))
+_DOWN = (
+    (0.010261071845889091, 0.10151081532239914, 0.46843287348747253, 1.2009333372116089, 1.6734861135482788, 1.0),
+    (
+        *(3.479411820679384e-06, 9.351571789789474e-05, 0.0012342350408517278, 0.010353967294136575),
+        *(0.06048361766599239, 0.25512318090798514, 0.7824240785613314, 1.7149892895238006),
+        *(2.5618202499278233, 2.347893397506454, 1.0),
+    ),
+)
+# exp(x^2) erfc(x): in float32 by itself, so that coefficients are rounded well
+_UP_ERFC = (
+    (0.032770849764347076, 0.22919195890426636, 0.7316451072692871, 1.2385562658309937, 1.0),
+    stretched(_UP[1], math.sqrt(2)),
+)
+_DOWN_ERFC = (
+    (0.058084141463041306, 0.4062580466270447, 1.3254237174987793, 2.4024384021759033, 2.3669357299804688, 1.0),
+    stretched(_DOWN[1], math.sqrt(2)),
+)
+_FAR, _FAR_NORMAL = number(10.3, 27.5), number(14.6, 39.0)  # from here on erfc, and the normal density, are 0
+_PEAK = number(*[2.0**-lift / math.sqrt(2 * math.pi) for lift in LIFT])  # of the normal density, as `_bell` has it
+_bell = written(lambda code, x: code.bell(x, -1.0))
+_normal_bell = written(lambda code, x: code.bell(x, -0.5))
+_rough_bell = written(lambda code, x: code.lifted(code.b.fmul(x, x), factor=-1.0))
+_under_bell = rational(_lowered(_UP_ERFC, 1.0), _DOWN_ERFC)
+_under_normal_bell = rational(_lowered(_UP, 0.5), _DOWN)
 
 
 @jit(forceinline=True)
@@ -244,16 +177,16 @@ def erf(x):
     """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
     size = abs(x)
     size = _FAR(x) if size > _FAR(x) else size
-    far = one(x) - _tail(size, _bell(size, one(x)))
-    return _near_erf(x) if size < one(x) else (-far if x < zero(x) else far)
+    far = one(x) - _rough_bell(size) * _under_bell(size)
+    return _near_erf(x) if size < one(x) else _signed(far, x)
 
 
 @jit(forceinline=True)
 def erfc(x):
     """1 - erf(x), with its full relative precision also where it is tiny."""
-    size, middle = abs(x), _MIDDLE(x)
+    size = abs(x)
     size = _FAR(x) if size > _FAR(x) else size
-    far = _bell(size, one(x)) * _SCALED((middle - size) / (middle + size)) / (middle + size)
+    far = _bell(size) * _under_bell(size)
     return one(x) - _near_erf(x) if size < half(x) else (two(x) - far if x < zero(x) else far)
 
 
@@ -263,35 +196,18 @@ def _near_erf(x):
 
 
 @jit(forceinline=True)
-def normal(x):
-    """How much of the standard normal distribution lies below x, and exp(-x^2 / 2)."""
+def gelu(x):
+    """x times the share of the standard normal distribution that lies below x: max(x, 0) minus the tail's |x|."""
     size = abs(x)
     size = _FAR_NORMAL(x) if size > _FAR_NORMAL(x) else size
-    bell = _bell(size, half(x))
-    tail = half(x) * _tail(size * _ROOT_HALF(x), bell)
-    return tail if x < zero(x) else one(x) - tail, bell
+    tail = _normal_bell(size) * _under_normal_bell(size)
+    return (zero(x) if x < zero(x) else x) - size * tail
 
 
 @jit(forceinline=True)
-def _bell(x, factor):
-    """exp(-factor x^2): digits lost in x^2 would be lost in the result."""
-    square = x * x
-    return _exp_below(-factor * square, -factor * _error_of_square(x, square))
-
-
-@intrinsic
-def _error_of_square(typing, x, square):
-    """x^2 - square: what rounding took off."""
-
-    def generate(context, builder, signature, values):
-        x, square = values
-        return builder.fma(x, x, builder.fneg(square))
-
-    return x(x, square), generate
-
-
-@jit(forceinline=True)
-def _tail(x, bell):
-    """erfc(x) from 0 on, for exp(-x^2): as erfc does it, with one division and another unit lost."""
-    inverse = one(x) / (_MIDDLE(x) + x)
-    return bell * inverse * _SCALED((_MIDDLE(x) - x) * inverse)
+def gelu_slope(x):
+    """The derivative of gelu: of its tail below 0, 1 minus that above."""
+    size = abs(x)
+    size = _FAR_NORMAL(x) if size > _FAR_NORMAL(x) else size
+    tail = _normal_bell(size) * (_under_normal_bell(size) - size * _PEAK(x))
+    return one(x) - tail if x > zero(x) else tail
