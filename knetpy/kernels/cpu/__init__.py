@@ -14,6 +14,7 @@ from functools import wraps
 
 import numpy as np
 
+from knetpy.kernels.cpu.layout import dense
 from knetpy.kernels.cpu.memory import keep_freed
 
 keep_freed()
@@ -53,7 +54,7 @@ def channels_last(x: np.ndarray, dtype: type | None = None) -> np.ndarray:
     n, c, *size = x.shape
     x = x.transpose(0, *range(2, x.ndim), 1)
     conversions += not x.flags.c_contiguous
-    return read(x, dtype).reshape(n, *threes(size, 1), c)
+    return read(dense(x), dtype).reshape(n, *threes(size, 1), c)
 
 
 def channels_second(x: np.ndarray, axes: int) -> np.ndarray:

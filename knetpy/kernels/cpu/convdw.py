@@ -22,6 +22,7 @@ from numba import prange
 from knetpy.kernels.cpu import convdwplan
 from knetpy.kernels.cpu.convdwplan import Arrays, Geometry, Plan, kind_of, plan_of
 from knetpy.kernels.cpu.jit import jit
+from knetpy.kernels.cpu.layout import dense
 from knetpy.kernels.cpu.panels import address, copier
 from knetpy.kernels.cpu.tile import ACCUMULATE, run
 from knetpy.kernels.cpu.vectors import BITS, call, lanes
@@ -38,9 +39,9 @@ def weigh(x: np.ndarray, dy: np.ndarray, dw: np.ndarray, g: Geometry) -> None:
     if kind == "line":
         x, g = _in_lines(x, dy.shape[3], g)
     if kind in ("channelwise", "filter"):
-        x = np.ascontiguousarray(x)
+        x = dense(x)
     if kind == "channelwise" or kind != "filter" and not _readable(dy):
-        dy = np.ascontiguousarray(dy)
+        dy = dense(dy)
     plan = plan_of(Arrays(x.shape, x.strides, dy.shape, dy.strides, dtype), g, kind, bits)
     total = _sums(x, dy, plan)
     depth, taps = dw.shape[1], math.prod(g.window)

@@ -155,19 +155,19 @@ def _copy(v, K, columns, source, stride, target, row):
 
 def _flip(v, K, columns, source, stride, target, row):
     """Square blocks of lanes x lanes, transposed in registers."""
-    source, target = v.address(source), v.address(target)
+    source, target, shown = v.address(source), v.address(target), v.below(columns)
     last = v.b.sub(columns, I64(1))
     starts = [v.at(source, stride, _least(v, I64(j), last)) for j in range(v.lanes)]
     whole = v.b.mul(v.b.sdiv(K, I64(v.lanes)), I64(v.lanes))
     with cgutils.for_range_slice(v.b, I64(0), whole, I64(v.lanes), inc=True) as (k, _):
         for i, value in enumerate(_transposed(v, [v.load(v.at(s, v.align, k)) for s in starts])):
-            v.store(value, v.at(target, row, v.b.add(k, I64(i))))
+            v.store(value, v.at(target, row, v.b.add(k, I64(i))), mask=shown)
     left = v.b.sub(K, whole)
     with v.b.if_then(v.b.icmp_signed(">", left, I64(0))):
         block = [v.load(v.at(s, v.align, whole), mask=v.below(left)) for s in starts]
         for i, value in enumerate(_transposed(v, block)):
             with v.b.if_then(v.b.icmp_signed(">", left, I64(i))):
-                v.store(value, v.at(target, row, v.b.add(whole, I64(i))))
+                v.store(value, v.at(target, row, v.b.add(whole, I64(i))), mask=shown)
 
 
 def _transposed(v, rows):
