@@ -9,7 +9,8 @@ import knetpy.settings
 from knetpy.kernels import dispatch
 
 pytestmark = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
-sizes = st.lists(st.sampled_from([1, 2, 3, 7, 15, 16, 17, 33, 130]), min_size=3, max_size=4)
+channels, places = st.sampled_from([1, 2, 3, 7, 8, 15, 16, 17, 33, 130]), st.integers(0, 40)
+sizes = st.tuples(st.integers(1, 3), channels, places) | st.tuples(st.integers(1, 3), channels, places, places)
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +20,7 @@ def poisoned(monkeypatch):
     monkeypatch.setattr(layout, "new", lambda shape, dtype: np.full(shape, np.nan, dtype))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None)
 @given(sizes, st.sampled_from(["f4", "f8", ">f4", "f2", "i8"]), st.booleans())
 def test_dense_is_ascontiguousarray(shape, dtype, cut):
     from knetpy.kernels.cpu.layout import dense
