@@ -104,7 +104,7 @@ def stretches(shape, whole):
 
 def remembered(find):
     """Decorate a function of words, shapes and options: for options of plain numbers and tuples it is asked once."""
-    known = lru_cache(maxsize=1024)(find)
+    known = lru_cache(maxsize=1024, typed=True)(find)
 
     def found(*given):
         for option in given:

@@ -6,22 +6,34 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
-from ..core.value import bare
+from ..core.value import Value, bare
 from ..kernels import kernel
 from .arguments import as_floating, flag, number, one_of, per_axis, remembered, several, window_padding
 from .half import narrowed, widened
 from .resample import Table, resample
 
-_maxpool, _take, _put, _meanpool, _meanpool_dx = [
-    kernel("pool", name) for name in ("maxpool", "take", "put", "meanpool", "meanpool_dx")
+_largest, _maxpool, _positions, _pick, _spread = [
+    kernel("pool", name) for name in ("largest", "maxpool", "positions", "pick", "spread")
 ]
+_take, _put, _meanpool, _meanpool_dx = [kernel("pool", name) for name in ("take", "put", "meanpool", "meanpool_dx")]
 
-# `how` holds window, stride, padding and dilation; of means also which padding is counted.
+# `how` holds window, stride, padding and dilation; of means also which padding is counted. `taps` tell for each place
+# which element under the window the maximum is, in a byte or four, while an index takes eight.
 _pool_max = primitive(
     lambda x, *, how: _maxpool(x, **how),
     name="pool",
-    saves=("index",),
-    x=lambda dy, x_shape, index: pool_put(dy, index=index, size=x_shape[2:]),
+    saves=("taps",),
+    x=lambda dy, x_shape, taps, how: pool_spread(dy, taps=taps, size=x_shape[2:], how=how),
+)
+pool_pick = primitive(
+    lambda x, *, taps, how: _pick(x, taps, **how),
+    name="pool_pick",
+    x=lambda dy, x_shape, taps, how: pool_spread(dy, taps=taps, size=x_shape[2:], how=how),
+)
+pool_spread = primitive(
+    lambda g, *, taps, size, how: _spread(g, taps, size=size, **how),
+    name="pool_spread",
+    g=lambda dy, taps, how: pool_pick(dy, taps=taps, how=how),
 )
 pool_take = primitive(
     lambda x, *, index: _take(x, index),
@@ -74,14 +86,14 @@ def pool(
              [13., 15.]]]])
     """
     (x,) = as_floating("pool", x=x)
-    one_of("pool", "mode", mode, ("max", "mean", "mean_valid", "lp"))
-    _only_maxima("pool", mode, return_indices)
-    how, padding = _window("pool", x.shape, window, stride, padding, dilation, ceil_mode)
+    how = _window("pool", x.shape, window, stride, padding, dilation, ceil_mode, mode)
+    if return_indices is not False:
+        _only_maxima("pool", mode, return_indices)
     if mode == "max":
         return _maxima(x, how, return_indices)
     if mode == "lp":
-        return _norm("pool", x, p, functools.partial(_pool_mean, how={**how, "counted": None}))
-    return _pool_mean(x, how={**how, "counted": padding if mode == "mean" else ((0, 0),) * len(padding)})
+        return _norm("pool", x, p, functools.partial(_pool_mean, how=how))
+    return _pool_mean(x, how=how)
 
 
 def global_pool(x, mode="mean", *, keepdims=True, p=2):
@@ -163,8 +175,9 @@ def _only_maxima(name, mode, return_indices):
 
 
 @remembered
-def _window(name, x, window, stride, padding, dilation, ceil_mode):
-    """(how kernels take the window, the padding that the user wants) for x of this shape."""
+def _window(name, x, window, stride, padding, dilation, ceil_mode, mode):
+    """How kernels take the window for x of this shape."""
+    one_of(name, "mode", mode, ("max", "mean", "mean_valid", "lp"))
     axes = spatial_axes(name, x)
     window = per_axis(name, "window", window, axes)
     stride = window if stride is None else per_axis(name, "stride", stride, axes)
@@ -189,7 +202,10 @@ def _window(name, x, window, stride, padding, dilation, ceil_mode):
         full.append((before, after + beyond))
         if d > 1:
             _no_place_outside(name, x, i, k, d, np.arange(0, spare + beyond + 1, t) - before, (before, after))
-    return {"window": window, "stride": stride, "padding": tuple(full), "dilation": dilation}, padding
+    how = {"window": window, "stride": stride, "padding": tuple(full), "dilation": dilation}
+    if mode == "max":
+        return how
+    return how | {"counted": {"mean": padding, "mean_valid": ((0, 0),) * axes, "lp": None}[mode]}
 
 
 def _no_place_outside(name, x, i, k, d, start, padding):
@@ -207,10 +223,10 @@ def _no_place_outside(name, x, i, k, d, start, padding):
 
 
 def _maxima(x, how, return_indices):
-    if not return_indices:
-        return _pool_max(x, how=how)
-    _, index = _maxpool(bare(x), **how)
-    return pool_take(x, index=index), index
+    if return_indices:
+        _, taps = _maxpool(bare(x), **how)
+        return pool_pick(x, taps=taps, how=how), _positions(taps, size=x.shape[2:], **how)
+    return _pool_max(x, how=how) if isinstance(x, Value) else _largest(x, **how)
 
 
 def _norm(name, x, p, sums):

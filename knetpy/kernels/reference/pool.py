@@ -9,23 +9,64 @@ import numpy as np
 from knetpy.kernels.reference import Ints, Pairs, pad, places, summing, taps, unpad
 
 
+def largest(x: np.ndarray, **how) -> np.ndarray:
+    """Return the first result of `maxpool`."""
+    return maxpool(x, **how)[0]
+
+
 def maxpool(
     x: np.ndarray, *, window: Ints, stride: Ints, padding: Pairs, dilation: Ints
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the maxima y (N, C, *So) of x (N, C, *S) and their positions, int64, in its flattened S.
+    """Return the maxima y (N, C, *So) of x (N, C, *S) and the taps that met them: their numbers in the window.
 
     Of equal elements the first in row-major order is taken; NaN beats every number; padding is never taken.
     """
-    size = x.shape[2:]
-    positions = pad(np.arange(math.prod(size), dtype=np.int64).reshape(size), padding, -1)
+    inside = pad(np.ones(x.shape[2:], bool), padding, False)
     x = pad(x, padding)
-    out = places(positions.shape, window, stride, dilation)
-    y, index = np.zeros((*x.shape[:2], *out), x.dtype), np.full((*x.shape[:2], *out), -1, np.int64)
-    for _, met in taps(positions.shape, window, stride, dilation):
-        seen, position = x[met], positions[met]
-        better = (position >= 0) & ((index < 0) | (seen > y) | (np.isnan(seen) & ~np.isnan(y)))
-        y, index = np.where(better, seen, y), np.where(better, position, index)
-    return y, index
+    out = places(inside.shape, window, stride, dilation)
+    y, best = np.zeros((*x.shape[:2], *out), x.dtype), np.full((*x.shape[:2], *out), -1)
+    for number, (_, met) in enumerate(taps(inside.shape, window, stride, dilation)):
+        seen = x[met]
+        better = inside[met] & ((best < 0) | (seen > y) | (np.isnan(seen) & ~np.isnan(y)))
+        y, best = np.where(better, seen, y), np.where(better, number, best)
+    return y, best.astype(tap_dtype(window))
+
+
+def tap_dtype(window: Ints) -> type:
+    """Return the dtype of numbers of taps: one byte each if that suffices."""
+    return np.uint8 if math.prod(window) <= 256 else np.int32
+
+
+def pick(x: np.ndarray, best: np.ndarray, *, window: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> np.ndarray:
+    """Return y (N, C, *So): what the tap `best` of each place meets of x (N, C, *S), 0 for padding."""
+    x = pad(x, padding)
+    y = np.zeros(best.shape, x.dtype)
+    for number, (_, met) in enumerate(taps(x.shape[2:], window, stride, dilation)):
+        y = np.where(best == number, x[met], y)
+    return y
+
+
+@summing
+def spread(
+    dy: np.ndarray, best: np.ndarray, *, size: Ints, window: Ints, stride: Ints, padding: Pairs, dilation: Ints
+) -> np.ndarray:
+    """Return dx (N, C, *size): the transpose of `pick`. What meets at one position is added."""
+    dx = pad(np.zeros((*dy.shape[:2], *size), dy.dtype), padding)
+    for number, (_, met) in enumerate(taps(dx.shape[2:], window, stride, dilation)):
+        dx[met] += np.where(best == number, dy, 0)
+    return unpad(dx, padding)
+
+
+def positions(
+    best: np.ndarray, *, size: Ints, window: Ints, stride: Ints, padding: Pairs, dilation: Ints
+) -> np.ndarray:
+    """Return where in the flattened S the elements lie that the taps `best` (N, C, *So) meet, int64."""
+    rank, (steps, starts) = len(window), np.zeros((2, 1), np.int64)
+    for i in range(rank):
+        along = [-1 if axis == i else 1 for axis in range(rank)]
+        starts = starts * size[i] + (np.arange(best.shape[2 + i]) * stride[i] - padding[i][0]).reshape(along)
+        steps = steps * size[i] + (np.arange(window[i]) * dilation[i]).reshape(along)
+    return steps.reshape(-1)[best] + starts
 
 
 def take(x: np.ndarray, index: np.ndarray) -> np.ndarray:
