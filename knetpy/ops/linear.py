@@ -82,8 +82,11 @@ def linear(x, w, bias=None, *, activation=None, transpose_w=False):
     x, w, *more = as_floating("linear", x=x, w=w, **({} if bias is None else {"bias": bias}))
     _check_linear(x.shape, w.shape, [b.shape for b in more], transpose_w)
     *leading, size = x.shape
-    y = dense(np.reshape(x, (math.prod(leading), size)), w.T if transpose_w else w, *more, activation=activation)
-    return y if len(leading) == 1 else np.reshape(y, (*leading, y.shape[-1]))
+    w = w.T if transpose_w else w
+    if len(leading) == 1:
+        return dense(x, w, *more, activation=activation)
+    y = dense(np.reshape(x, (math.prod(leading), size)), w, *more, activation=activation)
+    return np.reshape(y, (*leading, y.shape[-1]))
 
 
 def dense(x, w, bias=None, *, activation):
