@@ -230,6 +230,8 @@ def test_one_signature(monkeypatch):
     from knetpy.kernels.cpu import matmul as cpu
     from knetpy.kernels.cpu import panels
 
+    inner = cpu._box, cpu._bring
+    before = [len(kernel.signatures) for kernel in inner]  # the recurrent layers call them too
     for dtype in (np.float32, np.float64):
         for layout in LAYOUTS:
             a, b = (lay(x, layout) for x in large([(40, 50), (50, 60)], dtype))
@@ -237,7 +239,7 @@ def test_one_signature(monkeypatch):
             served.matmul(a, served.pack(b), activation="relu")
             served.matmul(a[None], b[None])
     assert len(cpu._multiply.signatures) == len(panels._pack.signatures) == 1
-    assert max(len(inner.signatures) for inner in (cpu._box, cpu._bring)) <= 1  # none if loaded from the cache
+    assert all(len(kernel.signatures) - n <= 1 for kernel, n in zip(inner, before))  # none if loaded from the cache
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.longdouble, np.complex128, np.int64])

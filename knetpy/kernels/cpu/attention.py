@@ -99,7 +99,7 @@ def _side_by_side(*xs: np.ndarray) -> list[np.ndarray] | None:
 
 
 @lru_cache(maxsize=1024)
-def _parts(shape: Ints, strides: Ints, step: int) -> tuple[Ints, tuple[slice, ...], list[int]] | None:
+def _parts(shape: Ints, strides: Ints, step: int) -> tuple[Ints, tuple, list[int]] | None:
     """How three arrays `step` bytes apart lie in one: its shape, the axes before that of the parts, the way back."""
     order, back = _order(strides)
     for n in range(1, len(order)):
@@ -128,7 +128,11 @@ def _mask(mask: np.ndarray | None, plan: _Plan) -> np.ndarray | None:
     if mask is None:
         return None
     mask, more = _stretched(mask, plan.sizes[1]), -plan.sizes[1] % plan.sizes[5]
-    return np.pad(mask, [(0, 0)] * (mask.ndim - 1) + [(0, more)])[..., : plan.sizes[1]] if more else _rows(mask)
+    if not more:
+        return _rows(mask)
+    padded = np.zeros((*mask.shape[:-1], mask.shape[-1] + more), bool)  # np.pad's rows need not be contiguous
+    padded[..., : mask.shape[-1]] = mask
+    return padded[..., : mask.shape[-1]]
 
 
 def _stretched(x: np.ndarray, columns: int) -> np.ndarray:

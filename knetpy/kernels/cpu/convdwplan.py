@@ -178,6 +178,10 @@ class _Axis(NamedTuple):
         low, high = max(0, -(start // self.stride)), min(self.out, -((start - self.size) // self.stride))
         return low, max(low, high)
 
+    def without_padding(self) -> bool:
+        """Whether the window is one element, and meets x from every place in y."""
+        return self.window == 1 and self.met(0) == (0, self.out)
+
     def pieces(self) -> list[Ints]:
         """What there is to do: taps from one number to another, for a range of places in y."""
         met = [self.met(tap) for tap in range(self.window)]
@@ -204,7 +208,7 @@ def _merged(axes: list[_Axis]) -> list[_Axis]:
     for axis in axes:
         if axis.out == axis.window == 1 and not axis.before:
             continue
-        if found and found[-1].window == axis.window == 1 and not found[-1].before and not axis.before:
+        if found and found[-1].without_padding() and axis.without_padding():
             last = found[-1]
             if last.x * last.stride == axis.x * axis.stride * axis.out and last.y == axis.y * axis.out:
                 count = last.out * axis.out

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -197,7 +198,8 @@ def _in_steps(shape: Ints, strides: Ints, size: int) -> bool:
 
 def _is_one_axis(shape: Ints, strides: Ints) -> bool:
     """Whether all axes but the last could be one."""
-    return all(shape[i] == 1 or strides[i] == strides[i + 1] * shape[i + 1] for i in range(len(shape) - 2))
+    long = [i for i, n in enumerate(shape[:-1]) if n > 1 or i == len(shape) - 2]  # strides of others mean nothing
+    return all(strides[i] == strides[j] * shape[j] for i, j in pairwise(long))
 
 
 def _unit(strides: Ints, k: int, n: int, size: int) -> Ints:

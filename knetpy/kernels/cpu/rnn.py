@@ -6,7 +6,7 @@ itself. One driver calls the code of all cells by its address. Cells that are no
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numba import prange, types
@@ -15,9 +15,10 @@ from knetpy import settings
 from knetpy.kernels.cpu import floats, read
 from knetpy.kernels.cpu.cells import ADD, CELLS
 from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.matmul import _box, _plan, matmul, pack
+from knetpy.kernels.cpu.matmul import _box, _plan, _provide, matmul, pack
 from knetpy.kernels.cpu.panels import address_at, copier, place
-from knetpy.kernels.cpu.vectors import BITS, call, compiled_address
+from knetpy.kernels.cpu.tile import tiles
+from knetpy.kernels.cpu.vectors import BITS, call, compiled_address, lanes
 from knetpy.kernels.reference import rnn as reference
 
 THREADED = 1 << 18  # multiply-adds of a step from which on threads share the batch
@@ -88,10 +89,15 @@ def _launch(driver, code, arrays, weights, sizes, backwards, lengths):
 
 def _product(weights, rows):
     """The plan of a product of some rows and packed weights, with the tiles for any of these numbers of rows."""
-    k, size, layout = weights.shape[0], weights.dtype.itemsize, (weights.vectors, weights.bits)
-    for m in rows:
-        plan = _plan(weights.dtype, weights.dtype, (m, k), (k * size, size), weights.shape, layout, True, BITS, 1)
-    return plan
+    return _product_of(weights.dtype, weights.shape, weights.vectors, weights.bits, tuple(rows))
+
+
+@lru_cache(maxsize=256)
+def _product_of(dtype, shape, vectors, bits, rows):
+    (k, n), width = shape, vectors * lanes(dtype, bits)
+    _provide(tiles(vectors, dtype.char, bits), set(rows), {min(n, width), n % width}, lanes(dtype, bits))
+    strides = k * dtype.itemsize, dtype.itemsize
+    return _plan(dtype, dtype, (rows[0], k), strides, shape, (vectors, bits), True, BITS, 1)
 
 
 @cache

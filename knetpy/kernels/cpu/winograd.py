@@ -124,6 +124,7 @@ def _weigh(panel, origin, numbers, transformers):
     for i in range(POINTS):
         targets[i] = origin[2] + (i * panels + panel) * slab
     call(transformers[0], (sources.ctypes.data, targets.ctypes.data, slab // size, 0, 0, 0))
+    return len(sources) + len(targets)  # so long they live
 
 
 @jit()
