@@ -62,7 +62,7 @@ class _First(Trace):
     def observe(self, call, depth):
         for trace in self.outer:  # the second run reads what this one reads: nobody may change it in between
             trace.hold.all([s for a, s in zip(call.args, call.seen) if not isinstance(a, Value)])
-            trace.hold.all(call.attrs.values())
+            trace.hold.all(call.options())
         if all(u is None for u in call.uids):
             return False
         self.inner.update(out.uid for out in call.outs)
@@ -72,7 +72,7 @@ class _First(Trace):
 class _Replay:
     """One checkpointed call; to the traces it is a primitive with its inputs as operands."""
 
-    elementwise, composed = False, None
+    elementwise, composed, through, reuses, saves = False, None, None, False, ()
 
     def __init__(self, f, args, kwargs):
         self.f, self.name = f, label_of(f)

@@ -73,7 +73,7 @@ def transpose(call, given):
     dy = tuple(probes) if call.op.outputs > 1 else probes[0]
     specs = [None if t is None else spec(a) for a, t in zip(call.args, given)]
     with tracing(*active(), tape):
-        dxs = pull(call.op, dy, call.y, call.seen, specs, call.attrs)
+        dxs = pull(call.op, dy, [call.y, *call.seen], specs, call.attrs)
     seeds: dict = {}
     for dx, t in zip(dxs, given):
         if isinstance(dx, Result) and dx.uid in tape.steps:

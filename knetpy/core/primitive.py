@@ -23,7 +23,7 @@ from .value import Param, Result, Value, is_tracked, plain
 class Primitive:
     """The declaration behind a differentiable function: its kernel, its rules and what they read."""
 
-    def __init__(self, kernel, name, outputs, saves, check, rules, vjp, jvp, composed, elementwise):
+    def __init__(self, kernel, name, outputs, saves, check, rules, vjp, through, jvp, composed, elementwise):
         self.kernel, self.name, self.outputs = kernel, name, outputs
         self.composed, self.check, self.elementwise = composed, check, elementwise
         self.signature = signature_of(kernel, tuple(rules), saves)
@@ -41,7 +41,10 @@ class Primitive:
         tangents = tuple(f"d{n}" for n in self.signature.operands)
         self.jvp = jvp and adapt(jvp, f"primitive {name}: its jvp", self.signature, first=tangents)
         self.all_ruled = bool(vjp) or all(self.declared.get(n) for n in self.signature.operands)
+        self.through = through and adapt(through, f"primitive {name}: its through", self.signature)
+        self.reuses = any(r.reuses for r in [self.vjp, self.through, *self.declared.values()] if r)
         self.plans: dict = {}
+        self.orders: dict = {}
         self.call: Callable | None = None  # the function that users call
 
     def short_path(self, trusted):
@@ -49,7 +52,9 @@ class Primitive:
         s = self.signature
         if s.variadic or self.outputs > 1:
             return None
-        simple = not (s.saves or self.composed or self.vjp) and len(s.operands) == s.required == len(self.declared)
+        simple = not (s.saves or self.composed or self.vjp or self.through) and len(s.operands) == s.required == len(
+            self.declared
+        )
         if not trusted or not simple or not all(self.declared.values()):
             return any_number
         return unary if s.required == 1 else binary if s.required == 2 and not s.attrs else any_number
@@ -80,10 +85,27 @@ class Primitive:
         followed = tuple([u is not None for u in uids])
         if followed not in self.plans:
             rules = [self.vjp] if self.vjp else [self.rule(i) for i, f in enumerate(followed) if f]
+            rules += [self.through] if self.through else []
             reads = [r.reads * len(followed) if self.signature.variadic else r.reads for r in rules]
             amounts = [max(amount) for amount in zip(*reads)]
             self.plans[followed] = any(r.reads_y for r in rules), amounts
         return self.plans[followed]
+
+    def order(self, followed):
+        """What of (y, *operands) no rule reads, and [(operand, what no later rule reads)] for those that are followed.
+
+        Rules run from the last.
+        """
+        key = tuple(followed)
+        if key not in self.orders:
+            order, read = [], set()  # by the rules of the operands so far
+            for i, rule in enumerate(self.rules()):
+                if key[i]:
+                    order.append((i, [place for place in range(len(key) + 1) if place not in read]))
+                    if rule:
+                        read.update([place for place, amount in enumerate((rule.reads_y, *rule.reads)) if amount])
+            self.orders[key] = [place for place in range(len(key) + 1) if place not in read], order[::-1]
+        return self.orders[key]
 
     def lost_at_second_order(self, attrs):
         """Whether a rule reads saved numbers, through which nothing can be differentiated."""
@@ -151,6 +173,7 @@ def primitive(
     saves: Sequence[str] = (),
     check: Callable | None = None,
     vjp: Callable | None = None,
+    through: Callable | None = None,
     jvp: Callable | None = None,
     composed: Callable | None = None,
     elementwise: bool = False,
@@ -168,11 +191,13 @@ def primitive(
         values); what no rule reads is not kept. Write it with NumPy or knetpy functions, then every order and forward
         mode follow. `operand=None` declares that there is no derivative by that operand.
       vjp: instead of rules, one function that returns a tuple with the cotangents of all operands (None for none).
+      through: optional, a function that asks as a rule does; what it returns takes the place of dy in the rules: what
+        they have in common, such as the derivative of an activation that the kernel ends with.
       jvp: optional, the tangent of the output; asks for tangents as `d<operand>` (zeros where an operand is constant).
         Without it forward mode transposes the rules.
       outputs: the number of outputs; with more than one, `y` and `dy` are tuples in the rules.
-      saves: names of further arrays that the kernel returns after its outputs, for the rules only. If they are
-        floating, second derivatives need `composed`.
+      saves: names of further arrays that the kernel makes and returns after its outputs, for the rules only. If they
+        are floating, second derivatives need `composed`.
       composed: the same function written with differentiable functions. The rules may then work on bare arrays (fused
         kernels): they serve a single tape, and `composed` is recorded for higher orders and forward mode.
       numpy: the NumPy function (or several) that calls this one for knetpy values.
@@ -190,13 +215,13 @@ def primitive(
     """
     if kernel is None:
         options: dict[str, Any] = dict(numpy=numpy, name=name, outputs=outputs, saves=saves, check=check, **rules)
-        options |= dict(vjp=vjp, jvp=jvp, composed=composed, elementwise=elementwise, trusted=trusted)
+        options |= dict(vjp=vjp, through=through, jvp=jvp, composed=composed, elementwise=elementwise, trusted=trusted)
         return partial(primitive, **options)
     name = name or getattr(kernel, "__name__", "").lstrip("_")
     if not name:
         raise TypeError(f"primitive: a {type(kernel).__name__} has no name of its own; pass name=")
     elementwise = elementwise or (isinstance(kernel, np.ufunc) and kernel.signature is None)
-    op = Primitive(kernel, name, outputs, tuple(saves), check, rules, vjp, jvp, composed, elementwise)
+    op = Primitive(kernel, name, outputs, tuple(saves), check, rules, vjp, through, jvp, composed, elementwise)
     call = through_numpy = _recorder(op)
     short = op.short_path(trusted or isinstance(kernel, np.ufunc))
     if short:

@@ -1,8 +1,11 @@
 """Derivative rules as their authors write them, turned once into functions of one shape, and what they read.
 
 A rule asks by parameter name for what it needs: `dy` (the cotangent of the output), `y` (the output), an operand by its
-name in the kernel's signature, `<operand>_shape` or `<operand>_dtype`, a keyword of the kernel, a saved value, and `i`
-(which of `*operands` it is for). Inside, every rule is called as `rule(dy, y, *operands, **attrs)`.
+name in the kernel's signature, `<operand>_shape` or `<operand>_dtype`, a keyword of the kernel, a saved value, `i`
+(which of `*operands` it is for), and `out`. Inside, every rule is called as `rule(dy, y, *operands, **attrs)`.
+
+`out` is dy itself (or the first of several) if nobody else has it, no other rule is to read it, no trace is active and
+its memory has no gaps, so that the rule may write its result there; else None.
 """
 
 import inspect
@@ -40,11 +43,12 @@ class Signature(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A rule of uniform shape; whether it reads `y`; how much it reads of each operand."""
+    """A rule of uniform shape; whether it reads `y`; how much it reads of each operand; whether it asks for `out`."""
 
     call: object
     reads_y: bool
     reads: tuple
+    reuses: bool = False
 
 
 def signature_of(kernel, operands, saves):
@@ -77,7 +81,13 @@ def adapt(rule, what, signature, first=("dy",)):
     reads = tuple(_amount(wanted, name) for name in signature.operands)
     star = "*" if signature.variadic else ""
     operands = [*signature.operands[:-1], *(star + name for name in signature.operands[-1:])]
-    keywords = [*signature.attrs, *signature.saves, *(["i"] if signature.variadic else [])]
+    reuses = "out" in wanted and "out" not in (*signature.operands, *signature.attrs, *signature.saves)
+    keywords = [
+        *signature.attrs,
+        *signature.saves,
+        *(["i"] if signature.variadic else []),
+        *(["out"] if reuses else []),
+    ]
     if wanted == [*first, "y", *signature.operands] and not keywords:
         return Rule(rule, True, reads)
     head = ", ".join([*first, "y", *operands])
@@ -85,7 +95,7 @@ def adapt(rule, what, signature, first=("dy",)):
         head += (", " if star else ", *, ") + ", ".join(f"{name}=None" for name in keywords)
     # One flat call: a closure that picks arguments by index would cost more than many rules do.
     source = f"lambda {head}: rule({', '.join(sources[name] for name in wanted)})"
-    return Rule(eval(_compiled(source), {"rule": rule}), "y" in wanted, reads)
+    return Rule(eval(_compiled(source), {"rule": rule}), "y" in wanted, reads, reuses)
 
 
 def _parameters(rule):
@@ -101,7 +111,7 @@ def _compiled(source):
 
 def _sources(signature, first):
     """Each name a rule may ask for, and the expression that gives it."""
-    found = {name: name for name in (*first, "y", *signature.operands, *signature.attrs, *signature.saves)}
+    found = {name: name for name in (*first, "y", *signature.operands, *signature.attrs, *signature.saves, "out")}
     if signature.variadic:
         return found | {"i": "i"}
     for name in signature.operands:

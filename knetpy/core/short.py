@@ -19,7 +19,7 @@ _new = object.__new__
 def unary(op, record, tell, depth):
     """The short path for one operand; `depth` is how many frames out its caller is."""
     kernel, (rule,), options = op.kernel, op.declared.values(), len(op.signature.attrs)
-    rule, keep_y, (keep_x,) = rule
+    rule, keep_y, (keep_x,), reuses = rule
 
     def call(x, **attrs):
         kind = x.__class__
@@ -48,6 +48,8 @@ def unary(op, record, tell, depth):
         out.uid = new = serial()
         if keep_x != ARRAY:
             x = Spec(x.shape, x.dtype) if keep_x else None
+        if reuses:
+            attrs = {**attrs, "out": None}
         steps[new] = rule, y if keep_y else None, x, uid, attrs, op, code, frame.f_lasti
         return out
 
@@ -140,11 +142,11 @@ def binary(op, record, tell, depth):
 
 def any_number(op, record, tell, depth):
     """The path for any number of operands, with options, saved values and rules that are checked."""
-    count, options = len(op.signature.operands), len(op.signature.attrs)
+    count, wanted = len(op.signature.operands), len(op.signature.attrs)
 
     def call(*args, **attrs):
         steps = sole_steps()
-        if steps is None or len(args) != count or len(attrs) != options:
+        if steps is None or len(args) != count or len(attrs) != wanted:
             return record(*args, **attrs)
         tape, seen, uids, followed = active()[0], [], [], False
         for x in args:
@@ -160,7 +162,8 @@ def any_number(op, record, tell, depth):
             uids.append(uid)
         if not followed:
             return record(*args, **attrs)
-        for option in attrs.values():
+        options = attrs.values()
+        for option in options:
             if isinstance(option, Value):
                 return record(*args, **attrs)
         if op.composed is not None and not tape.raw:
@@ -180,7 +183,7 @@ def any_number(op, record, tell, depth):
                 seen[i] = spec(x) if amount else None
             elif uid is None:
                 seen[i] = tape.hold(x)
-        tape.hold.all(attrs.values())
+        tape.hold.all(options)
         frame = _getframe(depth)
         code = frame.f_code
         if code.co_filename not in users:

@@ -1,10 +1,12 @@
 """Reverse mode: a tape remembers each step, with just what its rules read, and a sweep takes it back."""
 
+from sys import getrefcount
+
 import numpy as np
 
 from .errors import MutationError, NonFiniteError, ShapeError, place, warn
 from .rules import ARRAY, spec
-from .trace import Trace
+from .trace import Trace, active
 from .value import NUMPY, Param, Value
 
 LEAF = None  # stands in the table for a value that the derivative is taken by, or that a later entry makes
@@ -12,6 +14,7 @@ LEAF = None  # stands in the table for a value that the derivative is taken by, 
 # Every kind of step ends with op, code, lasti: which function was called, and where in the user's code.
 _UNARY, _BINARY = 8, 12  # the lengths of the steps that the short paths of `primitive` write
 _DOUBLE = np.dtype(np.float64)
+_LARGE = 1 << 14  # bytes: smaller arrays are sooner made than reused
 
 
 class Tape(Trace):
@@ -61,7 +64,7 @@ class Tape(Trace):
                 kept.append(s if isinstance(a, Value) else self.hold(s))  # what a Value holds nobody can write
             else:
                 kept.append(spec(s) if amount else None)
-        self.hold.all(attrs.values())
+        self.hold.all(call.options())
         first, *others = call.outs
         if first.value.dtype is _DOUBLE and not self.warned:
             self._warn_of_promotion(call)
@@ -95,11 +98,11 @@ class Tape(Trace):
 def sweep(steps, cotangents, watch=None):
     """Take `cotangents`, by serial number, back through `steps`; returns those of the leaves.
 
-    Both dicts are consumed, step by step, so that memory is given back on the way. `watch(uid, step, dy, dxs)` is told
-    of every step that has a cotangent, and what became of it. Runs under whatever traces are active: those outside the
-    tape.
+    Both dicts are consumed, step by step, and no name here outlives its step, so that memory is given back on the way.
+    `watch(uid, step, dy, dxs)` is told of every step that has a cotangent, and what became of it. Runs under whatever
+    traces are active: those outside the tape.
     """
-    pop, take, get = steps.popitem, cotangents.pop, cotangents.get
+    pop, take, reuse = steps.popitem, cotangents.pop, not active()
     step = None
     try:
         with np.errstate(all="ignore"):  # infinite slopes are answers here, not accidents
@@ -118,23 +121,31 @@ def sweep(steps, cotangents, watch=None):
                         dx = ra(dy, y, a, b)
                         if sa is not None:
                             dx = unbroadcast(dx, sa)
-                        old = get(ua)
-                        cotangents[ua] = dx if old is None else old + dx
+                        old = take(ua, None)
+                        cotangents[ua] = dx if old is None else _sum(old, dx)
                     if ub is not None:
                         dx = rb(dy, y, a, b)
                         if sb is not None:
                             dx = unbroadcast(dx, sb)
-                        old = get(ub)
-                        cotangents[ub] = dx if old is None else old + dx
+                        old = take(ub, None)
+                        cotangents[ub] = dx if old is None else _sum(old, dx)
+                    y = a = b = dx = old = None
                 elif len(step) == _UNARY:
                     if dy is None:
                         continue
                     rule, y, a, ua, attrs, _, _, _ = step
-                    dx = rule(dy, y, a, **attrs) if attrs else rule(dy, y, a)
-                    old = get(ua)
-                    cotangents[ua] = dx if old is None else old + dx
+                    if attrs:
+                        if reuse and "out" in attrs and _lone(dy, 1):
+                            attrs = {**attrs, "out": dy}
+                        dx, attrs = rule(dy, y, a, **attrs), None
+                    else:
+                        dx = rule(dy, y, a)
+                    old = take(ua, None)
+                    cotangents[ua] = dx if old is None else _sum(old, dx)
+                    y = a = dx = old = None
                 else:
-                    _add(_general(step, dy, cotangents)[1], cotangents)
+                    rest, step = [*step], step[-3:]  # of which only the message below has need
+                    _add(_general(rest, dy, cotangents, reuse)[1], cotangents)
     except Exception as failure:
         if step is not LEAF and hasattr(failure, "add_note") and not isinstance(failure, NonFiniteError):  # Python 3.11
             failure.add_note(f"in the derivative of {step[-3].name}, called at {place(step[-2], step[-1])}")
@@ -143,20 +154,76 @@ def sweep(steps, cotangents, watch=None):
 
 
 def _add(found, cotangents):
-    for u, dx in found:
-        old = cotangents.get(u)
-        cotangents[u] = dx if old is None else old + dx
+    """Enter what was found, [(serial number, cotangent)], from the last."""
+    while found:
+        u, dx = found.pop()
+        old = cotangents.pop(u, None)
+        cotangents[u] = dx if old is None else _sum(old, dx)
 
 
-def _general(step, dy, cotangents):
-    """(cotangent of the outputs, [(serial number, cotangent) of each operand]) for a step of the general kind."""
-    y, kept, uids, specs, attrs, outs, op, _, _ = step
+def _sum(old, dx):
+    """old + dx, in the memory of one of them if nobody else has it."""
+    if old.__class__ is dx.__class__ is np.ndarray and old.nbytes >= _LARGE:
+        if old.shape == dx.shape and old.dtype == dx.dtype:
+            if _lone(old, 2):
+                return np.add(old, dx, out=old)
+            if _lone(dx, 2):
+                return np.add(old, dx, out=dx)
+    return old + dx
+
+
+def _lone(x, names):
+    """Whether `x` is an array without gaps whose memory nobody has but `names` (1 or 2) local variables.
+
+    Python counts who has an array, and an array counts with the views of its memory.
+    """
+    if x.__class__ is not np.ndarray or getrefcount(x) != _COUNTS[names] or not x.flags.writeable:
+        return False
+    owner = x.base
+    if owner is None:
+        return x.flags.owndata
+    return (
+        owner.__class__ is np.ndarray
+        and getrefcount(owner) == _COUNTS[0]
+        and owner.flags.owndata
+        and owner.nbytes == x.nbytes
+    )
+
+
+def _counts():
+    """What getrefcount says in `_lone`: of who owns an array's memory, of an array that 1 or 2 variables have."""
+
+    def of_owner(x):
+        owner = x.base
+        return getrefcount(owner)
+
+    def by_one(x):
+        return getrefcount(x)
+
+    def by_two(x):
+        return by_one(x)
+
+    x = np.zeros(1)
+    return of_owner(np.zeros(1)[:]), by_one(x), by_two(x)
+
+
+_COUNTS = _counts()
+
+
+def _general(rest, dy, cotangents, reuse):
+    """(cotangent of the outputs, [(serial number, cotangent) of each operand, from the last]) for a step of the general
+    kind, as a list, which is consumed."""
+    y, kept, uids, specs, attrs, outs, op, _, _ = rest
+    held = [y, *kept]
+    y = kept = rest[:] = ()
+    out = dy if reuse and op.reuses and _lone(dy, 2) else None
     if outs is not None:
         dys = [dy] + [cotangents.pop(uid, None) for uid, _ in outs[1:]]
         dy = None if all(d is None for d in dys) else _filled(dys, [like for _, like in outs])
     if dy is None:
         return None, []
-    return dy, [(u, dx) for u, dx in zip(uids, pull(op, dy, y, kept, specs, attrs)) if dx is not None]
+    found = pull(op, dy, held, specs, attrs, out)
+    return dy, [(u, dx) for u, dx in zip(reversed(uids), reversed(found)) if dx is not None]
 
 
 def _watched(uid, step, dy, cotangents, watch):
@@ -164,16 +231,16 @@ def _watched(uid, step, dy, cotangents, watch):
     if len(step) == _BINARY:
         ra, rb, y, a, b, ua, ub, sa, sb, _, _, _ = step
         found = (
-            [] if dy is None else [(u, r(dy, y, a, b), s) for u, r, s in ((ua, ra, sa), (ub, rb, sb)) if u is not None]
+            [] if dy is None else [(u, r(dy, y, a, b), s) for u, r, s in ((ub, rb, sb), (ua, ra, sa)) if u is not None]
         )
         found = [(u, dx if s is None else unbroadcast(dx, s)) for u, dx, s in found]
     elif len(step) == _UNARY:
         rule, y, a, ua, attrs, _, _, _ = step
         found = [] if dy is None else [(ua, rule(dy, y, a, **attrs))]
     else:
-        dy, found = _general(step, dy, cotangents)
+        dy, found = _general([*step], dy, cotangents, False)
     if dy is not None:
-        watch(uid, step, dy, [dx for _, dx in found])
+        watch(uid, step, dy, [dx for _, dx in reversed(found)])
     _add(found, cotangents)
 
 
@@ -181,17 +248,41 @@ def _filled(parts, likes):
     return tuple(np.zeros(s.shape, s.dtype) if d is None else d for d, s in zip(parts, likes))
 
 
-def pull(op, dy, y, kept, specs, attrs):
-    """Cotangents of the operands that have a spec, None for the others and where the rule gives none."""
+def pull(op, dy, held, specs, attrs, out=None):
+    """Cotangents of the operands that have a spec, None for the others and where the rule gives none.
+
+    held: y and what is kept of the operands. Rules run from the last, by which weights come before data, and what none
+      of those to come reads is given back: with the weights of a layer done, its input makes room for its cotangent.
+    out: None, or the array in dy if it may be overwritten.
+    """
     if op.vjp is not None:
-        found = op.vjp.call(dy, y, *kept, **attrs)
+        found = _asked(op.vjp, dy, held, attrs, out)
         if not isinstance(found, (tuple, list)) or len(found) != len(specs):
             raise TypeError(f"the vjp of {op.name} must return one cotangent for each of its {len(specs)} operands")
     elif op.signature.variadic:
-        found = [s and op.rule(i).call(dy, y, *kept, **attrs, i=i) for i, s in enumerate(specs)]
+        found = [s and op.rule(i).call(dy, *held, **attrs, i=i) for i, s in enumerate(specs)]
     else:
-        found = [s and rule.call(dy, y, *kept, **attrs) for rule, s in zip(op.rules(), specs)]
+        found, rules = [None] * len(specs), op.rules()
+        spent, order = op.order([s is not None for s in specs])
+        if op.through is not None:
+            dy, out = _asked(op.through, dy, held, attrs, out), None
+            _drop(held, spent)
+        for i, spent in order:
+            if rules[i] is not None:
+                found[i] = _asked(rules[i], dy, held, attrs, out if i == order[-1][0] else None)
+            _drop(held, spent)
     return [None if s is None or dx is None else _match(op, dx, s) for dx, s in zip(found, specs)]
+
+
+def _asked(rule, dy, held, attrs, out):
+    if out is None or not rule.reuses:
+        return rule.call(dy, *held, **attrs)
+    return rule.call(dy, *held, **attrs, out=out)
+
+
+def _drop(held, spent):
+    for n in spent:
+        held[n] = None
 
 
 def _match(op, dx, like):

@@ -66,3 +66,7 @@ class Call:
     def __init__(self, op, args, seen, attrs, y, outs):
         self.op, self.args, self.seen, self.attrs, self.y, self.outs = op, args, seen, attrs, y, outs
         self.frame = outside(sys._getframe(2))
+
+    def options(self):
+        """The options of the call, which may be the user's arrays; what the kernel saved is nobody else's."""
+        return [v for name, v in self.attrs.items() if name not in self.op.signature.saves]

@@ -53,8 +53,8 @@ def _declared(vjp):
 
 # Three, as each keeps for its derivative just what that reads.
 _add = _declared(lambda dy, axis: _back(dy, None, None, axis=axis))
-_by_value = _declared(lambda dy, y, activation, axis: _back(dy, y, activation, axis=axis))
-_by_operand = _declared(lambda dy, x, bias, activation, axis: _back(dy, x, activation, bias, axis=axis))
+_by_value = _declared(lambda dy, y, activation, axis, out: _back(dy, y, activation, axis=axis, out=out))
+_by_operand = _declared(lambda dy, x, bias, activation, axis, out: _back(dy, x, activation, bias, axis=axis, out=out))
 
 
 def finished(x, bias, activation, axis):

@@ -39,20 +39,6 @@ _conv_dw = primitive(
 # With a bias, and with relu: added and applied where the sums are stored, in no pass of their own.
 
 
-class _Cotangent:
-    """Of what relu was applied to, and of the bias: both rules and that of the bias read what one pass makes."""
-
-    def __init__(self):
-        self.last = (None, None, None)
-
-    def of(self, dy, y):
-        """(cotangent of the sums, of the bias) for the cotangent dy of y."""
-        last = self.last
-        if last[0] is not dy:
-            last = self.last = (dy, *_back(dy, y, "relu", axis=1))
-        return last[1:]
-
-
 def _plain(x, w, bias, *, how):
     return _conv(x, w, how=how) + along(bias, len(x.shape), 1)
 
@@ -66,13 +52,13 @@ _biased = primitive(
     bias=lambda dy: _back(dy, None, None, axis=1)[1],
 )
 _rectified = primitive(
-    lambda x, w, bias, *, how: (_forward(x, w, bias, **how, activation="relu"), _Cotangent()),
+    lambda x, w, bias, *, how: _forward(x, w, bias, **how, activation="relu"),
     name="conv",
-    saves=("cotangent",),
     composed=lambda x, w, bias, *, how: relu(_plain(x, w, bias, how=how)),
-    x=lambda dy, y, w, x_shape, how, cotangent: _dx(cotangent.of(dy, y)[0], w, size=x_shape[2:], **how),
-    w=lambda dy, y, x, w_shape, how, cotangent: _dw(x, cotangent.of(dy, y)[0], window=w_shape[2:], **how),
-    bias=lambda dy, y, cotangent: cotangent.of(dy, y)[1],
+    through=lambda dy, y, out: _back(dy, y, "relu", axis=1, out=out),  # (cotangent of the sums, of the bias)
+    x=lambda dy, w, x_shape, how: _dx(dy[0], w, size=x_shape[2:], **how),
+    w=lambda dy, x, w_shape, how: _dw(x, dy[0], window=w_shape[2:], **how),
+    bias=lambda dy: dy[1],
 )
 
 _PADDINGS = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # np.pad's words

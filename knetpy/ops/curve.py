@@ -32,10 +32,10 @@ def served(name):
     """The kernel of that name, of x (of dy and x for `..._dx`) and numbers; integers become floating, as in NumPy."""
     serve, operands = kernel("activation", name), 2 if name.endswith("_dx") else 1
 
-    def call(*args):
+    def call(*args, **out):
         x = args[operands - 1]
         if x.__class__ is np.ndarray and x.ndim and x.dtype.kind == "f":
-            return serve(*args)
+            return serve(*args, **out)
         _check(name, x)
         *dy, x = map(np.asarray, args[:operands])
         x = x if x.dtype.kind == "f" else x.astype(np.result_type(x, np.float16))
@@ -45,15 +45,22 @@ def served(name):
 
 
 def slope_of(name, serve, **rules):
-    """The derivative of an activation times g, with the rule by its x; `at`: the numbers that the kernel takes."""
+    """The derivative of an activation times g, with the rule by its x; `at`: the numbers that the kernel takes.
+
+    `out` is what a rule is given under that name.
+    """
+
+    def by(dy, x, at=(), out=None):
+        return slope(dy, x, at=at) if out is None else serve(dy, x, *at, out=out)
+
     slope = activation(name, g=lambda dy, x, at: slope(dy, x, at=at), **rules)(lambda g, x, *, at=(): serve(g, x, *at))
-    return slope
+    return by
 
 
 def curved(name, **rules):
     """The activation that the kernels of that name serve, with the rule of its slope."""
     serve, slope = served(name), slope_of(f"{name}_dx", served(f"{name}_dx"), **rules)
-    return activation(name, x=lambda dy, x, at: slope(dy, x, at=at))(lambda x, *, at=(): serve(x, *at))
+    return activation(name, x=lambda dy, x, at, out: slope(dy, x, at, out))(lambda x, *, at=(): serve(x, *at))
 
 
 def near(x, reach=1000):

@@ -6,7 +6,6 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
-from ..core.value import Value
 from ..kernels import kernel
 from .activation import relu
 from .arguments import array_of, as_floating, per_axis
@@ -92,35 +91,28 @@ def linear(x, w, bias=None, *, activation=None, transpose_w=False):
 def dense(x, w, bias=None, *, activation):
     """activation(x @ w + bias) of matrices; bias and ReLU at the store of the product."""
     if bias is not None and activation in (None, relu):
-        fused = _affine if activation is None else _rectified
-        return fused(x, w, bias, constant=not isinstance(x, Value))
+        return (_affine if activation is None else _rectified)(x, w, bias)
     return finished(_matmul(x, w), bias, activation, -1)
 
 
-# Two, as only one keeps its value for its derivative. A constant x gets none: a third of the work of a first layer.
-
-
-@primitive(
+# Two, as only one keeps its value for its derivative.
+_affine = primitive(
+    lambda x, w, bias: _kernel(x, w, bias=bias),
     name="linear",
-    composed=lambda x, w, bias, *, constant: _matmul(x, w) + bias,
-    vjp=lambda dy, x, w, constant: _gradients(_back(dy, None, None), x, w, constant),
+    composed=lambda x, w, bias: _matmul(x, w) + bias,
+    x=lambda dy, w: _matmul(dy, w.T),
+    w=lambda dy, x: _matmul(x.T, dy),
+    bias=lambda dy: _back(dy, None, None)[1],
 )
-def _affine(x, w, bias, *, constant):
-    return _kernel(x, w, bias=bias)
-
-
-@primitive(
+_rectified = primitive(
+    lambda x, w, bias: _kernel(x, w, bias=bias, activation="relu"),
     name="linear",
-    composed=lambda x, w, bias, *, constant: relu(_matmul(x, w) + bias),
-    vjp=lambda dy, y, x, w, constant: _gradients(_back(dy, y, "relu"), x, w, constant),
+    composed=lambda x, w, bias: relu(_matmul(x, w) + bias),
+    through=lambda dy, y, out: _back(dy, y, "relu", out=out),  # (cotangent of the sums, of the bias)
+    x=lambda dy, w: _matmul(dy[0], w.T),
+    w=lambda dy, x: _matmul(x.T, dy[0]),
+    bias=lambda dy: dy[1],
 )
-def _rectified(x, w, bias, *, constant):
-    return _kernel(x, w, bias=bias, activation="relu")
-
-
-def _gradients(found, x, w, constant):
-    dz, db = found  # by x @ w and by the bias
-    return None if constant else _matmul(dz, w.T), _matmul(x.T, dz), db
 
 
 def _check_linear(x, w, biases, transpose_w):

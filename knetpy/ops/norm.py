@@ -32,14 +32,15 @@ def _added(x, scale, bias, residual, view, axes, sizes, affine, eps, centred, re
     return y.reshape(x.shape), mean, var
 
 
-def _pulled(dy, x, scale, bias, at_mean, at_var, view, axes, sizes, affine, eps, centred, relu):
-    return _all_pulled(dy, x, scale, bias, (None, at_mean, at_var), view, axes, sizes, affine, eps, centred, relu)[:3]
+def _pulled(dy, x, scale, bias, at_mean, at_var, view, axes, sizes, affine, eps, centred, relu, out):
+    y = None, at_mean, at_var
+    return _all_pulled(dy, x, scale, bias, y, view, axes, sizes, affine, eps, centred, relu, out)[:3]
 
 
-def _all_pulled(dy, x, scale, bias, y, view, axes, sizes, affine, eps, centred, relu):
+def _all_pulled(dy, x, scale, bias, y, view, axes, sizes, affine, eps, centred, relu, out):
     scale, bias = [None if a is None else a.reshape(affine) for a in (scale, bias)]
     y, mean, var = y
-    how = {"axes": axes, "affine": affine, "eps": eps, "centred": centred, "relu": relu}
+    how = {"axes": axes, "affine": affine, "eps": eps, "centred": centred, "relu": relu, "out": out}
     y = None if y is None else y.reshape(view)
     found = _backward(dy[0].reshape(view), x.reshape(view), mean, var, scale, bias, y, **how)
     return [None if d is None else d.reshape(s) for d, s in zip(found, (x.shape, sizes, sizes, x.shape))]

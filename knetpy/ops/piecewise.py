@@ -15,9 +15,9 @@ def _served(name):
     """The kernel of that name, of one array or two and of numbers; NumPy serves what is no floating array."""
     serve, plain = kernel("piecewise", name), getattr(reference, name)
 
-    def call(x, *others):
+    def call(x, *others, **out):
         if x.__class__ is np.ndarray and x.ndim and x.dtype.kind == "f":
-            return serve(x, *others)
+            return serve(x, *others, **out)
         return plain(np.asarray(x), *others)[()]
 
     return call
@@ -26,7 +26,7 @@ def _served(name):
 def _pieces(name, slope):
     """A function of straight pieces; `at`: the numbers that say where they lie."""
     serve = _served(name)
-    return activation(name, x=lambda dy, x, at: slope(dy, x, at=at))(lambda x, *, at=(): serve(x, *at))
+    return activation(name, x=lambda dy, x, at, out: slope(dy, x, at, out))(lambda x, *, at=(): serve(x, *at))
 
 
 def _constant(name):
@@ -50,7 +50,7 @@ _shrink_slope = _constant("shrink_dx")
 _softshrink, _hardshrink = _pieces("softshrink", _shrink_slope), _pieces("hardshrink", _shrink_slope)
 
 
-@activation(x=lambda dy, y: _relu_slope(dy, y, at=()))
+@activation(x=lambda dy, y, out: _relu_slope(dy, y, (), out))
 def relu(x):
     """max(x, 0), elementwise; NaN stays NaN. The derivative is 0 at 0.
 

@@ -73,7 +73,7 @@ def _sum(x, *, axis, dtype, keepdims):
 
 
 @primitive(
-    trusted=True, x=lambda dy, x_shape, axis, keepdims: _spread(dy, x_shape, axis, keepdims) / _count(x_shape, axis)
+    trusted=True, x=lambda dy, x_shape, axis, keepdims: _spread(dy / _count(x_shape, axis), x_shape, axis, keepdims)
 )
 def _mean(x, *, axis, dtype, keepdims):
     if _large(x, axis, dtype):

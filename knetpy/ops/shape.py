@@ -288,22 +288,25 @@ def _cut(count):
         name="split",
         outputs=count,
         trusted=True,
-        x=lambda dy, axis: _joined(dy, axis),
+        x=lambda dy, axis: _joined(*dy, axis=axis),
     )
 
 
-def _joined(parts, axis):
+@primitive(
+    name="concatenate",
+    saves=("cuts",),
+    parts=lambda dy, i, axis, cuts: dy[(slice(None),) * axis + (slice(cuts[i], cuts[i + 1]),)],
+)
+def _joined(*parts, axis):
     """The parts joined; if they lie side by side in memory, as kernels may have left them, the whole is there."""
-    first, end = parts[0], None
-    for x in parts:
-        if not (x.__class__ is np.ndarray and x.base is first.base is not None and x.strides == first.strides):
-            return concatenate(parts, axis)
-        begin = x.__array_interface__["data"][0]
-        if end not in (None, begin) or x.strides[axis] <= 0:
-            return concatenate(parts, axis)
-        end = begin + x.shape[axis] * x.strides[axis]
-    shape = (*first.shape[:axis], sum([x.shape[axis] for x in parts]), *first.shape[axis + 1 :])
-    return np.lib.stride_tricks.as_strided(first, shape, first.strides)
+    cuts, first = list(accumulate([x.shape[axis] for x in parts], initial=0)), parts[0]
+    begin, step = first.__array_interface__["data"][0], first.strides[axis]
+    for x, cut in zip(parts, cuts):
+        alike = x.base is first.base is not None and x.strides == first.strides and x.dtype == first.dtype
+        if not alike or step <= 0 or x.__array_interface__["data"][0] != begin + cut * step:
+            return np.concatenate(parts, axis), cuts
+    shape = (*first.shape[:axis], cuts[-1], *first.shape[axis + 1 :])
+    return np.lib.stride_tricks.as_strided(first, shape, first.strides), cuts
 
 
 @spells(np.tile)

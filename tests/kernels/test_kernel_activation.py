@@ -266,6 +266,19 @@ def test_thread_count_changes_nothing(monkeypatch, dtype):
 
 
 @needs_numba
+@pytest.mark.parametrize("name", SLOPES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_written_over_dy(name, dtype):
+    """The same bits as elsewhere, in the memory of dy, if that lies as x does."""
+    x, dy = np.random.default_rng(0).normal(size=(2, 300, 211)).astype(dtype)
+    wanted = SERVED["served"](name)(dy, x, *AT.get(name, ()))
+    for over in (np.asfortranarray(dy), dy):
+        found = SERVED["served"](name)(over, x, *AT.get(name, ()), out=over)
+        assert (found is over) == (over is dy)
+        assert found.tobytes() == wanted.tobytes()
+
+
+@needs_numba
 def test_many_python_threads():
     x = np.random.default_rng(0).normal(size=50_000).astype(np.float32)
     wanted = [y.tobytes() for y in all_of_them(x)]

@@ -171,6 +171,25 @@ def test_thread_count_changes_nothing(monkeypatch, dtype):
 
 
 @needs_numba
+@pytest.mark.parametrize("activation", [name for name in reference.ACTIVATIONS if name])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_written_over_dy(activation, dtype):
+    """The same bits as elsewhere, in the memory of dy; what lies otherwise than y is left alone."""
+    x, random = image(np.random.default_rng(0).normal(size=(4, 20, 41, 31)).astype(dtype)), np.random.default_rng(1)
+    dy, bias, back = (
+        image(random.normal(size=x.shape).astype(dtype)),
+        random.normal(size=20).astype(dtype),
+        SERVED["served"]("back"),
+    )
+    wanted, over, plain = back(dy, x, activation, bias, axis=1), dy.copy(order="K"), np.ascontiguousarray(dy)
+    found = back(over, x, activation, bias, axis=1, out=over)
+    assert np.shares_memory(found[0], over)
+    assert [a.tobytes() for a in found] == [a.tobytes() for a in wanted]
+    assert [a.tobytes() for a in back(plain, x, activation, bias, axis=1)] == [a.tobytes() for a in wanted]
+    np.testing.assert_array_equal(plain, dy)
+
+
+@needs_numba
 def test_many_python_threads():
     x = image(np.random.default_rng(0).normal(size=(4, 20, 41, 31)).astype(np.float32))
     wanted = everything(x)

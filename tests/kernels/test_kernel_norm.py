@@ -329,6 +329,26 @@ def test_thread_count_changes_nothing(layout, dtype, monkeypatch):
         assert one.tobytes() == results[1][k].tobytes(), k
 
 
+@needs_numba
+@EACH
+@pytest.mark.parametrize("added", [False, True])
+def test_written_over_dy(layout, added):
+    """The same bits as elsewhere, in the memory of dy; what lies otherwise than x is left alone."""
+    (x, axes, affine), rng = problem_of(layout), np.random.default_rng(1)
+    scale, bias = rng.normal(size=(2, *affine)).astype(x.dtype)
+    y, mean, var = served.norm(x, scale, bias, x if added else None, axes=axes, eps=0.01, relu=True)
+    dy = rng.normal(size=x.shape).astype(x.dtype)
+    over, other = np.empty_like(x), np.array(dy, order="F" if x.flags.c_contiguous else "C")
+    over[...] = dy
+    known, how = (x, mean, var, scale, bias, y if added else None), dict(axes=axes, affine=affine, eps=0.01, relu=True)
+    wanted = [a.tobytes() for a in served.norm_dx(dy, *known, **how) if a is not None]
+    found = served.norm_dx(over, *known, **how, out=over)
+    assert np.shares_memory(found[0], over)
+    assert [a.tobytes() for a in found if a is not None] == wanted
+    assert [a.tobytes() for a in served.norm_dx(other, *known, **how) if a is not None] == wanted
+    np.testing.assert_array_equal(other, dy)
+
+
 @EACH
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_constant_input_gives_exactly_the_bias(layout, dtype):

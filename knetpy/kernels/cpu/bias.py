@@ -40,6 +40,18 @@ def _back(pointer, slope):
     return loop
 
 
+def _back_over(pointer, slope):
+    def loop(_, y, dz, table, count, width):
+        y, dz, sums = pointer(y), pointer(dz), pointer(table)
+        for start in range(0, count, width):
+            for j in range(min(width, count - start)):
+                g = slope(dz[start + j], y[start + j])
+                dz[start + j] = g
+                sums[j] += g
+
+    return loop
+
+
 def _back_by_operand(pointer, slope):
     def loop(dy, x, dz, table, count, width):
         dy, x, dz, sums = pointer(dy), pointer(x), pointer(dz), pointer(table)
@@ -52,9 +64,25 @@ def _back_by_operand(pointer, slope):
     return loop
 
 
+def _back_by_operand_over(pointer, slope):
+    def loop(_, x, dz, table, count, width):
+        x, dz, sums = pointer(x), pointer(dz), pointer(table)
+        for start in range(0, count, width):
+            for j in range(min(width, count - start)):
+                g = slope(dz[start + j], x[start + j] + sums[width + j])
+                dz[start + j] = g
+                sums[j] += g
+
+    return loop
+
+
 FORWARD = {name: loops(_forward, f) for name, f in curves.FUNCTIONS.items()}
 BACK = {
     name: loops(_back_by_operand if name in reference.BY_OPERAND else _back, slope)
+    for name, slope in curves.SLOPES.items()
+}
+BACK_OVER = {  # written over dy
+    name: loops(_back_by_operand_over if name in reference.BY_OPERAND else _back_over, slope)
     for name, slope in curves.SLOPES.items()
 }
 
@@ -74,8 +102,11 @@ def forward(x, bias, activation, *, axis=-1):
 
 
 @floats(reference.back)
-def back(dy, kept, activation, bias=None, *, axis=-1):
-    """As the reference's, which serves where the channels do not lie last; chunks are added in their order."""
+def back(dy, kept, activation, bias=None, *, axis=-1, out=None):
+    """As the reference's, which serves where the channels do not lie last; chunks are added in their order.
+
+    out: None, or dy if it may be overwritten.
+    """
     order, back = _orders(dy.ndim, axis)
     if activation is None:
         return dy, sum(dy, order[:-1]).reshape(-1)
@@ -89,8 +120,13 @@ def back(dy, kept, activation, bias=None, *, axis=-1):
     table = np.zeros((-(-rows.size // chunk), 2 if by_operand else 1, width), rows.dtype)
     if by_operand and bias is not None:
         table[:, 1] = _repeated(bias, rows.dtype).reshape(-1)
-    dz = new(rows.shape, rows.dtype)
-    launch(BACK[activation], np.ascontiguousarray(dy.transpose(order)), rows, dz, table, chunk)
+    given = dy.transpose(order)
+    if out is None and given.flags.c_contiguous:
+        dz = new(rows.shape, rows.dtype)
+        launch(BACK[activation], given, rows, dz, table, chunk)
+    else:  # a copy is our own
+        dz = np.ascontiguousarray(given)
+        launch(BACK_OVER[activation], dz, rows, dz, table, chunk)
     sums = table[:, 0].sum(0, np.float64).reshape(-1, channels).sum(0)
     return dz.transpose(back), sums.astype(rows.dtype)
 

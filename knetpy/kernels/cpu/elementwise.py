@@ -34,6 +34,13 @@ class Loops(NamedTuple):
         return _entry(self.single if dtype.char == "f" else self.double)
 
 
+class Mapping(NamedTuple):
+    """The loops of a mapping, and those that write over a: LLVM vectorises such a loop only if it knows that a is y."""
+
+    apart: Loops
+    over: Loops
+
+
 @cache
 def _entry(loop: Any) -> int:
     return compiled_address(loop, (types.int64,) * 6)
@@ -60,9 +67,9 @@ def loops(make: Callable, *functions: Callable) -> Loops:
     return Loops(*[jit(f"{key}-{kind}")(make(pointer, *functions)) for kind, pointer in _POINTERS.items()])
 
 
-def mapping(f: Callable) -> Loops:
+def mapping(f: Callable) -> Mapping:
     """The loops of y = f(a, b)."""
-    return loops(_mapping, f)
+    return Mapping(loops(_mapping, f), loops(_mapping_over, f))
 
 
 def _mapping(pointer, f):
@@ -74,9 +81,18 @@ def _mapping(pointer, f):
     return loop
 
 
-def mapping_at(f: Callable) -> Loops:
+def _mapping_over(pointer, f):
+    def loop(_, b, y, __, count, ___):
+        b, y = pointer(b), pointer(y)
+        for i in range(count):
+            y[i] = f(y[i], b[i])
+
+    return loop
+
+
+def mapping_at(f: Callable) -> Mapping:
     """The loops of y = f(a, b, p) for parameters p, three numbers."""
-    return loops(_mapping_at, f)
+    return Mapping(loops(_mapping_at, f), loops(_mapping_at_over, f))
 
 
 def _mapping_at(pointer, f):
@@ -89,7 +105,17 @@ def _mapping_at(pointer, f):
     return loop
 
 
-def served(reference: Callable, loop: Loops, quick: int = 1) -> Callable:
+def _mapping_at_over(pointer, f):
+    def loop(_, b, y, table, count, __):
+        b, y, p = pointer(b), pointer(y), pointer(table)
+        p = p[0], p[1], p[2]
+        for i in range(count):
+            y[i] = f(y[i], b[i], p)
+
+    return loop
+
+
+def served(reference: Callable, mapping: Mapping, quick: int = 1) -> Callable:
     """Return the launcher of a mapping: a function of x and its parameters, or one named `..._dx` of dy, x and them.
 
     quick: NumPy is sooner ready with fewer than so many times SMALL elements; 0 where it takes many steps.
@@ -97,23 +123,29 @@ def served(reference: Callable, loop: Loops, quick: int = 1) -> Callable:
     operands = 2 if reference.__name__.endswith("_dx") else 1
 
     @floats(reference)
-    def launcher(*args):
+    def launcher(*args, out=None):
         if args[0].size < quick * SMALL:
             return reference(*args)
-        return each(loop, *args[:operands], at=args[operands:])
+        return each(mapping, *args[:operands], at=args[operands:], out=out)
 
     launcher.__name__ = launcher.__qualname__ = reference.__name__
     launcher.__doc__ = reference.__doc__
-    launcher.loops = loop  # type: ignore[attr-defined]  # what it runs
+    launcher.loops = mapping.apart  # type: ignore[attr-defined]  # what it runs
     return launcher
 
 
-def each(loop: Loops, *operands: np.ndarray, at: tuple = ()) -> np.ndarray:
-    """Return what a mapping makes of each element of x, or of each of dy and of x; `at`: its parameters."""
+def each(mapping: Mapping, *operands: np.ndarray, at: tuple = (), out: np.ndarray | None = None) -> np.ndarray:
+    """Return what a mapping makes of each element of x, or of each of dy and of x; `at`: its parameters.
+
+    out: None, or dy, if it may be overwritten; it has no gaps.
+    """
     x = operands[-1]
-    y = new(x, x.dtype.type, subok=False)
-    b = laid_as(y, x)
-    a = b if len(operands) == 1 else laid_as(y, operands[0])
+    if out is not None and out.strides == x.strides and out.dtype == x.dtype and out.flags.aligned:
+        loop, a, b, y = mapping.over, out, x, out
+    else:
+        loop, y = mapping.apart, new(x, x.dtype.type, subok=False)
+        b = laid_as(y, x)
+        a = b if len(operands) == 1 else laid_as(y, operands[0])
     launch(loop, a, b, y, np.array((*at, 0, 0)[:3], y.dtype) if at else None)
     return y
 

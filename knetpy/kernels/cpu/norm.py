@@ -51,8 +51,11 @@ def fixed(x, scale, bias, mean, var, *, eps):
 
 
 @floats(reference.norm_dx)
-def norm_dx(dy, x, mean, var, scale, bias=None, y=None, *, axes, affine, eps, centred=True, relu=False):
-    """As the reference's; the memory order of dx is that of x."""
+def norm_dx(dy, x, mean, var, scale, bias=None, y=None, *, axes, affine, eps, centred=True, relu=False, out=None):
+    """As the reference's; the memory order of dx is that of x.
+
+    out: None, or dy if it may be overwritten.
+    """
     like = scale if scale is not None else bias
     like = affine if like is None else like.shape
     plan = None
@@ -64,12 +67,16 @@ def norm_dx(dy, x, mean, var, scale, bias=None, y=None, *, axes, affine, eps, ce
     dtype, char = x.dtype.type, x.dtype.char
     residual, relu = y is not None, bool(relu)
     layout, driver = plan.layout, normcolumns if plan.layout == normcode.COLUMNS else normrows
-    dx, sums = new(plan.shape, dtype), np.zeros((2, *plan.sums))
+    given = np.array(dy.transpose(plan.order), dtype, order="C", copy=None)
+    given = given if given.flags.aligned else given.copy()
+    ours = out is not None or not np.may_share_memory(given, dy)
+    dx, sums = given if ours else new(plan.shape, dtype), np.zeros((2, *plan.sums))
     kept = new(plan.shape, dtype) if residual else new(0, dtype)
     driver.backward(
         normcode.dx_sums(layout, relu, residual, char),
         normcode.dx(layout, relu and not residual, char),
-        *[_flat(a, plan.order, dtype) for a in (dy, x)],
+        _flat(given, range(dy.ndim), dtype),
+        _flat(x, plan.order, dtype),
         _flat(y, plan.order, dtype) if residual else _NONE[char],
         _affine(plan, scale, 1, dtype),
         _affine(plan, bias, 0, dtype),
@@ -201,8 +208,10 @@ def _blocks(axes):
 
 def _rows_plan(blocks):
     one = [1, 0, 0]
-    groups = [b[2:] for b in blocks if b[0]]
-    inside = [b[2:] for b in blocks if not b[0]]
+    kept, reduced = [b for b in blocks if b[0]], [b for b in blocks if not b[0]]
+    if [b for b in kept + reduced if b[1]] != [b for b in blocks if b[1]]:
+        return None  # dscale and dbias would come in another order than that of memory
+    groups, inside = [b[2:] for b in kept], [b[2:] for b in reduced]
     if len(groups) > 2 or len(inside) > 2 or (blocks and blocks[-1][0]):
         return None
     sizes = [one] * (2 - len(groups)) + groups + [one] * (2 - len(inside)) + inside

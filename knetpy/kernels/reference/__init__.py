@@ -16,6 +16,16 @@ Ints = Sequence[int]
 Pairs = Sequence[tuple[int, int]]
 
 
+def reusing(kernel: Callable) -> Callable:
+    """Decorate a kernel that is offered `out`, memory where it may write its result: here it never does."""
+
+    @wraps(kernel)
+    def serve(*args, out=None, **options):
+        return kernel(*args, **options)
+
+    return serve
+
+
 def summing(kernel: Callable) -> Callable:
     """Decorate a kernel that sums: float16 goes through it as float32, since its own sums end at 2048 ones."""
 

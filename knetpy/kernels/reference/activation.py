@@ -11,6 +11,8 @@ import math
 
 import numpy as np
 
+from knetpy.kernels.reference import reusing
+
 Polynomials = tuple[tuple[float, ...], tuple[float, ...]]  # of the numerator and of the denominator
 
 NEAR: Polynomials = (  # erf(x) / x by x^2, up to x = 0.46875
@@ -64,11 +66,13 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)
 
 
+@reusing
 def sigmoid_dx(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return dy times the slope of sigmoid where its value is y."""
     return dy * y * (1 - y)
 
 
+@reusing
 def tanh_dx(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return dy times the slope of tanh where its value is y."""
     return dy * (1 - y * y)
@@ -79,6 +83,7 @@ def logsigmoid(x: np.ndarray) -> np.ndarray:
     return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
 
 
+@reusing
 def logsigmoid_dx(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return dy times the slope of logsigmoid at x."""
     return dy * sigmoid(-x)
@@ -89,6 +94,7 @@ def softplus(x: np.ndarray, beta: float) -> np.ndarray:
     return np.maximum(x, 0) + np.log1p(np.exp(-beta * np.abs(x))) / beta
 
 
+@reusing
 def softplus_dx(dy: np.ndarray, x: np.ndarray, beta: float) -> np.ndarray:
     """Return dy times the slope of softplus at x."""
     return dy * sigmoid(beta * x)
@@ -99,6 +105,7 @@ def elu(x: np.ndarray, low: float, high: float, rate: float) -> np.ndarray:
     return high * np.maximum(x, 0) + low * np.expm1(rate * np.minimum(x, 0))
 
 
+@reusing
 def elu_dx(dy: np.ndarray, x: np.ndarray, low: float, high: float, rate: float) -> np.ndarray:
     """Return dy times the slope of elu at x."""
     return dy * np.where(x > 0, high, low * rate * np.exp(np.minimum(x, 0) * rate))
@@ -110,6 +117,7 @@ def silu(x: np.ndarray) -> np.ndarray:
     return x * sigmoid(x)
 
 
+@reusing
 def silu_dx(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return dy times the slope of silu at x."""
     return dy * (sigmoid(x) * (1 + np.clip(x, -1000, 1000) * sigmoid(-x)))
@@ -121,6 +129,7 @@ def gelu(x: np.ndarray) -> np.ndarray:
     return x * _normal_share(x)
 
 
+@reusing
 def gelu_dx(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return dy times the slope of gelu at x."""
     x = np.clip(x, -40, 40)
@@ -135,6 +144,7 @@ def gelu_tanh(x: np.ndarray) -> np.ndarray:
     return np.maximum(x, -25) * sigmoid(_cubic(np.clip(x, -25, 25)))  # (1 + tanh(u)) / 2 = sigmoid(2 * u)
 
 
+@reusing
 def gelu_tanh_dx(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return dy times the slope of gelu_tanh at x."""
     x = np.clip(x, -25, 25)
@@ -151,6 +161,7 @@ def mish(x: np.ndarray) -> np.ndarray:
     return np.maximum(x, -1000) * np.tanh(softplus(x, 1.0))
 
 
+@reusing
 def mish_dx(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return dy times the slope of mish at x."""
     gate = np.tanh(softplus(x, 1.0))

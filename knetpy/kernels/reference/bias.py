@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from knetpy.kernels.reference import activation as curves
-from knetpy.kernels.reference import piecewise, summing
+from knetpy.kernels.reference import piecewise, reusing, summing
 
 SLOPE = 0.01  # of leakyrelu
 
@@ -31,6 +31,7 @@ def forward(x: np.ndarray, bias: np.ndarray, activation: str | None, *, axis: in
     return ACTIVATIONS[activation][0](x + _along(bias, x, axis))
 
 
+@reusing
 def back(
     dy: np.ndarray, kept: np.ndarray | None, activation: str | None, bias: np.ndarray | None = None, *, axis: int = -1
 ) -> tuple[np.ndarray, np.ndarray]:

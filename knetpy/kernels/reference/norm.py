@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from knetpy.kernels.reference import reusing
+
 Ints = Sequence[int]
 
 
@@ -57,6 +59,7 @@ def fixed(
     return y.astype(x.dtype, copy=False)
 
 
+@reusing
 def norm_dx(
     dy: np.ndarray,
     x: np.ndarray,
