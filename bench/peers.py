@@ -38,8 +38,9 @@ class Functional(Side):
         y = x @ w + b
         return self.relu(y) if relu else y
 
-    def normalise(self, x, scale, bias, moments, relu):
+    def normalise(self, x, scale, bias, moments, relu, residual=None):
         y = self.standardised(x, (0, 1, 2)) * scale + bias
+        y = y if residual is None else y + residual
         return self.relu(y) if relu else y
 
     def center(self, x, scale, bias):

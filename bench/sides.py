@@ -56,7 +56,9 @@ class Side:
 
     def batchnorm(self, n, relu=False):
         scale, bias, moments = self.weight(np.ones(n, "f4")), self.weight(np.zeros(n, "f4")), self.moments(n)
-        return lambda x: self.normalise(x, self.weights[scale], self.weights[bias], moments, relu)
+        return lambda x, residual=None: self.normalise(
+            x, self.weights[scale], self.weights[bias], moments, relu, residual
+        )
 
     def layernorm(self, n):
         scale, bias = self.weight(np.ones(n, "f4")), self.weight(np.zeros(n, "f4"))
@@ -103,9 +105,9 @@ class Knetpy(Side):
     def moments(self, n):
         return self.kn.Moments()
 
-    def normalise(self, x, scale, bias, moments, relu):
-        y = self.kn.batchnorm(x, moments, scale, bias)
-        return self.relu(y) if relu else y
+    def normalise(self, x, scale, bias, moments, relu, residual=None):
+        activation = self.relu if relu else None
+        return self.kn.batchnorm(x, moments, scale, bias, residual=residual, activation=activation)
 
     def places_mean(self, x):
         return np.mean(x, axis=(2, 3))
@@ -159,8 +161,9 @@ class Torch(Side):
     def moments(self, n):
         return self.torch.zeros(n), self.torch.ones(n)
 
-    def normalise(self, x, scale, bias, moments, relu):
+    def normalise(self, x, scale, bias, moments, relu, residual=None):
         y = self.F.batch_norm(x, *moments, scale, bias, training=True)
+        y = y if residual is None else y + residual
         return self.relu(y) if relu else y
 
     def places_mean(self, x):

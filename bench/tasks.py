@@ -5,6 +5,7 @@ Each is a `build` for `turns.Player`: (tasks, side name, threads, key), where ta
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from functools import partial
 
@@ -56,6 +57,7 @@ def profiled(side, task, step):
     step(), step()
     for w in side.weights:
         w.grad = None
+    gc.collect()  # what an earlier workload left would be given back in the middle of this one
     with profiler.profile(activities=[profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         step()
     events = [e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"]

@@ -69,12 +69,12 @@ def resnet20(side, batch=64, channels=16, size=32, blocks=3):
     def convnorm(i, n, window, stride=1, relu=False):
         conv = side.conv(i, n, window, stride=stride, padding=window // 2, bias=False)
         norm = side.batchnorm(n, relu)
-        return lambda x: norm(conv(x))
+        return lambda x, *residual: norm(conv(x), *residual)
 
     def block(i, n, stride):
-        first, second = convnorm(i, n, 3, stride, relu=True), convnorm(n, n, 3)
+        first, second = convnorm(i, n, 3, stride, relu=True), convnorm(n, n, 3, relu=True)
         shortcut = convnorm(i, n, 1, stride) if (i, stride) != (n, 1) else lambda x: x
-        return lambda x: side.relu(second(first(x)) + shortcut(x))
+        return lambda x: second(first(x), shortcut(x))
 
     layers, i = [convnorm(3, channels, 3, relu=True)], channels
     for stage in range(3):
