@@ -34,9 +34,9 @@ class Functional(Side):
     def sigmoid(self, x):
         return 0.5 * self.np.tanh(0.5 * x) + 0.5
 
-    def linear(self, x, w, b, relu):
+    def linear(self, x, w, b, activation):
         y = x @ w + b
-        return self.relu(y) if relu else y
+        return y if activation is None else getattr(self, activation)(y)
 
     def normalise(self, x, scale, bias, moments, relu, residual=None):
         y = self.standardised(x, (0, 1, 2)) * scale + bias

@@ -43,9 +43,9 @@ class Side:
         k = self.weight(self.normal(*shape, scale=scale))
         return lambda: self.weights[k]
 
-    def dense(self, i, n, relu=False):
+    def dense(self, i, n, activation=None):
         w, b = self.weight(self.normal(i, n, scale=sqrt(1 / (3 * i))), "matrix"), self.weight(np.zeros(n, "f4"))
-        return lambda x: self.linear(x, self.weights[w], self.weights[b], relu)
+        return lambda x: self.linear(x, self.weights[w], self.weights[b], activation)
 
     def conv(self, i, n, window, stride=1, padding=0, bias=True, relu=False):
         w = self.weight(self.normal(n, i, window, window, scale=sqrt(1 / (3 * i)) / window), "window")
@@ -96,8 +96,8 @@ class Knetpy(Side):
     def keep(self, start, kind):
         return self.kn.param(start)
 
-    def linear(self, x, w, b, relu):
-        return self.kn.linear(x, w, b, activation=self.relu if relu else None)
+    def linear(self, x, w, b, activation):
+        return self.kn.linear(x, w, b, activation=activation and getattr(self, activation))
 
     def convolve(self, x, w, b, stride, padding, relu):
         return self.kn.conv(x, w, b, stride=stride, padding=padding, activation=self.relu if relu else None)
@@ -144,9 +144,9 @@ class Torch(Side):
     def keep(self, start, kind):
         return self.torch.tensor(start.T.copy() if kind == "matrix" else start, requires_grad=True)
 
-    def _linear(self, x, w, b, relu):
+    def _linear(self, x, w, b, activation):
         y = self.F.linear(x, w, b)
-        return self.relu(y) if relu else y
+        return y if activation is None else getattr(self, activation)(y)
 
     def convolve(self, x, w, b, stride, padding, relu):
         y = self.F.conv2d(x, w, b, stride, padding)

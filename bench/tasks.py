@@ -82,9 +82,9 @@ class Counting(Knetpy):
     def count(self, x, terms):
         self.flops += 2 * terms * (1 if not self.train else 2 if self.kn.value(x) is self.data else 3)
 
-    def linear(self, x, w, b, relu):
+    def linear(self, x, w, b, activation):
         self.count(x, x.size * w.shape[1])
-        return super().linear(x, w, b, relu)
+        return super().linear(x, w, b, activation)
 
     def convolve(self, x, w, *how):
         y = super().convolve(x, w, *how)

@@ -24,7 +24,7 @@ class Task:
 
 def mlp(side, batch=100, sizes=(784, 128, 64, 10)):
     last = len(sizes) - 2
-    layers = [side.dense(i, n, relu=k < last) for k, (i, n) in enumerate(zip(sizes, sizes[1:]))]
+    layers = [side.dense(i, n, "relu" if k < last else None) for k, (i, n) in enumerate(zip(sizes, sizes[1:]))]
 
     def forward(x):
         for layer in layers:
@@ -105,11 +105,11 @@ def charlstm(side, batch=32, time=50, vocabulary=64, width=128, hidden=256):
 def gpt(side, batch=32, time=64, vocabulary=64, width=128, heads=4, blocks=4):
     def block():
         norm, qkv, project = side.layernorm(width), side.dense(width, 3 * width), side.dense(width, width)
-        norm2, up, down = side.layernorm(width), side.dense(width, 4 * width), side.dense(4 * width, width)
+        norm2, up, down = side.layernorm(width), side.dense(width, 4 * width, "gelu"), side.dense(4 * width, width)
 
         def forward(x):
             x = x + project(side.attention(qkv(norm(x)), heads))
-            return x + down(side.gelu(up(norm2(x))))
+            return x + down(up(norm2(x)))
 
         return forward
 
