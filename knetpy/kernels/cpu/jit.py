@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -160,13 +160,17 @@ def folder() -> Path:
     sources = [*sorted(here.rglob("*.py")), here.parents[1] / "__init__.py"]  # the last has the package's version
     versions = f"{numba.__version__} {llvmlite.__version__} {np.__version__} {sys.version}".encode()
     stamp = sha256(versions + b"".join([path.read_bytes() for path in sources]))  # from a zip file they cannot be read
-    try:
-        root = os.environ.get("KNETPY_CACHE_DIR") or Path.home() / ".cache" / "knetpy"
-    except RuntimeError as homeless:
-        raise OSError(str(homeless)) from None
-    place = Path(root) / stamp.hexdigest()[:16]
+    place = _root() / stamp.hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)
     return place
+
+
+def _root() -> Path:
+    """The folder that the user named, or that is usual for such things."""
+    try:
+        return Path(os.environ.get("KNETPY_CACHE_DIR") or "~/.cache/knetpy").expanduser()
+    except RuntimeError as homeless:
+        raise OSError(str(homeless)) from None
 
 
 @cache
@@ -205,9 +209,15 @@ class _Cache(NullCache):
                 os.replace(file.name, path)  # at once: nobody reads half a file
         except OSError as failure:
             tell(
-                f"compiled kernels cannot be kept ({failure.strerror or failure}), so every process compiles them; "
-                "KNETPY_CACHE_DIR can name a folder for them"
+                f"compiled kernels cannot be kept{_in_root()} ({failure.strerror or failure}), so every process "
+                "compiles them; KNETPY_CACHE_DIR can name another folder"
             )
+
+
+def _in_root() -> str:
+    with suppress(OSError):  # there is no home
+        return f" in {_root()}"
+    return ""
 
 
 # ---------------------------------------------------------------------------------------------------- clock
@@ -257,10 +267,10 @@ class _Clock(Listener):
 
     def _explain(self) -> None:
         self._patient = False
-        try:
-            tell(f"compiling kernels, once: kept in {folder()}")
-        except OSError:
-            tell("compiling kernels")
+        kept = ""
+        with suppress(OSError):
+            kept = f", once: kept in {folder()}" if os.access(folder(), os.W_OK) else ""
+        tell(f"compiling kernels{kept}")
 
 
 clock = _Clock()
