@@ -148,6 +148,18 @@ def test_what_is_not_finite_goes_where_it_is_met(groups, c, o):
     assert np.isnan(ours[o - 1, -1]).all() and np.isnan(ours).sum() == 9 * o // groups
 
 
+@pytest.mark.parametrize("axis", range(4))
+@pytest.mark.parametrize("groups", [1, 3])
+def test_cotangents_repeated_along_an_axis(groups, axis):
+    """As sums over an axis of y give them: with a stride of 0, which is nothing to step by."""
+    options = plain(2, groups=groups)
+    for dtype in (np.float32, np.float64):
+        x, dy, _ = arrays(2, 6, (9, 11), 9, (3, 2), options, dtype)
+        dy = np.broadcast_to(dy.take([0], axis), dy.shape)
+        ours = served(x, dy, window=(3, 2), **options)
+        same(ours, reference.conv_dw(x, dy.copy(), window=(3, 2), **options), dtype)
+
+
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_empty(axes):
     options = plain(axes, padding=1)

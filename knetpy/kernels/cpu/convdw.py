@@ -88,7 +88,8 @@ def _readable(dy: np.ndarray) -> bool:
     """Whether blocks of dy can be read where they lie: channels are last, or lines are and blocks are made of those."""
     pixel, channel = dy.strides[3:]
     long = dy.shape[2] * dy.shape[3] >= convdwplan.SHORT
-    return channel == dy.itemsize or dy.shape[4] == 1 or pixel == dy.itemsize and long
+    turned = channel != 0 and pixel == dy.itemsize  # channels that are all one array have no step to be turned over by
+    return channel == dy.itemsize or dy.shape[4] == 1 or (turned and long)
 
 
 # -------------------------------------------------------------------------------------------------- driver
