@@ -109,6 +109,11 @@ def depthwise():
     return st.tuples(st.integers(1, 40), st.just(1), st.just(1))
 
 
+def square():
+    """Several groups in a vector, and groups that are too large for that."""
+    return st.tuples(st.integers(2, 20), st.integers(2, 9)).map(lambda s: (*s, s[1]))
+
+
 @st.composite
 def problems(draw):
     """x, w, dy and options; how the arrays lie in memory is drawn too."""
@@ -117,10 +122,8 @@ def problems(draw):
     def per_axis(low, high):
         return tuple(draw(st.integers(low, high)) for _ in range(axes))
 
-    n, groups, depth, outputs = (
-        draw(st.integers(0, 3)),
-        *draw(st.sampled_from([few, many, depthwise]).flatmap(lambda k: k())),
-    )
+    kinds = st.sampled_from([few, many, depthwise, square]).flatmap(lambda kind: kind())
+    n, (groups, depth, outputs) = draw(st.integers(0, 3)), draw(kinds)
     window, stride, dilation = per_axis(1, 3), per_axis(1, 3), per_axis(1, 2)
     padding = tuple(zip(per_axis(0, 2), per_axis(0, 2)))
     reach = [d * (k - 1) + 1 - sum(p) for d, k, p in zip(dilation, window, padding)]
@@ -182,7 +185,10 @@ def small_tasks(bits=None):
     from knetpy.kernels.cpu import conv, convcase, convplan, convtile, convweights, winograd
 
     limits = {convplan: {"PIXELS": 30, "LINE": 20, "BLOCK": 4000}, convtile: {"THREADED": 0}}
-    limits |= {convweights: {"THREADED": 0, "new": poisoned}, conv: {"new": poisoned, "BITS": bits or conv.BITS}}
+    limits |= {
+        convweights: {"THREADED": 0, "new": poisoned},
+        conv: {"new": poisoned, "new_like": poisoned_like, "BITS": bits or conv.BITS},
+    }
     limits[winograd] = {"CHANNELS": 1, "SAVED": -(10**9), "ROOM": 5000, "new": poisoned}
     with pytest.MonkeyPatch.context() as patch:
         for module, values in limits.items():
@@ -197,10 +203,17 @@ def poisoned(shape, dtype):
     return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else 255, dtype)
 
 
+def poisoned_like(a):
+    y = np.empty_like(a)
+    y.fill(np.nan)
+    return y
+
+
 def served_as_the_reference(x, w, dy, options):
     size, window = x.shape[2:], w.shape[2:]
     y, dx = served.conv(x, w, **options), served.conv_dx(dy, w, size=size, **options)
-    assert np.moveaxis(y, 1, -1).flags.c_contiguous and np.moveaxis(dx, 1, -1).flags.c_contiguous
+    for a in (y, dx):
+        assert np.moveaxis(a, 1, -1).flags.c_contiguous and a.flags.owndata
     same(y, reference.conv(x, w, **options), x.dtype)
     same(dx, reference.conv_dx(dy, w, size=size, **options), x.dtype)
     dw = served.conv_dw(x, dy, window=window, **options)
@@ -334,6 +347,7 @@ def test_thread_count_changes_nothing(large, monkeypatch, dtype):
         ((30, 16, 12, 12), (32, 16, 5, 5), 1, 0),
         ((3, 40, 20, 20), (40, 1, 7, 7), 40, 3),
         ((2, 36, 9, 250), (24, 9, 3, 3), 4, 2),
+        ((4, 128, 28, 28), (128, 4, 3, 3), 32, 1),
         ((9, 40, 13, 14), (36, 40, 3, 3), 1, 1),
     ],
 )

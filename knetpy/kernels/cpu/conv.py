@@ -12,7 +12,7 @@ from knetpy.kernels.cpu.tile import RELU
 from knetpy.kernels.cpu.vectors import BITS
 from knetpy.kernels.reference import conv as reference
 
-new = np.empty  # tests poison what it returns
+new, new_like = np.empty, np.empty_like  # tests poison what they return
 FLAGS = {None: 0, "relu": RELU}
 
 
@@ -50,7 +50,7 @@ def _images(x: np.ndarray) -> np.ndarray:
 
 def _convolved(plans, geometry, x, w, bias, flags):
     how, dtype = plans(*geometry), x.dtype.type
-    y = new(how.shape, dtype)
+    y = new_like(how.like)
     if how.convolve is not None:
         images = x.transpose(how.last)
         if not (images.flags.c_contiguous and x.flags.aligned and x.dtype.isnative):
@@ -60,7 +60,7 @@ def _convolved(plans, geometry, x, w, bias, flags):
         bias = None if bias is None else read(bias, dtype)
         if not _computed(how, images, w, bias, flags, y):
             _computed(plans(*geometry, exact=True), images, w, bias, flags, y)
-    return y.transpose(how.second)
+    return y
 
 
 def _computed(how: How, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, flags: int, y: np.ndarray) -> bool:

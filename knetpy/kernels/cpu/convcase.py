@@ -13,11 +13,13 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from knetpy.kernels.cpu import convtile, threes, winograd
 from knetpy.kernels.cpu.convnarrow import Line, Spreading, together
 from knetpy.kernels.cpu.convplan import Axis, Phase, Problem, cut
 from knetpy.kernels.cpu.convweights import Packing, Reading
+from knetpy.kernels.cpu.vectors import lanes
 
 Threes = tuple[int, int, int]
 
@@ -25,9 +27,8 @@ Threes = tuple[int, int, int]
 class How(NamedTuple):
     """How problems of one geometry are computed."""
 
-    shape: tuple[int, ...]  # of the result, its channels last
+    like: np.ndarray  # of the shape of the result, and its channels last in memory, but with no memory of its own
     last: tuple[int, ...]  # the order of axes that puts channels last
-    second: tuple[int, ...]  # and that which puts them back
     convolve: Any = None  # a function of the plan and addresses; None if the result has no elements
     plan: Any = None
     packing: Any = None  # Packing or Spreading
@@ -99,12 +100,18 @@ class _Case(NamedTuple):
         """The best way. each: for each axis its phases and the taps of w that they meet; line, step: see _narrow."""
         axes = len(self.shape)
         shape = (self.shape[0], *self.out[5 - axes :], self.groups * self.columns)
-        how = How(shape, (0, *range(2, axes), 1), (0, axes - 1, *range(1, axes - 1)))
+        strides = np.cumprod((1, *shape[:0:-1]))[::-1] * np.dtype(self.dtype).itemsize
+        np.empty(shape, self.dtype)  # raises where there is no memory for it, which to plan for would take long
+        like = as_strided(np.empty(1, self.dtype), shape, strides, writeable=False)
+        how = How(like.transpose(0, axes - 1, *range(1, axes - 1)), (0, *range(2, axes), 1))
         if 0 in shape:
             return how
         problem, weights = self._plain(each)
-        best = cut(problem, self.dtype, self.bits)
         kind = self.dtype, self.bits
+        if problem.channelwise:
+            how = how._replace(convolve=convtile.convolve, plan=convtile.plan(problem, *kind))
+            return how._replace(packing=Spreading(self._square(each, lanes(*kind)), 1, *kind))
+        best = cut(problem, *kind)
         if not exact and winograd.suits(problem, self.dtype):
             how = how._replace(convolve=winograd.convolve, plan=winograd.plan(problem, best.vectors, *kind))
             return how._replace(packing=Packing(weights, best.vectors, *kind))
@@ -118,8 +125,9 @@ class _Case(NamedTuple):
 
     def _plain(self, each: list) -> tuple[Problem, Reading]:
         """Pixel by pixel: the problem, and how w is read."""
-        channelwise = self.depth == self.columns == 1 < self.groups
-        groups, depth, columns = (1, 1, self.groups) if channelwise else self[3:6]
+        several = self.groups > 1 and self.depth <= lanes(self.dtype, self.bits) // 2
+        square = self.depth if several and self.depth == self.columns else 0
+        groups, depth, columns = (1, 1, self.groups * self.depth) if square else self[3:6]
         rows_of, phases, row, size = np.zeros(self.window, np.int64), [], 0, math.prod(self.window)
         for chosen in product(*each):
             axes, taps = zip(*chosen)
@@ -127,12 +135,27 @@ class _Case(NamedTuple):
             rows_of[np.ix_(*taps)] = row + np.arange(math.prod(counts)).reshape(counts) * depth
             phases.append(Phase(axes, row, columns))
             row += math.prod(counts) * depth
-        problem, rows, outer = self._problem(phases, row, groups, depth, columns), rows_of.reshape(-1), depth
+        problem, rows, outer = self._problem(phases, row, groups, depth, columns, square), rows_of.reshape(-1), depth
         strides = (depth * columns * size, size, columns * size)  # of w as (depth, columns, taps)
-        if not self.transposed or channelwise:  # (columns, depth, taps)
+        if not self.transposed:  # (columns, depth, taps)
             outer, rows = 1, (rows + np.arange(depth)[:, None]).reshape(-1)
             strides = (depth * columns * size, depth * size, 0)
         return problem, Reading(groups, columns, row, outer, rows, strides)
+
+    def _square(self, each: list, lane: int) -> np.ndarray:
+        """The number of the element of w at each place of the panels of square groups, or -1: see convtile._Square."""
+        d, width = self.depth, lane // self.depth * self.depth
+        w = np.arange(self.groups * d * d * math.prod(self.window)).reshape(self.groups, d, d, *self.window)
+        w = w if self.transposed else w.swapaxes(1, 2)  # group, channel read, channel written
+        i, q = np.ogrid[:d, :d]
+        w = w[:, q, (q + i) % d].transpose(3, 4, 5, 1, 0, 2)
+        taps = [[t for _, t in chosen] for chosen in product(*each)]
+        rows = np.concatenate([w[np.ix_(*t)].reshape(-1, self.groups * d) for t in taps])
+        found = np.full((len(rows), -(-self.groups * d // width), lane), -1)
+        for j, panel in enumerate(found.swapaxes(0, 1)):
+            part = rows[:, j * width : (j + 1) * width]
+            panel[:, : part.shape[1]] = part
+        return found.reshape(len(rows), -1)
 
     def _narrow(self, planes: list, line: Callable[[int], Line], step: int, least: float) -> tuple | None:
         """Several pixels at once, if that costs less: the problem, how many pixels, the elements of w in the panels.
@@ -164,10 +187,10 @@ class _Case(NamedTuple):
             rows.append(found.swapaxes(3, 4).reshape(-1, line.shape[1] * self.columns))
         return np.concatenate(rows)
 
-    def _problem(self, phases: list[Phase], rows: int, groups: int, depth: int, columns: int) -> Problem:
+    def _problem(self, phases: list, rows: int, groups: int, depth: int, columns: int, square: int = 0) -> Problem:
         size, item = threes(self.shape[2:], 1), np.dtype(self.dtype).itemsize
         pixel = self.shape[1] * item
         strides = (math.prod(size) * pixel, size[1] * size[2] * pixel, size[2] * pixel, pixel, item)
         used = tuple([phase for phase in phases if min(axis.places for axis in phase.axes)])
-        what = (groups, depth, columns, rows, groups < self.groups, used)
+        what = (groups, depth, columns, rows, square, used)
         return Problem(self.shape[0], size, strides, self.out, self.groups * self.columns, *what)

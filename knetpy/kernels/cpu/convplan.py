@@ -9,13 +9,14 @@ depends on the problem alone, so that no bit of the result depends on the number
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from itertools import groupby, product
+from itertools import pairwise, product
 from typing import NamedTuple
 
 import numpy as np
 
-from knetpy.kernels.cpu.tile import WIDEST, Tiles, cost
+from knetpy.kernels.cpu.tile import WIDEST, Tiles, _cycles, cost
 from knetpy.kernels.cpu.vectors import lanes
 
 Threes = tuple[int, int, int]
@@ -23,6 +24,7 @@ Threes = tuple[int, int, int]
 BLOCK = 36 << 10  # bytes of the weights of a block of the sum
 PIXELS = 256  # of a task, at least, where there are so many: weights that are not in the cache are read once for them
 TASKS = 8  # at least, if parts of the channels are tasks of their own
+SQUARE = (12, 8, 6, 4, 3, 2, 1)  # rows of tiles for square groups: with 16 and 14 depthwise took 1.6 times as long
 LINE = 240  # pixels of a line in one task, at most
 
 
@@ -64,7 +66,7 @@ class Problem(NamedTuple):
     depth: int  # terms of a tap
     columns: int  # of the result in a group
     rows: int  # of a panel
-    channelwise: bool  # whether column j meets channel j of x only
+    channelwise: int  # 0; or the channels of x and of y in a small group: all of these are one here, one term a tap
     phases: tuple[Phase, ...]
 
 
@@ -106,15 +108,15 @@ def cut(p: Problem, dtype: str, bits: int) -> Cut:
 def launches(p: Problem, cut: Cut, table: Tiles, dtype: str, bits: int) -> list[Launch]:
     """Write the tables for each phase, and have the tiles compiled that they need."""
     size, lane = np.dtype(dtype).itemsize, lanes(dtype, bits)
-    width, found = cut.vectors * lane, []
+    width, row, found = _width(p, cut.vectors, lane), max(1, p.channelwise) * cut.vectors * lane * size, []
     for phase, (images, _, _), places in zip(p.phases, cut.parts, cut.places):
         turns = [_turn(p, images, region, cut.vectors, bits) for place in places for region in place]
         regions = [region for place in places for region in place]
         _provide(table, p, phase, images, set(zip([r[1:3] for r in regions], turns)), cut.vectors, lane)
         rows = [_row(p, phase, region, turn, size) for region, turn in zip(regions, turns)]
         starts = np.cumsum([0, *map(len, places)])
-        blocks, sums = _blocks_of(p, phase, width * size)
-        panels = _panels_of(p, phase, width, size)
+        blocks, sums = _blocks_of(p, phase, row)
+        panels = _panels_of(p, phase, width, row, size)
         shares = min(len(panels), -(-TASKS // (-(-p.images // images) * len(places))))
         share = -(-len(panels) // shares)
         numbers = (p.images, images, -(-len(panels) // share), share, *_steps(p, phase, size), *sums, lane)
@@ -125,7 +127,18 @@ def launches(p: Problem, cut: Cut, table: Tiles, dtype: str, bits: int) -> list[
 def work(p: Problem, cut: Cut) -> int:
     """Return how many multiply-adds a problem is."""
     met = sum(r.lines * r.pixels * r.terms for places in cut.places for place in places for r in place)
-    return met * p.images * p.groups * p.depth * p.columns
+    return met * p.images * p.groups * p.depth * p.columns * max(1, p.channelwise)
+
+
+def square_rows(rows: int, square: int, bits: int) -> int:
+    """Return how many of `rows` rows the first tile takes where groups are square: as many as registers allow."""
+    registers = 32 if bits == 512 else 16
+    return next(r for r in SQUARE if r <= rows and r * square + min(r, square) < registers)
+
+
+def _width(p: Problem, vectors: int, lane: int) -> int:
+    """The columns of a panel: whole groups, where they are square."""
+    return lane // p.channelwise * p.channelwise if p.channelwise else vectors * lane
 
 
 def _provide(table: Tiles, p: Problem, phase: Phase, images: int, kinds: set, vectors: int, lane: int) -> None:
@@ -184,12 +197,19 @@ def _regions_of(p: Problem, phase: Phase, part: Threes) -> Iterator[list[_Region
 
 def _pieces(axis: Axis, size: int, part: int) -> list[list[tuple[int, int, tuple[int, int]]]]:
     """For each part of an axis, its pieces that meet the same taps: the first place, the length, the taps."""
+    edges = _edges(axis, size)
     found = []
     for start in range(0, axis.places, part):
-        places = range(start, min(start + part, axis.places))
-        runs = [(taps, list(run)) for taps, run in groupby(places, lambda place: axis.met(place, size))]
-        found.append([(run[0], len(run), taps) for taps, run in runs])
+        stop = min(start + part, axis.places)
+        ends = [start, *edges[bisect_right(edges, start) : bisect_left(edges, stop)], stop]
+        found.append([(low, high - low, axis.met(low, size)) for low, high in pairwise(ends)])
     return found
+
+
+def _edges(axis: Axis, size: int) -> list[int]:
+    """The places from which on other taps are met than before, in order."""
+    first = [axis.before - tap * axis.dilation for tap in range(axis.taps)]  # the elements of x from there on
+    return sorted({-(-(at + end) // axis.stride) for at in first for end in (0, size)})
 
 
 def _turn(p: Problem, images: int, region: _Region, vectors: int, bits: int) -> int:
@@ -198,11 +218,13 @@ def _turn(p: Problem, images: int, region: _Region, vectors: int, bits: int) -> 
     return min(range(3), key=lambda turn: _cost(counts[turn], vectors, p.channelwise, bits) / counts[turn])
 
 
-def _cost(rows: int, vectors: int, channelwise: bool, bits: int) -> float:
+def _cost(rows: int, vectors: int, square: int, bits: int) -> float:
     """The cycles that so many rows of a panel take for a term."""
-    if channelwise:
-        return rows // 12 * 7 + (0, 4.5, 4.5, 9, 4.5, 9, 9, 13.5, 5, 9.5, 9.5, 14)[rows % 12]
-    return cost(rows, vectors, bits)
+    if not square:
+        return cost(rows, vectors, bits)
+    most = square_rows(rows, square, bits)
+    many, rest = divmod(rows, most)
+    return many * _cycles(most, square) + (_cost(rest, vectors, square, bits) if rest else 0)
 
 
 def _price(p: Problem, phase: Phase, part: Threes, places: list, vectors: int, lane: int, bits: int) -> float:
@@ -255,11 +277,11 @@ def _blocks_of(p: Problem, phase: Phase, row: int) -> tuple[list[tuple[int, ...]
     return blocks or [(0,) * 8], (ao, ai, KI * row, row)
 
 
-def _panels_of(p: Problem, phase: Phase, width: int, size: int) -> list[tuple[int, ...]]:
-    each, panel = -(-p.columns // width), p.rows * width * size
+def _panels_of(p: Problem, phase: Phase, width: int, row: int, size: int) -> list[tuple[int, ...]]:
+    each = -(-p.columns // width)
     found: list[tuple[int, ...]] = []
     for group, j in product(range(p.groups), range(-(-phase.columns // width))):
         a = (group * p.depth + (j * width if p.channelwise else 0)) * p.strides[4]
-        b = (group * each + j) * panel + phase.row * width * size
+        b = ((group * each + j) * p.rows + phase.row) * row
         found.append((a, b, (group * p.columns + j * width) * size, min(width, phase.columns - j * width)))
     return found
