@@ -227,11 +227,13 @@ def _part(k: int, places: int, depth: int) -> int:
 
 def _box_of(m: int, n: int, width: int, size: int, products: int, strips: bool, threads: int) -> tuple[int, int]:
     """Rows and panels of a task: as many as the cache likes, fewer if there would be too few tasks for all threads."""
-    rows, group = STRIP // size if strips else TALL, -(-n // width)
+    rows, across = STRIP // size if strips else TALL, -(-n // width)
     rows = min(m, -(-m // -(-m // rows) // 12) * 12)
+    group = -(-across // -(-threads // (products * -(-m // rows))))
+    if m % rows == across % group == products * (m // rows) * (across // group) % threads == 0:
+        return rows, group  # tasks of one size, as many for every thread
     wanted = threads if strips or threads == 1 else 4 * threads  # blocks of A are gathered by every task anew
-    lacking = -(-wanted // (products * -(-m // rows)))
-    group = -(-group // lacking)
+    group = -(-across // -(-wanted // (products * -(-m // rows))))
     lacking = -(-wanted // (products * -(-m // rows) * -(-n // (group * width))))
     return min(rows, -(-rows // (24 * lacking)) * 24), group
 
