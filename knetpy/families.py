@@ -81,6 +81,8 @@ def _pools(draw: Draw) -> None:
     kn.jvp(kn.pool, (draw(2, 16, 8, 8),), (draw(2, 16, 8, 8),))
     draw.through(lambda x: kn.pool(x, 3, stride=2, padding=1), draw(2, 4, 9, 9))
     draw.through(lambda x: kn.pool(x, mode="mean"), draw(2, 4, 8, 8))
+    draw.through(lambda x: kn.adaptive_pool(x, 3, mode="max"), draw(2, 4, 8, 8))
+    kn.pool(draw(2, 4, 8, 8))  # without a derivative: other code
 
 
 def _activations(draw: Draw) -> None:
@@ -90,6 +92,11 @@ def _activations(draw: Draw) -> None:
         *(kn.hardtanh, kn.softshrink, partial(kn.threshold, threshold=0.5, value=0.0)),
     ):
         draw.through(f, draw(80, 80))
+
+
+def _sums(draw: Draw) -> None:
+    for axis in (None, 0, 1):
+        draw.through(partial(np.sum, axis=axis), draw(200, 200))
 
 
 def _losses(draw: Draw) -> None:
@@ -104,6 +111,7 @@ def _norms(draw: Draw) -> None:
     moments = kn.Moments()
     for shape in ((8, 16, 6, 6), (32, 16)):
         draw.through(lambda x, s, b: kn.batchnorm(x, moments, s, b), draw(*shape), draw(16), draw(16))
+        kn.batchnorm(draw(*shape), moments, draw(16), draw(16))
     draw.through(kn.layernorm, draw(4, 8, 32), draw(32), draw(32))
     draw.through(kn.rmsnorm, draw(4, 8, 32), draw(32))
     draw.through(lambda x, s, b: kn.groupnorm(x, 4, s, b), draw(4, 16, 6, 6), draw(16), draw(16))
@@ -127,6 +135,7 @@ def _indices(draw: Draw) -> None:
     for mode in ("nearest", "linear"):
         draw.through(partial(kn.upsample, scale=2, mode=mode), draw(2, 3, 4, 4))
     draw.through(kn.grid_sample, draw(2, 3, 4, 4), draw(2, 5, 5, 2))
+    draw.through(partial(kn.scatter, index=draw.labels(5, 4), mode="max"), draw(4, 5))
 
 
 def _attentions(draw: Draw) -> None:
@@ -151,11 +160,12 @@ _FAMILIES: dict[str, Callable[[Draw], None]] = {
     "conv": _convolutions,
     "pool": _pools,
     "activation": _activations,
+    "sum": _sums,
     "softmax, nll": _losses,
     "norm": _norms,
     "dropout": _dropouts,
     "embed": _embeddings,
-    "take_along_axis, upsample, grid_sample": _indices,
+    "take_along_axis, scatter, upsample, grid_sample": _indices,
     "attention": _attentions,
     "rnn": _recurrences,
     "optim": _optimizers,

@@ -25,7 +25,7 @@ def poisoned(monkeypatch):
 def test_dense_is_ascontiguousarray(shape, dtype, cut):
     from knetpy.kernels.cpu.layout import dense
 
-    x = np.moveaxis(np.arange(np.prod(shape)).reshape(shape).astype(dtype), 1, -1)
+    x = np.moveaxis((np.arange(np.prod(shape)) % 1000).reshape(shape).astype(dtype), 1, -1)
     x = x[:, ::2] if cut else x
     found = dense(x)
     np.testing.assert_array_equal(found, x)
