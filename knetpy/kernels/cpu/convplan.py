@@ -178,8 +178,9 @@ def _parts(p: Problem, phase: Phase) -> list[Threes]:
         found = [(1, lines, pixels)]
     else:
         found = [(_equal(p.images, -(-PIXELS // (lines * pixels))), lines, pixels)]
-    if h.places * w.places <= 4 * PIXELS and p.images > found[0][0]:  # rows that are images fill every tile
-        found.append((_equal(p.images, 12), h.places, w.places))
+    images = min(12, p.images // 4)  # at least four tasks, for threads
+    if h.places * w.places <= 4 * PIXELS and images > max(3, found[0][0]):  # rows that are images fill every tile
+        found.append((_equal(p.images, images), h.places, w.places))
     return found
 
 
