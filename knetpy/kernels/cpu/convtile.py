@@ -182,14 +182,11 @@ class _SquareTiles(Tiles):
         super().__init__(1, dtype, bits)
         self.depth = depth
 
-    def provide(self, rows: int, vectors: int) -> None:
-        while rows:
-            left = min(rows, self.limit)
-            if not self.codes[1, left]:
-                with self._lock:
-                    self.steps[1, left] = step = square_rows(left, self.depth, self.bits)
-                    self.codes[1, left] = _square(step, self.depth, self.dtype, self.bits)
-            rows -= int(self.steps[1, left])
+    def first(self, rows: int, vectors: int) -> int:
+        return square_rows(rows, self.depth, self.bits)
+
+    def code(self, rows: int, vectors: int) -> int:
+        return _square(rows, self.depth, self.dtype, self.bits)
 
 
 @cache

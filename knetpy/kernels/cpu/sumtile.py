@@ -74,15 +74,11 @@ class SumTiles(Tiles):
         super().__init__(vectors, dtype, bits)
         self.channelwise = channelwise
 
-    def provide(self, rows: int, vectors: int) -> None:
-        while rows:
-            left = min(rows, self.limit)
-            if not self.codes[vectors, left]:
-                with self._lock:
-                    step = _cover(left, vectors, self.bits)[1]
-                    self.steps[vectors, left] = step
-                    self.codes[vectors, left] = _code(step, vectors, self.dtype, self.bits, self.channelwise)
-            rows -= int(self.steps[vectors, left])
+    def first(self, rows: int, vectors: int) -> int:
+        return _cover(rows, vectors, self.bits)[1]
+
+    def code(self, rows: int, vectors: int) -> int:
+        return _code(rows, vectors, self.dtype, self.bits, self.channelwise)
 
 
 @cache

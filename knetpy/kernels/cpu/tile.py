@@ -158,10 +158,17 @@ class Tiles:
             left = min(rows, self.limit)
             if not self.codes[vectors, left]:
                 with self._lock:
-                    step = first_rows(left, vectors, self.bits)
-                    self.steps[vectors, left] = step
-                    self.codes[vectors, left] = tile(step, vectors, self.dtype, self.bits)
+                    self.steps[vectors, left] = step = self.first(left, vectors)
+                    self.codes[vectors, left] = self.code(step, vectors)
             rows -= int(self.steps[vectors, left])
+
+    def first(self, rows: int, vectors: int) -> int:
+        """How many of `rows` rows the first tile takes."""
+        return first_rows(rows, vectors, self.bits)
+
+    def code(self, rows: int, vectors: int) -> int:
+        """The address of a tile."""
+        return tile(rows, vectors, self.dtype, self.bits)
 
 
 @cache
