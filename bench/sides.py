@@ -15,7 +15,11 @@ RATE = 1e-4  # of Adam: at 1e-3 rounding errors reach the fourth digit of the th
 
 
 class Side:
-    """Draws weights and data, the same on every side; a subclass names the operations and makes the step."""
+    """Draws weights and data, the same on every side; a subclass names the operations and makes the step.
+
+    It has `keep(start, kind)`, which returns a weight as its library wants it; `kind` is "matrix" for those that are
+    multiplied with, (in, out), "window" for those of convolutions.
+    """
 
     def __init__(self, threads=1):
         self.random, self.weights = np.random.default_rng(0), []
@@ -32,10 +36,6 @@ class Side:
         """Keep an initial array; returns its number in `weights`."""
         self.weights.append(self.keep(start, kind))
         return len(self.weights) - 1
-
-    def keep(self, start, kind):
-        """A weight as this library wants it; `kind` is "matrix" for those that are multiplied with, (in, out)."""
-        raise NotImplementedError
 
     # ---------------------------------------------------------------- layers
 

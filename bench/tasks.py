@@ -18,7 +18,7 @@ def made(tasks, name, threads, key):
     """The side and the task on it."""
     (workload, sizes), make = tasks[key], side_class(name)
     if workload not in getattr(make, "workloads", WORKLOADS):
-        raise NotImplementedError(f"{workload} is not for it")
+        raise LookupError(f"the bench does not have {workload} in it")
     side = make(threads)
     return side, WORKLOADS[workload](side, **sizes)
 
