@@ -17,6 +17,8 @@ ROWS = [
     ["settings"],
     ["random"],
     ["core", "kernels"],
+    ["parameters"],
+    ["transforms"],
     ["ops"],
     ["nn", "optim"],
     ["data", "train", "store", "dist"],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from knetpy import random
-from knetpy.core import init
+from knetpy.parameters import init
 
 RANDOM = [
     init.xavier_uniform,

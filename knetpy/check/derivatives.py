@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from ..core.jacobian import jvp, vjp
-from ..core.transforms import grad
 from ..core.tree import leaves
+from ..transforms.grad import grad
+from ..transforms.products import jvp, vjp
 
 
 def floating(tree):

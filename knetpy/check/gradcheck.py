@@ -9,8 +9,8 @@ import numpy as np
 
 from ..core.errors import DerivativeError
 from ..core.trace import active
-from ..core.transforms import check_callable
 from ..settings import default_training, restore_training
+from ..transforms.run import check_callable
 from .derivatives import MODES
 from .errors import GradcheckError
 from .orders import Order

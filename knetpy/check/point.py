@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.boundary import _alias
 from ..core.errors import DerivativeError, NonFiniteError
-from ..core.params import named_params
 from ..core.tape import Tape
 from ..core.trace import Call, active
-from ..core.transforms import label_of, run
 from ..core.tree import leaves, tree_map
 from ..core.value import Param, Value, bare
+from ..parameters.search import named_params
 from ..settings import Journal
+from ..transforms.boundary import _alias
+from ..transforms.run import label_of, run
 from .derivatives import combined, floating
 from .errors import GradcheckError
 

@@ -1,1 +1,1 @@
-"""Recording and derivatives: params, tapes, duals, transforms."""
+"""Recording: values, primitives with their rules, and the two traces that take derivatives, tape and dual."""

@@ -6,11 +6,11 @@ import numpy as np
 
 from .. import settings
 from ..core.errors import ShapeError
-from ..core.model import remembered
 from ..core.primitive import primitive
-from ..core.transforms import defer
 from ..core.value import bare
 from ..kernels import kernel
+from ..parameters.model import remembered
+from ..transforms.run import defer
 from .activation import relu
 from .arguments import as_floating, number, same_shapes
 from .half import widened

@@ -3,8 +3,8 @@
 Importing this registers the displays; the classes ask for them when a notebook asks for their html.
 """
 
-from ..core.gradients import Gradients, Record
 from ..core.value import DISPLAYS, Param
+from ..transforms.gradients import Gradients, Record
 from . import plot as plot
 from . import tables
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.gradients import Gradients, Record
 from ..core.value import Param, bare, norm
+from ..transforms.gradients import Gradients, Record
 
 SAMPLE = 100_000  # elements that are looked at
 ROWS = 100  # that are shown at the start, and at the end, of a long table

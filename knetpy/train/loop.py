@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DerivativeError, warn
-from ..core.transforms import by_params
 from ..optim import Adam, update
 from ..optim.optimizer import Optimizer, checked_optimizer
+from ..transforms.grad import by_params
 
 
 def minimize(loss: Callable, data: Iterable, opt: Optimizer | None = None, *, params: Any = None) -> Minimize:

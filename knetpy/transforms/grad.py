@@ -1,78 +1,21 @@
-"""The transforms: functions in, functions out."""
+"""Gradients of scalar functions: `grad`, `value_and_grad`, and `stop_gradient`."""
 
 import functools
-import math
-import operator
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from ..settings import default_training, is_replaying, restore_training
+from ..core.errors import DerivativeError, KnetpyError
+from ..core.tape import Tape, sweep
+from ..core.tree import leaves, tree_map
+from ..core.value import Param, Result, Value, value
+from ..parameters.search import label
 from .boundary import Exit, enter, loss_of, scalar
-from .errors import DerivativeError, KnetpyError, place
-from .gradients import Gradients, Record
-from .params import label
-from .rules import spec
-from .tape import Tape, sweep
-from .trace import Trace, active, tracing
-from .tree import leaves, tree_map
-from .value import Param, Result, Value, bare, norm, value
+from .gradients import Gradients
+from .run import check_argnums, commit, label_of, positions, run, watch
 
 Positions = int | tuple[int, ...] | None
-
-
-def run(f, args, kwargs, trace, training):
-    """`f(*args, **kwargs)` with `trace` innermost; of nested transforms the outermost decides the training mode."""
-    mode = default_training(training)
-    try:
-        with tracing(*active(), trace):
-            return f(*args, **kwargs)
-    except ValueError as failure:
-        if "read-only" in str(failure) and trace.hold:
-            failure.args = (f"{failure}; if a derivative needs this array, write into a copy or once it is taken",)
-        elif isinstance(failure.__cause__, DerivativeError):  # array[i] = r
-            failure.args = (f"{failure} {failure.__cause__}; np.stack builds an array of values",)
-        raise
-    finally:
-        restore_training(mode)
-
-
-def defer(write: Callable[[], Any]) -> None:
-    """Make the side effect `write()` once, when the outermost transform has succeeded; at once outside of transforms.
-
-    For running moments and counters. A replayed computation (`checkpoint`) makes none, a failed transform neither.
-
-    >>> import knetpy as kn
-    >>> count = []
-    >>> def loss(x):
-    ...     kn.defer(lambda: count.append(1))
-    ...     return x * x
-    >>> kn.hessian(loss)(3.0), count
-    (np.float64(2.0), [1])
-    """
-    if is_replaying():
-        return
-    deriving = [trace for trace in active() if trace.derives]
-    if deriving:
-        deriving[-1].writes.append(write)
-    else:
-        write()
-
-
-def commit(trace):
-    """`trace` has succeeded: hand its deferred side effects to the trace outside it, or make them if there is none."""
-    for write in trace.writes:
-        defer(write)
-
-
-def check_callable(f, name, example="{}(f)(x)"):
-    """`f`, or the error of the transform `name` that it is nothing to call."""
-    if isinstance(f, Mapping):
-        f()  # Gradients say what happened: the name `grad` was overwritten
-    if not callable(f):
-        raise TypeError(f"{name} takes a function, got {type(f).__name__}; write {example.format(name)}")
-    return f
 
 
 def grad(f: Callable, argnums: Positions = None, *misplaced: Any, has_aux: bool = False) -> Callable:
@@ -144,41 +87,6 @@ def value_and_grad(
     return functools.update_wrapper(both, f)
 
 
-def check_argnums(name, f, argnums, misplaced):
-    """Raise unless the transform `name` was given a function and, if anything else, positions."""
-    check_callable(f, name)
-    if misplaced or not (argnums is None or _is_position(argnums)):
-        raise TypeError(
-            f"{name} takes a function and returns one: write {name}({label_of(f)})(x, y). The second argument, if any, "
-            "is a position or a tuple of positions"
-        )
-
-
-def _is_position(argnums):
-    numbers = argnums if isinstance(argnums, tuple) else (argnums,)
-    return all(hasattr(n, "__index__") and not isinstance(n, (bool, np.ndarray, Value)) for n in numbers)
-
-
-def positions(argnums, args, f):
-    """The argument positions that `argnums` names, each once and within the call."""
-    found = []
-    for n in argnums if isinstance(argnums, tuple) else (argnums,):
-        n = operator.index(n)
-        if not -len(args) <= n < len(args):
-            raise TypeError(
-                f"argnums {n} is out of range: {label_of(f)} was called with {len(args)} positional arguments"
-            )
-        found.append(n % len(args))
-    if len(set(found)) < len(found):
-        raise TypeError(f"argnums {argnums} names an argument of {label_of(f)} twice")
-    return found
-
-
-def label_of(f):
-    """The name of a function, for messages."""
-    return getattr(f, "__name__", type(f).__name__)
-
-
 def _split(y, f, has_aux):
     if not has_aux:
         return y, None
@@ -193,14 +101,6 @@ def _swept(tape, y, f):
     if not (isinstance(y, Value) and tape.follows(y)):
         return {}
     return sweep(tape.steps, {y.uid: np.ones_like(y.value)}, watch())
-
-
-def watch():
-    """What the active traces want to be told in a sweep; None if nothing."""
-    watching = [trace.watch for trace in active() if trace.watch is not None]
-    if len(watching) < 2:
-        return watching[0] if watching else None
-    return lambda *told: [tell(*told) for tell in watching]
 
 
 def by_params(f, args, kwargs, has_aux, log=None):
@@ -258,57 +158,6 @@ def gradient_of(out, found, primal, renamed):
     if not isinstance(renamed, Result):
         return None
     return out.gradient(found.get(renamed.uid), primal if isinstance(primal, (Value, np.ndarray)) else renamed.value)
-
-
-class Step(NamedTuple):
-    """One recorded call, as `tape` shows it."""
-
-    op: str
-    line: str
-    shape: tuple
-    bytes: int
-    norm: float | None
-
-
-class _Log(Trace):
-    """Notes every call of the forward pass, and in the sweep which of them got a cotangent."""
-
-    def __init__(self):
-        super().__init__()
-        self.calls, self.norms, self.sweeping = {}, {}, False
-
-    def observe(self, call, depth):
-        if not self.sweeping:
-            shape, dtype = spec(call.outs[0])
-            line = place(call.frame.f_code, call.frame.f_lasti)
-            self.calls[call.outs[0].uid] = Step(call.op.name, line, shape, math.prod(shape) * dtype.itemsize, None)
-        return False
-
-    def watch(self, uid, step, dy, dxs):
-        if self.sweeping:  # not in the sweep of a gradient inside
-            self.norms[uid] = norm(bare(dy[0] if isinstance(dy, tuple) else dy))
-
-    def steps_swept(self):
-        return [step._replace(norm=self.norms.get(uid)) for uid, step in self.calls.items()]
-
-
-def tape(f: Callable, *args: Any, **kwargs: Any) -> Record:
-    """Run `f(*args)`, take its gradients and keep a row for every step: Knet's `@diff`.
-
-    Returns: a `Record` J: `value(J)` is the loss, `J[p]` the gradient of a Param, `params(J)` the params touched,
-      `J.steps` the calls with op, user line, shape, bytes and norm of the cotangent. It prints and displays as a table.
-    Raises: DerivativeError if f does not return a real scalar.
-
-    >>> import knetpy as kn
-    >>> w = kn.param([1.0, 2.0])
-    >>> J = kn.tape(lambda x: (w * x).sum(), np.array([3.0, 4.0], "f4"))
-    >>> kn.value(J), J[w], [s.op for s in J.steps]
-    (np.float32(11.0), array([3., 4.], dtype=float32), ['multiply', 'sum'])
-    """
-    log = _Log()
-    with tracing(*active(), log):
-        y, gradients = by_params(check_callable(f, "tape", "{}(f, x)"), args, kwargs, False, log)
-    return Record(y, gradients, log.steps_swept())
 
 
 def stop_gradient(tree: Any) -> Any:

@@ -3,15 +3,15 @@
 import functools
 from collections.abc import Callable
 
+from ..core.dual import Dual
+from ..core.primitive import tell
+from ..core.rules import NOTHING, Rule
+from ..core.tape import Tape, sweep
+from ..core.trace import Trace, active, tracing
+from ..core.tree import leaves, tree_map
+from ..core.value import Result, Value
 from ..settings import Journal, training
-from .dual import Dual
-from .primitive import tell
-from .rules import NOTHING, Rule
-from .tape import Tape, sweep
-from .trace import Trace, active, tracing
-from .transforms import check_callable, defer, label_of, watch
-from .tree import leaves, tree_map
-from .value import Result, Value
+from .run import check_callable, defer, label_of, watch
 
 
 def checkpoint(f: Callable) -> Callable:

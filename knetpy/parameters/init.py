@@ -30,7 +30,7 @@ def fans(*shape: Any) -> tuple[int, int]:
     A matrix is (in, out), since models write `x @ w`; with more axes it is a convolution's (O, C, *K), where
     fan_in is C * prod(K) and fan_out is O * prod(K). A vector has (length, 1), a scalar (1, 1).
 
-    >>> from knetpy.core.init import fans
+    >>> from knetpy.parameters.init import fans
     >>> fans(512, 10), fans(16, 3, 5, 5), fans(7)
     ((512, 10), (75, 400), (7, 1))
     """
@@ -52,7 +52,7 @@ def xavier_uniform(*shape: Any, gain: float = 1, dtype: Any = np.float32) -> np.
     Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS
     2010.
 
-    >>> from knetpy.core.init import xavier
+    >>> from knetpy.parameters.init import xavier
     >>> w = xavier(2, 4)
     >>> w.shape, w.dtype.name, bool((abs(w) <= 1).all())
     ((2, 4), 'float32', True)
@@ -67,7 +67,7 @@ xavier = xavier_uniform
 def xavier_normal(*shape: Any, gain: float = 1, dtype: Any = np.float32) -> np.ndarray:
     """Normal with mean 0 and standard deviation gain * sqrt(2 / (fan_in + fan_out)); see `xavier_uniform`.
 
-    >>> from knetpy.core.init import xavier_normal
+    >>> from knetpy.parameters.init import xavier_normal
     >>> xavier_normal(2, 4, dtype="float64").dtype.name
     'float64'
     """
@@ -80,7 +80,7 @@ def kaiming_uniform(*shape: Any, gain: float = sqrt(2), dtype: Any = np.float32)
 
     He, Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV 2015.
 
-    >>> from knetpy.core.init import kaiming_uniform
+    >>> from knetpy.parameters.init import kaiming_uniform
     >>> bool((abs(kaiming_uniform(6, 100)) <= 1).all())
     True
     """
@@ -91,7 +91,7 @@ def kaiming_uniform(*shape: Any, gain: float = sqrt(2), dtype: Any = np.float32)
 def kaiming_normal(*shape: Any, gain: float = sqrt(2), dtype: Any = np.float32) -> np.ndarray:
     """Normal with mean 0 and standard deviation gain / sqrt(fan_in); the default gain suits relu.
 
-    >>> from knetpy.core.init import kaiming_normal
+    >>> from knetpy.parameters.init import kaiming_normal
     >>> kaiming_normal(16, 3, 5, 5).shape
     (16, 3, 5, 5)
     """
@@ -104,7 +104,7 @@ def lecun_normal(*shape: Any, dtype: Any = np.float32) -> np.ndarray:
 
     LeCun, Bottou, Orr, Müller, "Efficient backprop", 1998.
 
-    >>> from knetpy.core.init import lecun_normal
+    >>> from knetpy.parameters.init import lecun_normal
     >>> lecun_normal(16, 3, 5, 5).shape
     (16, 3, 5, 5)
     """
@@ -115,7 +115,7 @@ def lecun_normal(*shape: Any, dtype: Any = np.float32) -> np.ndarray:
 def gaussian(*shape: Any, mean: float = 0, std: float = 0.01, dtype: Any = np.float32) -> np.ndarray:
     """Normal with the given mean and standard deviation, which is at least 0.
 
-    >>> from knetpy.core.init import gaussian
+    >>> from knetpy.parameters.init import gaussian
     >>> gaussian(2, mean=3, std=0)
     array([3., 3.], dtype=float32)
     """
@@ -132,7 +132,7 @@ def truncated_normal(
 
     `lo` and `hi` are values, not multiples of `std`; either may be infinite. `std` is more than 0.
 
-    >>> from knetpy.core.init import truncated_normal
+    >>> from knetpy.parameters.init import truncated_normal
     >>> x = truncated_normal(100, lo=0.5, hi=1)
     >>> bool((x >= 0.5).all() and (x <= 1).all())
     True
@@ -169,7 +169,7 @@ def orthogonal(*shape: Any, gain: float = 1, dtype: Any = np.float32) -> np.ndar
     Saxe, McClelland, Ganguli, "Exact solutions to [...] learning in deep linear neural networks", ICLR 2014.
 
     >>> import numpy as np
-    >>> from knetpy.core.init import orthogonal
+    >>> from knetpy.parameters.init import orthogonal
     >>> w = orthogonal(3, 5)
     >>> np.allclose(w @ w.T, np.eye(3), atol=1e-6)
     True
@@ -193,7 +193,7 @@ def identity_init(
     // 2), a vector is a bias and is all zeros. `shift` rolls the result along the first axis, or, as a tuple
     with one number for each axis, along all.
 
-    >>> from knetpy.core.init import identity_init
+    >>> from knetpy.parameters.init import identity_init
     >>> identity_init(2, 3, gain=5, shift=(0, 1))
     array([[0., 5., 0.],
            [0., 0., 5.]], dtype=float32)
@@ -218,7 +218,7 @@ def sparse_init(*shape: Any, sparsity: float, std: float = 0.01, dtype: Any = np
 
     Martens, "Deep learning via Hessian-free optimization", ICML 2010.
 
-    >>> from knetpy.core.init import sparse_init
+    >>> from knetpy.parameters.init import sparse_init
     >>> (sparse_init(10, 3, sparsity=0.75) == 0).sum(axis=0).tolist()
     [8, 8, 8]
     """
@@ -241,7 +241,7 @@ def bilinear(*shape: Any, dtype: Any = np.float32) -> np.ndarray:
 
     Long, Shelhamer, Darrell, "Fully convolutional networks for semantic segmentation", CVPR 2015.
 
-    >>> from knetpy.core.init import bilinear
+    >>> from knetpy.parameters.init import bilinear
     >>> bilinear(1, 1, 4, 4)[0, 0, 0].tolist()
     [0.0625, 0.1875, 0.1875, 0.0625]
     """
@@ -262,7 +262,7 @@ def _tent(size: int) -> np.ndarray:
 def zeros(*shape: Any, dtype: Any = np.float32) -> np.ndarray:
     """An array of zeros, float32 unless `dtype` says otherwise.
 
-    >>> from knetpy.core.init import zeros
+    >>> from knetpy.parameters.init import zeros
     >>> zeros(3)
     array([0., 0., 0.], dtype=float32)
     """
@@ -272,7 +272,7 @@ def zeros(*shape: Any, dtype: Any = np.float32) -> np.ndarray:
 def ones(*shape: Any, dtype: Any = np.float32) -> np.ndarray:
     """An array of ones, float32 unless `dtype` says otherwise.
 
-    >>> from knetpy.core.init import ones
+    >>> from knetpy.parameters.init import ones
     >>> ones((2, 1))
     array([[1.],
            [1.]], dtype=float32)

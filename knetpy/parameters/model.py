@@ -9,9 +9,9 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from ..core.errors import PACKAGE, ShapeError, place, warn
+from ..core.trace import active
 from ..settings import recall
-from .errors import ShapeError, place, warn
-from .trace import active
 
 _call: ContextVar = ContextVar("model call", default=None)
 
@@ -106,7 +106,7 @@ def remembered(make, shape=None, name="param", kind="Param"):
     return found
 
 
-_OURS = (os.path.dirname(__file__) + os.sep, recall.__code__.co_filename)
+_OURS = (*[PACKAGE + name + os.sep for name in ("core", "parameters", "transforms")], recall.__code__.co_filename)
 _making = threading.RLock()
 
 

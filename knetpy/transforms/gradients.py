@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DerivativeError, ShapeError
-from .params import named_params
-from .tree import leaves, tree_map
-from .value import Param, Swept, Value, bare, norm
+from ..core.errors import DerivativeError, ShapeError
+from ..core.tree import leaves, tree_map
+from ..core.value import Param, Swept, Value, bare, norm
+from ..parameters.search import named_params
 
 
 class Gradients(Mapping, Swept):

@@ -1,0 +1,87 @@
+"""Making params: `param` and `param0`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import DtypeError, ShapeError
+from ..core.value import Param, Result, bare
+from ..settings import recall
+from . import init
+from .model import remembered
+
+
+def param(*shape_or_array: Any, init: Callable = init.xavier_uniform, dtype: Any = None) -> Param:
+    """Make a `Param`: an array whose gradient is wanted.
+
+    Parameters:
+      an array: copied, its floating dtype kept; lists and Python numbers become float32.
+      or sizes: `param(784, 10)` draws from `init`; `param(5)` is a vector of 5, `param(5.0)` a float32 scalar.
+      init: function of the sizes and `dtype=`, by default `xavier_uniform`.
+      dtype: a floating dtype; by default the array's, or float32.
+    Raises: DtypeError for integers, booleans and complex numbers, with the `.astype` to write.
+
+    >>> import knetpy as kn
+    >>> kn.param([[1, 2], [3, 4]]).dtype, kn.param(3, 2).shape
+    (dtype('float32'), (3, 2))
+    """
+    given = shape_or_array
+    sizes = bool(given) and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in given)
+    if len(given) == 1 and isinstance(given[0], tuple) and _is_shape(given[0]):
+        raise TypeError(
+            f"param({given[0]}): write param({', '.join(map(str, given[0]))}) for a shape of these sizes, "
+            f"or param({list(given[0])}) for these values"
+        )
+    if not sizes and len(given) != 1:
+        raise TypeError("param takes one array, or sizes: param(784, 10)")
+    if sizes and any(n < 0 for n in given):
+        raise ShapeError(f"param: sizes must not be negative, got {given}")
+    if isinstance(given[0], Result):
+        raise TypeError("param of a value being differentiated would cut the derivative; write param(kn.value(r))")
+    shape = tuple(map(int, given)) if sizes else np.shape(bare(given[0]))
+    make = (lambda: _drawn(init, shape, dtype)) if sizes else (lambda: _copied(given[0], dtype))
+    return recall(lambda: remembered(make, shape))
+
+
+def param0(*shape: int, dtype: Any = None) -> Param:
+    """A `Param` of zeros: `param0(10)`; the same as `param(10, init=kn.init.zeros)`.
+
+    >>> import knetpy as kn
+    >>> kn.param0(3).value
+    array([0., 0., 0.], dtype=float32)
+    """
+    return param(*shape, init=init.zeros, dtype=dtype)
+
+
+def _is_shape(x):
+    return len(x) > 0 and all(isinstance(n, int) and not isinstance(n, bool) for n in x)
+
+
+def _drawn(draw, shape, dtype):
+    dtype = _floating(dtype or np.float32, "param")
+    try:
+        return Param(np.array(draw(*shape, dtype=dtype)))
+    except TypeError as failure:
+        raise TypeError(
+            f"param: init must be a function of the sizes and dtype=, such as kn.init.kaiming_normal without "
+            f"parentheses, got {draw!r:.60} ({failure})"
+        ) from failure
+
+
+def _copied(data, dtype):
+    data = bare(data)
+    plain = not hasattr(data, "dtype")
+    array = np.asarray(data)
+    if plain and array.dtype.kind in "iuf":
+        array = array.astype(np.float32)
+    return Param(np.array(array, dtype=_floating(dtype or array.dtype, "param"), subok=False, order="C"))
+
+
+def _floating(dtype, what):
+    dtype = np.dtype(dtype)
+    if dtype.kind != "f":
+        raise DtypeError(
+            f"{what}: dtype {dtype} has no gradient; write .astype(np.float32) (or another floating dtype)"
+        )
+    return dtype.newbyteorder("=")

@@ -1,0 +1,1 @@
+"""Functions in, functions out: gradients, products with derivatives, jacobians, checkpoints."""

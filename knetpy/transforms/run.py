@@ -1,0 +1,108 @@
+"""What every transform does: check what it was given, run the function, make its side effects once it has succeeded."""
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import DerivativeError
+from ..core.trace import active, tracing
+from ..core.value import Value
+from ..settings import default_training, is_replaying, restore_training
+
+
+def run(f, args, kwargs, trace, training):
+    """`f(*args, **kwargs)` with `trace` innermost; of nested transforms the outermost decides the training mode."""
+    mode = default_training(training)
+    try:
+        with tracing(*active(), trace):
+            return f(*args, **kwargs)
+    except ValueError as failure:
+        if "read-only" in str(failure) and trace.hold:
+            failure.args = (f"{failure}; if a derivative needs this array, write into a copy or once it is taken",)
+        elif isinstance(failure.__cause__, DerivativeError):  # array[i] = r
+            failure.args = (f"{failure} {failure.__cause__}; np.stack builds an array of values",)
+        raise
+    finally:
+        restore_training(mode)
+
+
+def defer(write: Callable[[], Any]) -> None:
+    """Make the side effect `write()` once, when the outermost transform has succeeded; at once outside of transforms.
+
+    For running moments and counters. A replayed computation (`checkpoint`) makes none, a failed transform neither.
+
+    >>> import knetpy as kn
+    >>> count = []
+    >>> def loss(x):
+    ...     kn.defer(lambda: count.append(1))
+    ...     return x * x
+    >>> kn.hessian(loss)(3.0), count
+    (np.float64(2.0), [1])
+    """
+    if is_replaying():
+        return
+    deriving = [trace for trace in active() if trace.derives]
+    if deriving:
+        deriving[-1].writes.append(write)
+    else:
+        write()
+
+
+def commit(trace):
+    """`trace` has succeeded: hand its deferred side effects to the trace outside it, or make them if there is none."""
+    for write in trace.writes:
+        defer(write)
+
+
+def watch():
+    """What the active traces want to be told in a sweep; None if nothing."""
+    watching = [trace.watch for trace in active() if trace.watch is not None]
+    if len(watching) < 2:
+        return watching[0] if watching else None
+    return lambda *told: [tell(*told) for tell in watching]
+
+
+def check_callable(f, name, example="{}(f)(x)"):
+    """`f`, or the error of the transform `name` that it is nothing to call."""
+    if isinstance(f, Mapping):
+        f()  # Gradients say what happened: the name `grad` was overwritten
+    if not callable(f):
+        raise TypeError(f"{name} takes a function, got {type(f).__name__}; write {example.format(name)}")
+    return f
+
+
+def check_argnums(name, f, argnums, misplaced):
+    """Raise unless the transform `name` was given a function and, if anything else, positions."""
+    check_callable(f, name)
+    if misplaced or not (argnums is None or _is_position(argnums)):
+        raise TypeError(
+            f"{name} takes a function and returns one: write {name}({label_of(f)})(x, y). The second argument, if any, "
+            "is a position or a tuple of positions"
+        )
+
+
+def _is_position(argnums):
+    numbers = argnums if isinstance(argnums, tuple) else (argnums,)
+    return all(hasattr(n, "__index__") and not isinstance(n, (bool, np.ndarray, Value)) for n in numbers)
+
+
+def positions(argnums, args, f):
+    """The argument positions that `argnums` names, each once and within the call."""
+    found = []
+    for n in argnums if isinstance(argnums, tuple) else (argnums,):
+        n = operator.index(n)
+        if not -len(args) <= n < len(args):
+            raise TypeError(
+                f"argnums {n} is out of range: {label_of(f)} was called with {len(args)} positional arguments"
+            )
+        found.append(n % len(args))
+    if len(set(found)) < len(found):
+        raise TypeError(f"argnums {argnums} names an argument of {label_of(f)} twice")
+    return found
+
+
+def label_of(f):
+    """The name of a function, for messages."""
+    return getattr(f, "__name__", type(f).__name__)
