@@ -5,7 +5,6 @@ its own table, so there are no boxes in boxes. What a trace keeps of an operand 
 follows that operand, else the bare array; that alone gives every nesting its right meaning.
 """
 
-import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -24,8 +23,11 @@ class Primitive:
     """The declaration behind a differentiable function: its kernel, its rules and what they read."""
 
     def __init__(self, kernel, name, outputs, saves, check, rules, vjp, through, jvp, composed, elementwise):
-        self.kernel, self.name, self.outputs = kernel, name, outputs
-        self.composed, self.check, self.elementwise = composed, check, elementwise
+        self.name = name = name or getattr(kernel, "__name__", "").lstrip("_")
+        if not name:
+            raise TypeError(f"primitive: a {type(kernel).__name__} has no name of its own; pass name=")
+        self.kernel, self.outputs, self.composed, self.check = kernel, outputs, composed, check
+        self.elementwise = elementwise or (isinstance(kernel, np.ufunc) and kernel.signature is None)
         self.signature = signature_of(kernel, tuple(rules), saves)
         if isinstance(kernel, np.ufunc) and len(rules) != kernel.nin and not (vjp or jvp):
             raise TypeError(
@@ -72,10 +74,6 @@ class Primitive:
             )
         return self.declared[name]
 
-    def rules(self):
-        """The rule for each operand, in order; None where there is none."""
-        return [self.declared.get(n) for n in self.signature.operands]
-
     def ruled(self, uids):
         """`uids` without the operands that were declared to have no derivative."""
         return uids if self.all_ruled else [u if u is None or self.rule(i) else None for i, u in enumerate(uids)]
@@ -87,24 +85,21 @@ class Primitive:
             rules = [self.vjp] if self.vjp else [self.rule(i) for i, f in enumerate(followed) if f]
             rules += [self.through] if self.through else []
             reads = [r.reads * len(followed) if self.signature.variadic else r.reads for r in rules]
-            amounts = [max(amount) for amount in zip(*reads)]
-            self.plans[followed] = any(r.reads_y for r in rules), amounts
+            self.plans[followed] = any(r.reads_y for r in rules), [max(amounts) for amounts in zip(*reads)]
         return self.plans[followed]
 
     def order(self, followed):
-        """What of (y, *operands) no rule reads, and [(operand, what no later rule reads)] for those that are followed.
-
-        Rules run from the last.
-        """
+        """[(operand, its rule, which of (y, *operands) no rule after it reads)], from the last operand; before them the
+        same for `through`, whose operand is None."""
         key = tuple(followed)
         if key not in self.orders:
-            order, read = [], set()  # by the rules of the operands so far
-            for i, rule in enumerate(self.rules()):
-                if key[i]:
-                    order.append((i, [place for place in range(len(key) + 1) if place not in read]))
-                    if rule:
-                        read.update([place for place, amount in enumerate((rule.reads_y, *rule.reads)) if amount])
-            self.orders[key] = [place for place in range(len(key) + 1) if place not in read], order[::-1]
+            rows, read = [], set()  # by the rules of the operands so far
+            for i, name in enumerate(self.signature.operands):
+                if key[i] and (rule := self.declared.get(name)):
+                    rows.append((i, rule, [n for n in range(len(key) + 1) if n not in read]))
+                    read.update([n for n, amount in enumerate((rule.reads_y, *rule.reads)) if amount])
+            rows.append((None, self.through, [n for n in range(len(key) + 1) if n not in read]))
+            self.orders[key] = rows[::-1]
         return self.orders[key]
 
     def lost_at_second_order(self, attrs):
@@ -112,27 +107,16 @@ class Primitive:
         return any(getattr(attrs[name], "dtype", np.dtype(bool)).kind == "f" for name in self.signature.saves)
 
     def complete(self, args, attrs):
-        """Operands given by name or left to their defaults, put in order; attrs with their defaults."""
-        names, given = self.signature.operands, list(args)
-        if not self.signature.variadic:
-            for name in names[len(args) :]:
-                if name in attrs:
-                    given.append(attrs[name])
-                elif len(given) < self.signature.required:
-                    raise TypeError(f"{self.name}: missing argument {name!r}")
-                else:
-                    given.append(self.kernel.__defaults__[len(given) - self.signature.required])
-            if len(args) > len(names):
-                raise TypeError(f"{self.name} takes {len(names)} operands, got {len(args)}")
-        attrs = {name: v for name, v in attrs.items() if name not in names}
-        unknown = attrs.keys() - self.signature.attrs.keys()
-        if unknown:
-            raise TypeError(f"{self.name} has no argument {unknown.pop()!r}")
-        attrs = {**self.signature.attrs, **attrs}
-        missing = [name for name, v in attrs.items() if v is inspect.Parameter.empty]
-        if missing:
-            raise TypeError(f"{self.name}: missing argument {missing[0]!r}")
-        return given, attrs
+        """(operands, attrs) of a call that gave operands by name or left some to their defaults."""
+        s = self.signature
+        if len(args) == len(s.operands) and attrs.keys() | s.defaults.keys() == set(s.attrs):
+            return args, {**s.defaults, **attrs}
+        try:
+            bound = s.written.bind(*args, **attrs)
+        except TypeError as failure:
+            raise TypeError(f"{self.name}{s.written}: {failure}") from None
+        bound.apply_defaults()
+        return list(bound.args), bound.kwargs
 
     def evaluate(self, args, attrs):
         """(output, attrs with the saved values) of the kernel on bare arrays."""
@@ -183,23 +167,21 @@ def primitive(
     """Make a function of arrays differentiable, with a rule for each operand written beside it.
 
     Parameters:
-      kernel: the function, on bare arrays. Its positional parameters are the operands, its keyword-only ones options;
-        none may be named y, dy or i.
-        Without it, `primitive(...)` is a decorator.
-      **rules: for each operand, the cotangent of that operand from the cotangent `dy` of the output. A rule asks by
-        parameter name for what it reads (`dy`, `y`, operands, `<operand>_shape`, `<operand>_dtype`, options, saved
-        values); what no rule reads is not kept. Write it with NumPy or knetpy functions, then every order and forward
-        mode follow. `operand=None` declares that there is no derivative by that operand.
+      kernel: the function, on bare arrays: positional parameters are operands, keyword-only ones options; none may be
+        named y, dy or i. Without it, `primitive(...)` is a decorator.
+      **rules: for each operand, its cotangent from the cotangent `dy` of the output. A rule asks by parameter name for
+        what it reads (`dy`, `y`, operands, `<operand>_shape`, `<operand>_dtype`, options, saved values); what none
+        reads is not kept. Written with NumPy or knetpy functions, it gives every order and forward mode.
+        `operand=None` declares that there is no derivative by that operand.
       vjp: instead of rules, one function that returns a tuple with the cotangents of all operands (None for none).
-      through: optional, a function that asks as a rule does; what it returns takes the place of dy in the rules: what
-        they have in common, such as the derivative of an activation that the kernel ends with.
-      jvp: optional, the tangent of the output; asks for tangents as `d<operand>` (zeros where an operand is constant).
-        Without it forward mode transposes the rules.
+      through: asks as a rule does; what it returns takes the place of dy in the rules: what they have in common.
+      jvp: the tangent of the output; asks for tangents as `d<operand>` (zeros of a constant). By default forward mode
+        transposes the rules.
       outputs: the number of outputs; with more than one, `y` and `dy` are tuples in the rules.
-      saves: names of further arrays that the kernel makes and returns after its outputs, for the rules only. If they
-        are floating, second derivatives need `composed`.
-      composed: the same function written with differentiable functions. The rules may then work on bare arrays (fused
-        kernels): they serve a single tape, and `composed` is recorded for higher orders and forward mode.
+      saves: names of further arrays that the kernel returns after its outputs, for the rules only. If they are
+        floating, second derivatives need `composed`.
+      composed: the same function written with differentiable ones, recorded for higher orders and forward mode. The
+        rules then serve a single tape and may work on bare arrays (fused kernels).
       numpy: the NumPy function (or several) that calls this one for knetpy values.
       check: called with the operands when the kernel has failed, to raise a better message.
       elementwise: the output is the operands broadcast together; cotangents of stretched operands are summed back.
@@ -217,20 +199,21 @@ def primitive(
         options: dict[str, Any] = dict(numpy=numpy, name=name, outputs=outputs, saves=saves, check=check, **rules)
         options |= dict(vjp=vjp, through=through, jvp=jvp, composed=composed, elementwise=elementwise, trusted=trusted)
         return partial(primitive, **options)
-    name = name or getattr(kernel, "__name__", "").lstrip("_")
-    if not name:
-        raise TypeError(f"primitive: a {type(kernel).__name__} has no name of its own; pass name=")
-    elementwise = elementwise or (isinstance(kernel, np.ufunc) and kernel.signature is None)
     op = Primitive(kernel, name, outputs, tuple(saves), check, rules, vjp, through, jvp, composed, elementwise)
-    call = through_numpy = _recorder(op)
-    short = op.short_path(trusted or isinstance(kernel, np.ufunc))
+    return _function(op, trusted or isinstance(kernel, np.ufunc), numpy)
+
+
+def _function(op, trusted, numpy):
+    """The function that users call, served to NumPy."""
+    kernel, call = op.kernel, _recorder(op)
+    short, through_numpy = op.short_path(trusted), call
     if short:
         call, through_numpy = short(op, call, tell, depth=1), short(op, call, tell, depth=2)
     call.__name__ = call.__qualname__ = op.name
     call.__doc__, call.__module__ = kernel.__doc__, getattr(kernel, "__module__", __name__)
     call.primitive, op.call = op, call
     if not isinstance(kernel, np.ufunc):
-        call.__signature__ = inspect.signature(kernel)  # for help()
+        call.__signature__ = op.signature.written  # for help()
     if numpy is not None:
         serve(numpy, call, through_numpy)
     return call

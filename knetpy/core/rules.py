@@ -37,9 +37,11 @@ class Signature(NamedTuple):
 
     operands: tuple
     variadic: bool
-    attrs: dict
+    attrs: tuple
+    defaults: dict  # of attrs
     saves: tuple
     required: int  # operands without a default
+    written: inspect.Signature
 
 
 class Rule(NamedTuple):
@@ -54,10 +56,13 @@ class Rule(NamedTuple):
 def signature_of(kernel, operands, saves):
     """The kernel's parameters; for a ufunc, which has none to ask for, the rules' names are the operands."""
     if isinstance(kernel, np.ufunc):
-        return Signature(tuple(operands), False, {}, saves, kernel.nin)
-    parameters = list(inspect.signature(kernel).parameters.values())
+        written = inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in operands])
+        return Signature(tuple(operands), False, (), {}, saves, kernel.nin, written)
+    written = inspect.signature(kernel)
+    parameters = list(written.parameters.values())
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
-    attrs = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    attrs = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    defaults = {p.name: p.default for p in attrs if p.default is not p.empty}
     variadic = any(p.kind is p.VAR_POSITIONAL for p in positional)
     if variadic and len(positional) > 1:
         raise TypeError(f"primitive {kernel.__name__}: *{positional[-1].name} must be its only operand")
@@ -68,7 +73,8 @@ def signature_of(kernel, operands, saves):
             "cotangent, i an operand's number: rename it"
         )
     required = sum(p.default is p.empty for p in positional)
-    return Signature(tuple(p.name for p in positional), variadic, attrs, saves, required)
+    names, options = [tuple([p.name for p in group]) for group in (positional, attrs)]
+    return Signature(names, variadic, options, defaults, saves, required, written)
 
 
 def adapt(rule, what, signature, first=("dy",)):

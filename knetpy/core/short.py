@@ -9,6 +9,7 @@ import sys
 
 from .errors import outside, users
 from .rules import ARRAY, Spec, spec
+from .tape import pull_one, pull_two
 from .trace import active, sole_steps
 from .value import Param, Result, Value, serial
 
@@ -22,27 +23,28 @@ def unary(op, record, tell, depth):
     rule, keep_y, (keep_x,), reuses = rule
 
     def call(x, **attrs):
-        kind = x.__class__
-        if kind is not Result and kind is not Param:
-            return record(x, **attrs) if attrs else untracked(x)
-        steps, uid = sole_steps(), x.uid
-        if steps is None or (uid not in steps and not active()[0].follows(x)):
-            return record(x, **attrs)
+        given, kind, uid = x, x.__class__, None
+        if kind is Result or kind is Param:
+            steps, uid = sole_steps(), x.uid
+            if steps is None or (uid not in steps and not active()[0].follows(x)):
+                return record(x, **attrs)
+            x = x.value
         if len(attrs) != options:
-            (x,), attrs = op.complete((x,), attrs)
-        r, x = x, x.value
-        if attrs:
-            y = op.evaluate((x,), attrs)[0]
-            active()[0].hold.all(attrs.values())
-        else:
-            y = untracked(x)
+            _, attrs = op.complete((x,), attrs)
+        try:
+            y = kernel(x, **attrs)
+        except Exception as failure:
+            op.explain(failure, (x,), attrs)
+            raise
+        if uid is None:
+            return y
         if getattr(y, "dtype", None) is not x.dtype:
-            return tell(op, (r,), (x,), attrs, y)
+            return tell(op, (given,), (x,), attrs, y)
+        if attrs:
+            active()[0].hold.all(attrs.values())
         frame = _getframe(depth)
-        code = frame.f_code
-        if code.co_filename not in users:
+        if frame.f_code.co_filename not in users:
             frame = outside(frame)
-            code = frame.f_code
         out = _new(Result)
         out.value = y
         out.uid = new = serial()
@@ -50,15 +52,8 @@ def unary(op, record, tell, depth):
             x = Spec(x.shape, x.dtype) if keep_x else None
         if reuses:
             attrs = {**attrs, "out": None}
-        steps[new] = rule, y if keep_y else None, x, uid, attrs, op, code, frame.f_lasti
+        steps[new] = pull_one, rule, y if keep_y else None, x, uid, attrs, op, frame.f_code, frame.f_lasti
         return out
-
-    def untracked(x):
-        try:
-            return kernel(x)
-        except Exception as failure:
-            op.explain(failure, (x,), {})
-            raise
 
     return call
 
@@ -67,9 +62,8 @@ def binary(op, record, tell, depth):
     """The short path for two operands."""
     kernel, rules, elementwise = op.kernel, list(op.declared.values()), op.elementwise
     ra, rb = [rule.call for rule in rules]
-    reads_y = [r.reads_y for r in rules]
-    (a_of_a, b_of_a), (a_of_b, b_of_b) = [r.reads for r in rules]
-    keep_y, keep_a, keep_b = any(reads_y), max(a_of_a, a_of_b), max(b_of_a, b_of_b)  # if both operands are followed
+    of_a, of_b = [(rule.reads_y, *rule.reads) for rule in rules]  # how much each rule reads of y, a, b
+    reads = None, of_a, of_b, tuple(map(max, of_a, of_b))  # by which operands are followed
 
     def call(a, b):
         kind = a.__class__
@@ -82,60 +76,44 @@ def binary(op, record, tell, depth):
             z, ub = b.value, b.uid
         else:
             z, ub = b, None
+        if ua is not None or ub is not None:
+            steps = sole_steps()
+            if (
+                steps is None
+                or (ua is not None and ua not in steps and not active()[0].follows(a))
+                or (ub is not None and ub not in steps and not active()[0].follows(b))
+            ):
+                return record(a, b)
+        try:
+            y = kernel(x, z)
+        except Exception as failure:
+            op.explain(failure, (x, z), {})
+            raise
         if ua is ub is None:
-            return untracked(a, b)
-        steps = sole_steps()
-        if (
-            steps is None
-            or (ua is not None and ua not in steps and not active()[0].follows(a))
-            or (ub is not None and ub not in steps and not active()[0].follows(b))
-        ):
-            return record(a, b)
-        y = untracked(x, z)
+            return y
         dtype = getattr(y, "dtype", None)
         if (ua is not None and x.dtype is not dtype) or (ub is not None and z.dtype is not dtype):
             return tell(op, (a, b), (x, z), {}, y)  # which warns, and returns each cotangent in its own dtype
-        sx = sz = None
-        if ub is None:
-            shape = x.shape
-            if elementwise and shape != y.shape:
-                sx = shape
-            ky, kx, kz = reads_y[0], a_of_a, b_of_a
-            if kz == ARRAY:
-                z = active()[0].hold(z)
-        elif ua is None:
-            shape = z.shape
-            if elementwise and shape != y.shape:
-                sz = shape
-            ky, kx, kz = reads_y[1], a_of_b, b_of_b
-            if kx == ARRAY:
-                x = active()[0].hold(x)
-        else:
-            shape = x.shape
-            if elementwise and shape != z.shape:
-                sx, sz = shape, z.shape
-            ky, kx, kz = keep_y, keep_a, keep_b
+        shape = y.shape if elementwise else None
+        sx = x.shape if elementwise and ua is not None and x.shape != shape else None
+        sz = z.shape if elementwise and ub is not None and z.shape != shape else None
+        ky, kx, kz = reads[(ua is not None) + 2 * (ub is not None)]
         if kx != ARRAY:
             x = spec(x) if kx else None
+        elif ua is None:
+            x = active()[0].hold(x)
         if kz != ARRAY:
             z = spec(z) if kz else None
+        elif ub is None:
+            z = active()[0].hold(z)
         frame = _getframe(depth)
-        code = frame.f_code
-        if code.co_filename not in users:
+        if frame.f_code.co_filename not in users:
             frame = outside(frame)
-            code = frame.f_code
         out = _new(Result)
         out.value = y
         out.uid = new = serial()
-        steps[new] = ra, rb, y if ky else None, x, z, ua, ub, sx, sz, op, code, frame.f_lasti
+        steps[new] = pull_two, ra, rb, y if ky else None, x, z, ua, ub, sx, sz, op, frame.f_code, frame.f_lasti
         return out
-
-    def untracked(a, b):
-        try:
-            return kernel(a, b)
-        except Exception as failure:
-            op.explain(failure, (a, b), {})
-            raise
 
     return call
 
@@ -160,39 +138,26 @@ def any_number(op, record, tell, depth):
                 return record(*args, **attrs)
             seen.append(x)
             uids.append(uid)
-        if not followed:
+        if not followed or any([isinstance(option, Value) for option in attrs.values()]):
             return record(*args, **attrs)
-        options = attrs.values()
-        for option in options:
-            if isinstance(option, Value):
-                return record(*args, **attrs)
         if op.composed is not None and not tape.raw:
             return op.composed(*args, **attrs)
-        y, attrs = op.evaluate(seen, attrs)
-        dtype, uids = getattr(y, "dtype", None), op.ruled(uids)
-        specs = [None if uid is None else Spec(x.shape, x.dtype) for x, uid in zip(seen, uids)]
-        for x in specs:
-            if x is not None and x.dtype is not dtype:
-                return tell(op, args, seen, attrs, y)  # which warns, and makes constants of integers
+        y, saved = op.evaluate(seen, attrs)
+        dtype = getattr(y, "dtype", None)
+        for x, uid in zip(seen, uids):
+            if uid is not None and x.dtype is not dtype:
+                return tell(op, args, seen, saved, y)  # which warns, and makes constants of integers
+        uids = op.ruled(uids)
         if uids.count(None) == count:
             return y
-        keep_y, amounts = op.plan(uids)
-        for i, uid in enumerate(uids):
-            x, amount = seen[i], amounts[i]
-            if amount != ARRAY:
-                seen[i] = spec(x) if amount else None
-            elif uid is None:
-                seen[i] = tape.hold(x)
-        tape.hold.all(options)
+        step = tape.step(op, args, seen, uids, saved, attrs.values(), y)
         frame = _getframe(depth)
-        code = frame.f_code
-        if code.co_filename not in users:
+        if frame.f_code.co_filename not in users:
             frame = outside(frame)
-            code = frame.f_code
         out = _new(Result)
         out.value = y
         out.uid = new = serial()
-        steps[new] = y if keep_y else None, seen, uids, specs, attrs, None, op, code, frame.f_lasti
+        steps[new] = *step, frame.f_code, frame.f_lasti
         return out
 
     return call

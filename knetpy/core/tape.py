@@ -5,14 +5,12 @@ from sys import getrefcount
 import numpy as np
 
 from .errors import MutationError, NonFiniteError, ShapeError, place, warn
-from .rules import ARRAY, spec
+from .rules import ARRAY, Spec, spec
 from .trace import Trace, active
-from .value import NUMPY, Param, Value
+from .value import NUMPY, Param, Result
 
 LEAF = None  # stands in the table for a value that the derivative is taken by, or that a later entry makes
 
-# Every kind of step ends with op, code, lasti: which function was called, and where in the user's code.
-_UNARY, _BINARY = 8, 12  # the lengths of the steps that the short paths of `primitive` write
 _DOUBLE = np.dtype(np.float64)
 _LARGE = 1 << 14  # bytes: smaller arrays are sooner made than reused
 
@@ -52,29 +50,37 @@ class Tape(Trace):
         self.steps[x.uid] = LEAF
 
     def observe(self, call, depth):
-        op, args, attrs, seen = call.op, call.args, call.attrs, call.seen
-        call.uids = uids = op.ruled(call.uids)
-        if all([u is None for u in uids]):
+        op = call.op
+        uids = call.uids = op.ruled(call.uids)
+        if uids.count(None) == len(uids):
             return False
-        keep_y, amounts = op.plan(uids)
-        kept, specs = [], []
-        for a, s, u, amount in zip(args, seen, uids, amounts):
-            specs.append(None if u is None else (s.shape, s.dtype))
-            if amount == ARRAY:
-                kept.append(s if isinstance(a, Value) else self.hold(s))  # what a Value holds nobody can write
-            else:
-                kept.append(spec(s) if amount else None)
-        self.hold.all(call.options())
         first, *others = call.outs
         if first.value.dtype is _DOUBLE and not self.warned:
             self._warn_of_promotion(call)
         outs = [(out.uid, spec(out)) for out in call.outs] if others else None
-        frame = call.frame
-        y = call.y if keep_y else None
-        self.steps[first.uid] = y, kept, uids, specs, attrs, outs, op, frame.f_code, frame.f_lasti
+        step = self.step(op, call.args, call.seen, uids, call.attrs, call.options(), call.y, outs)
+        self.steps[first.uid] = *step, call.frame.f_code, call.frame.f_lasti
         for out in others:
             self.steps[out.uid] = LEAF
         return True
+
+    def step(self, op, args, seen, uids, attrs, options, y, outs=None):
+        """What a sweep needs of a call, see `_pulled`; what it keeps of the caller's arrays is locked."""
+        keep_y, amounts = op.plan(uids)
+        held, specs = [y if keep_y else None], []
+        for x, s, uid, amount in zip(args, seen, uids, amounts):
+            specs.append(None if uid is None else Spec(s.shape, s.dtype))
+            if amount == ARRAY:  # nobody can write what a Value holds
+                held.append(s if x.__class__ is Result or x.__class__ is Param else self.hold(s))
+            else:
+                held.append(spec(s) if amount else None)
+        self.hold.all(options)
+        return _pulled, held, uids, specs, attrs, outs, op
+
+    def steps_again(self):
+        """A copy of `steps` for a sweep that is not the last one."""
+        general = {uid: s for uid, s in self.steps.items() if s is not LEAF and s[0] is _pulled}
+        return {**self.steps, **{uid: (pull, [*held], *rest) for uid, (pull, held, *rest) in general.items()}}
 
     def check_unchanged(self, names):
         """Raise if a Param was written since this tape met it; `names(p)` is how the user knows it."""
@@ -98,54 +104,31 @@ class Tape(Trace):
 def sweep(steps, cotangents, watch=None):
     """Take `cotangents`, by serial number, back through `steps`; returns those of the leaves.
 
-    Both dicts are consumed, step by step, and no name here outlives its step, so that memory is given back on the way.
-    `watch(uid, step, dy, dxs)` is told of every step that has a cotangent, and what became of it. Runs under whatever
-    traces are active: those outside the tape.
+    A step is (pull, ..., op, code, lasti): how cotangents are taken through it, which function was called, and where in
+    the user's code. Both dicts are consumed, step by step, and no name here outlives its step, so that memory is given
+    back on the way. `watch(uid, step, dy, dxs)` is told of every step that has a cotangent, and what became of it. Runs
+    under whatever traces are active: those outside the tape.
     """
-    pop, take, reuse = steps.popitem, cotangents.pop, not active()
-    step = None
+    take, reuse, step = cotangents.pop, not active() and watch is None, None
     try:
         with np.errstate(all="ignore"):  # infinite slopes are answers here, not accidents
             while steps:
-                uid, step = pop()
+                uid, step = steps.popitem()
                 if step is LEAF:
                     continue
-                dy = take(uid, None)
+                pull, dy = step[0], take(uid, None)
+                if pull is _pulled and step[_OUTS]:
+                    dy = _together(dy, step[_OUTS], take)
+                if dy is None:
+                    continue
+                found = pull(step, dy, reuse)
                 if watch is not None:
-                    _watched(uid, step, dy, cotangents, watch)
-                elif len(step) == _BINARY:
-                    if dy is None:
-                        continue
-                    ra, rb, y, a, b, ua, ub, sa, sb, _, _, _ = step
-                    if ua is not None:
-                        dx = ra(dy, y, a, b)
-                        if sa is not None:
-                            dx = unbroadcast(dx, sa)
-                        old = take(ua, None)
-                        cotangents[ua] = dx if old is None else _sum(old, dx)
-                    if ub is not None:
-                        dx = rb(dy, y, a, b)
-                        if sb is not None:
-                            dx = unbroadcast(dx, sb)
-                        old = take(ub, None)
-                        cotangents[ub] = dx if old is None else _sum(old, dx)
-                    y = a = b = dx = old = None
-                elif len(step) == _UNARY:
-                    if dy is None:
-                        continue
-                    rule, y, a, ua, attrs, _, _, _ = step
-                    if attrs:
-                        if reuse and "out" in attrs and _lone(dy, 1):
-                            attrs = {**attrs, "out": dy}
-                        dx, attrs = rule(dy, y, a, **attrs), None
-                    else:
-                        dx = rule(dy, y, a)
-                    old = take(ua, None)
-                    cotangents[ua] = dx if old is None else _sum(old, dx)
-                    y = a = dx = old = None
-                else:
-                    rest, step = [*step], step[-3:]  # of which only the message below has need
-                    _add(_general(rest, dy, cotangents, reuse)[1], cotangents)
+                    watch(uid, step, dy, [dx for _, dx in reversed(found)])
+                while found:
+                    uid, dx = found.pop()
+                    old = take(uid, None)
+                    cotangents[uid] = dx if old is None else _sum(old, dx)
+                old = dx = None
     except Exception as failure:
         if step is not LEAF and hasattr(failure, "add_note") and not isinstance(failure, NonFiniteError):  # Python 3.11
             failure.add_note(f"in the derivative of {step[-3].name}, called at {place(step[-2], step[-1])}")
@@ -153,12 +136,50 @@ def sweep(steps, cotangents, watch=None):
     return cotangents
 
 
-def _add(found, cotangents):
-    """Enter what was found, [(serial number, cotangent)], from the last."""
-    while found:
-        u, dx = found.pop()
-        old = cotangents.pop(u, None)
-        cotangents[u] = dx if old is None else _sum(old, dx)
+# Three kinds of steps. Each gives [(serial number, cotangent)] of the operands, from the last, for the cotangent of the
+# output, which it may overwrite if `reuse` and nobody else has it.
+
+
+def pull_one(step, dy, reuse):
+    """A step of `short.unary`."""
+    _, rule, y, x, uid, attrs, _, _, _ = step
+    if not attrs:
+        return [(uid, rule(dy, y, x))]
+    if reuse and "out" in attrs and _lone(dy, 2):
+        attrs = {**attrs, "out": dy}
+    return [(uid, rule(dy, y, x, **attrs))]
+
+
+def pull_two(step, dy, reuse):
+    """A step of `short.binary`."""
+    _, rule_a, rule_b, y, a, b, of_a, of_b, shape_a, shape_b, _, _, _ = step
+    found = []
+    if of_b is not None:
+        dx = rule_b(dy, y, a, b)
+        found.append((of_b, dx if shape_b is None else unbroadcast(dx, shape_b)))
+    if of_a is not None:
+        dx = rule_a(dy, y, a, b)
+        found.append((of_a, dx if shape_a is None else unbroadcast(dx, shape_a)))
+    return found
+
+
+def _pulled(step, dy, reuse):
+    """A step of `Tape.step`."""
+    _, held, uids, specs, attrs, _, op, _, _ = step
+    out = dy if reuse and op.reuses and _lone(dy, 2) else None
+    found = pull(op, dy, held, specs, attrs, out)
+    return [(uid, dx) for uid, dx in zip(reversed(uids), reversed(found)) if dx is not None]
+
+
+_OUTS = 5  # where such a step has [(serial number, Spec)] of its outputs, if there are several
+
+
+def _together(dy, outs, take):
+    """The cotangents of all outputs, zeros where there is none; None if there is none at all."""
+    dys = [dy] + [take(uid, None) for uid, _ in outs[1:]]
+    if all([d is None for d in dys]):
+        return None
+    return tuple([np.zeros(*like) if d is None else d for d, (_, like) in zip(dys, outs)])
 
 
 def _sum(old, dx):
@@ -210,44 +231,6 @@ def _counts():
 _COUNTS = _counts()
 
 
-def _general(rest, dy, cotangents, reuse):
-    """(cotangent of the outputs, [(serial number, cotangent) of each operand, from the last]) for a step of the general
-    kind, as a list, which is consumed."""
-    y, kept, uids, specs, attrs, outs, op, _, _ = rest
-    held = [y, *kept]
-    y = kept = rest[:] = ()
-    out = dy if reuse and op.reuses and _lone(dy, 2) else None
-    if outs is not None:
-        dys = [dy] + [cotangents.pop(uid, None) for uid, _ in outs[1:]]
-        dy = None if all(d is None for d in dys) else _filled(dys, [like for _, like in outs])
-    if dy is None:
-        return None, []
-    found = pull(op, dy, held, specs, attrs, out)
-    return dy, [(u, dx) for u, dx in zip(reversed(uids), reversed(found)) if dx is not None]
-
-
-def _watched(uid, step, dy, cotangents, watch):
-    """One step of any kind, told to `watch`."""
-    if len(step) == _BINARY:
-        ra, rb, y, a, b, ua, ub, sa, sb, _, _, _ = step
-        found = (
-            [] if dy is None else [(u, r(dy, y, a, b), s) for u, r, s in ((ub, rb, sb), (ua, ra, sa)) if u is not None]
-        )
-        found = [(u, dx if s is None else unbroadcast(dx, s)) for u, dx, s in found]
-    elif len(step) == _UNARY:
-        rule, y, a, ua, attrs, _, _, _ = step
-        found = [] if dy is None else [(ua, rule(dy, y, a, **attrs))]
-    else:
-        dy, found = _general([*step], dy, cotangents, False)
-    if dy is not None:
-        watch(uid, step, dy, [dx for _, dx in reversed(found)])
-    _add(found, cotangents)
-
-
-def _filled(parts, likes):
-    return tuple(np.zeros(s.shape, s.dtype) if d is None else d for d, s in zip(parts, likes))
-
-
 def pull(op, dy, held, specs, attrs, out=None):
     """Cotangents of the operands that have a spec, None for the others and where the rule gives none.
 
@@ -262,15 +245,14 @@ def pull(op, dy, held, specs, attrs, out=None):
     elif op.signature.variadic:
         found = [s and op.rule(i).call(dy, *held, **attrs, i=i) for i, s in enumerate(specs)]
     else:
-        found, rules = [None] * len(specs), op.rules()
-        spent, order = op.order([s is not None for s in specs])
-        if op.through is not None:
-            dy, out = _asked(op.through, dy, held, attrs, out), None
-            _drop(held, spent)
-        for i, spent in order:
-            if rules[i] is not None:
-                found[i] = _asked(rules[i], dy, held, attrs, out if i == order[-1][0] else None)
-            _drop(held, spent)
+        found, rows = [None] * len(specs), op.order([s is not None for s in specs])
+        for i, rule, spent in rows:
+            if i is not None:
+                found[i] = _asked(rule, dy, held, attrs, out if i == rows[-1][0] else None)
+            elif rule is not None:
+                dy, out = _asked(rule, dy, held, attrs, out), None
+            for n in spent:
+                held[n] = None
     return [None if s is None or dx is None else _match(op, dx, s) for dx, s in zip(found, specs)]
 
 
@@ -278,11 +260,6 @@ def _asked(rule, dy, held, attrs, out):
     if out is None or not rule.reuses:
         return rule.call(dy, *held, **attrs)
     return rule.call(dy, *held, **attrs, out=out)
-
-
-def _drop(held, spent):
-    for n in spent:
-        held[n] = None
 
 
 def _match(op, dx, like):

@@ -8,9 +8,9 @@ import numpy as np
 from ..core.dual import Dual
 from ..core.errors import DtypeError, ShapeError
 from ..core.tape import Tape, sweep
-from ..core.tree import leaves, tree_map
 from ..core.value import Param, Result, Value, bare
 from ..parameters.search import label
+from ..tree import leaves, tree_map
 from .boundary import Exit, enter, is_number
 from .grad import grad, gradient_of
 from .gradients import Gradients
@@ -51,7 +51,7 @@ def vjp(f: Callable, *args: Any, **kwargs: Any) -> tuple[Any, Callable]:
             c = matching(c, like, f"cotangent{path}")
             if uid in tape.steps and c is not None:
                 seeds[uid] = c if uid not in seeds else seeds[uid] + c
-        found, out = sweep(dict(tape.steps), seeds, watch()), Exit(cotangent)
+        found, out = sweep(tape.steps_again(), seeds, watch()), Exit(cotangent)
         return tuple(tree_map(lambda x, r: gradient_of(out, found, x, r), a, r) for a, r in zip(args, new))
 
     y_like = tree_map(lambda x: None, y)

@@ -46,7 +46,7 @@ def test_the_decorator_with_options_shapes_and_defaults():
         f(1.0, nonsense=2)
     with pytest.raises(TypeError, match="'x'"):
         f()
-    with pytest.raises(TypeError, match="2 operands"):
+    with pytest.raises(TypeError, match="f.*x, w=.*: too many"):
         f(1.0, 2.0, 3.0)
 
 
@@ -57,8 +57,8 @@ def test_what_no_rule_reads_is_not_kept():
     tape.leaf(x)
     with kn.core.trace.tracing(tape):
         y = f(x, np.ones(3))
-    kept = tape.steps[y.uid][1]
-    assert kept[0] is None and kept[1] is not None
+    of_y, of_x, of_w = tape.steps[y.uid][1]
+    assert of_y is None and of_x is None and of_w is not None
 
 
 def test_joint_vjp_for_all_operands_at_once():
