@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from ..core.tree import leaves
 from ..transforms.grad import grad
 from ..transforms.products import jvp, vjp
+from ..tree import leaves
 
 
 def floating(tree):

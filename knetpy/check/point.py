@@ -9,12 +9,12 @@ import numpy as np
 from ..core.errors import DerivativeError, NonFiniteError
 from ..core.tape import Tape
 from ..core.trace import Call, active
-from ..core.tree import leaves, tree_map
 from ..core.value import Param, Value, bare
 from ..parameters.search import named_params
 from ..settings import Journal
 from ..transforms.boundary import _alias
 from ..transforms.run import label_of, run
+from ..tree import leaves, tree_map
 from .derivatives import combined, floating
 from .errors import GradcheckError
 

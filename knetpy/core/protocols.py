@@ -3,7 +3,6 @@
 `serve` fills the tables; a function that is in none of them is an error that names it.
 """
 
-import functools
 import inspect
 import operator
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from .errors import DerivativeError, MutationError
 from .trace import active
-from .value import METHODS, NUMPY, Param, Result, Value, bare, is_tracked, kind_of
+from .value import METHODS, NUMPY, Param, Value, bare, is_tracked, kind_of
 
 OPERATORS = {
     np.add: "add",
@@ -40,35 +39,6 @@ def serve(functions, op, through_numpy=None):
             _install(function, op)
         if hasattr(np.ndarray, function.__name__):
             METHODS[function.__name__] = op
-
-
-def spells(*functions):
-    """Decorate our version of one or several NumPy functions, which then call it for values.
-
-    Called by its own name on plain arrays it is NumPy's function itself.
-    """
-
-    def register(op):
-        serve(functions, op)
-        numpy = functions[0]
-
-        @functools.wraps(op)
-        def call(*args, **options):
-            for a in (*args, *options.values()) if options else args:
-                kind = a.__class__
-                if kind is Result or kind is Param:
-                    return op(*args, **options)
-                if (kind is list or kind is tuple) and a and a[0].__class__ is not int:
-                    if any([isinstance(v, Value) for v in a]):
-                        return op(*args, **options)
-            try:
-                return numpy(*args, **options)
-            except Exception:
-                return op(*args, **options)  # for the better message
-
-        return call
-
-    return register
 
 
 def _install(ufunc, op):
@@ -125,41 +95,36 @@ def _map_values(change, args):
 
 
 def _no_rule(function, args, options):
-    """A NumPy function without a rule: plain arithmetic on params outside transforms, an error inside."""
     name = _name(function)
-
-    def untracked(x):
-        if is_tracked(x):
-            raise DerivativeError(
-                f"{name} has no derivative rule in knetpy, and {kind_of(x)} of shape {x.shape} was passed; if it needs "
-                f"none, write {name}(kn.value(x)), else declare a rule with kn.primitive"
-            )
-        return x.value
-
-    return function(*_map_values(untracked, args), **_map_values(untracked, options))
+    advice = f"if it needs none, write {name}(kn.value(x)), else declare a rule with kn.primitive"
+    return _without_rule(function, name, advice, args, options)
 
 
 def _unusual(ufunc, method, args, options):
     """out=, where=, dtype= and the ufunc methods (reduce, accumulate, outer, at)."""
-    out = options.get("out", ())
+    name, out = f"np.{ufunc.__name__}", options.get("out", ())
     if any(isinstance(x, Value) for x in out):
-        raise MutationError(
-            f"np.{ufunc.__name__}(..., out=...) would write into {kind_of(out[0])}; use what it returns"
-        )
+        raise MutationError(f"{name}(..., out=...) would write into {kind_of(out[0])}; use what it returns")
     if out and method == "__call__" and any(isinstance(x, Value) and is_tracked(x) for x in args):
         raise MutationError(
-            f"np.{ufunc.__name__}(..., out=...) would write a value being differentiated into a plain array; use what "
-            "it returns, and for array += r write array = array + r"
+            f"{name}(..., out=...) would write a value being differentiated into a plain array; use what it returns, "
+            "and for array += r write array = array + r"
         )
     call = ufunc if method == "__call__" else getattr(ufunc, method)
-    spelling = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
-    spelling += "".join(f", {k}=..." for k in options)
+    spelling = name + ("" if method == "__call__" else f".{method}") + "".join(f", {k}=..." for k in options)
+    advice = (
+        f"use the plain {name}(...), np.where to choose, and np.sum, np.prod, np.max, np.min or np.cumsum to reduce"
+    )
+    return _without_rule(call, spelling, advice, args, options)
+
+
+def _without_rule(call, spelling, advice, args, options):
+    """A function of NumPy's without a rule: plain arithmetic on params outside transforms, an error inside."""
 
     def untracked(x):
         if is_tracked(x):
             raise DerivativeError(
-                f"{spelling} has no derivative rule; use the plain np.{ufunc.__name__}(...), np.where to choose, and "
-                "np.sum, np.prod, np.max, np.min or np.cumsum to reduce"
+                f"{spelling} has no derivative rule in knetpy, and {kind_of(x)} of shape {x.shape} was passed; {advice}"
             )
         return x.value
 

@@ -3,8 +3,8 @@
 import sys
 from contextvars import ContextVar
 
+from ..arrays import Holder
 from .errors import outside
-from .lock import Holder
 
 _traces: ContextVar[tuple] = ContextVar("traces", default=())  # outermost first; per thread and per task
 _steps: ContextVar[dict | None] = ContextVar("steps", default=None)  # of a tape that is the only active trace

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import norm, read_only
 from .errors import DerivativeError, EscapeError, MutationError
 from .trace import active
 
@@ -218,27 +219,6 @@ class Swept(Displayed):
 def bare(x):
     """The array behind `x` for internal use: no view is made, nobody writes into it."""
     return x.value if isinstance(x, Value) else x
-
-
-def read_only(array):
-    """A view of `array` that cannot be written; scalars and arrays without such a flag (CuPy's) as they are."""
-    if not isinstance(array, np.ndarray):
-        return array
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def norm(array):
-    """The Euclidean norm of a bare array as a Python float, in float64 and without overflow."""
-    largest = max(float(array.max()), -float(array.min())) if array.size else 0.0
-    if not 0.0 < largest < math.inf:
-        return largest
-    flat, total = array.reshape(-1), 0.0
-    for start in range(0, flat.size, 1 << 16):  # in blocks, so that a large array needs no large copy
-        block = flat[start : start + (1 << 16)].astype(np.float64) / largest
-        total += float(block @ block)
-    return largest * math.sqrt(total)
 
 
 def is_tracked(x):

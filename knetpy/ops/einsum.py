@@ -6,10 +6,10 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
-from ..core.protocols import spells
 from ..core.tape import unbroadcast
 from .matmul import SMALL, _matmul
 from .shape import broadcast_to
+from .spelling import spells
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

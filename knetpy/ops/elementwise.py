@@ -10,10 +10,11 @@ import math
 import numpy as np
 
 from ..core.primitive import constant, primitive
-from ..core.protocols import serve, spells
+from ..core.protocols import serve
 from ..core.value import METHODS
 from .activation import sigmoid
 from .curve import served, slope_of
+from .spelling import spells
 
 LARGE = 1 << 12  # elements: of fewer, several steps of NumPy's take no longer than a kernel
 

@@ -7,9 +7,10 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.errors import DerivativeError, ShapeError
 from ..core.primitive import primitive
-from ..core.protocols import serve, spells
+from ..core.protocols import serve
 from ..core.value import Value, bare, is_tracked
 from ..kernels import kernel
+from .spelling import spells
 
 _take_along, _add_along = kernel("scatter", "take_along"), kernel("scatter", "add_along")
 

@@ -8,9 +8,9 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
-from ..core.protocols import spells
 from ..core.tape import unbroadcast
 from ..kernels import kernel
+from .spelling import spells
 
 _kernel = kernel("matmul", "matmul")
 SMALL = 9216  # multiply-adds, or elements that meet a vector, up to which BLAS has neither threads nor much to do

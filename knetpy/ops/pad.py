@@ -4,10 +4,10 @@ import numpy as np
 
 from ..core.errors import DerivativeError
 from ..core.primitive import primitive
-from ..core.protocols import spells
 from ..core.value import Value, bare, is_tracked
 from .arguments import one_of
 from .index import take_along_axis
+from .spelling import spells
 
 _STATISTICS = ("maximum", "mean", "median", "minimum")
 _TAKES = {  # mode: the option that it takes, with its default

@@ -9,10 +9,10 @@ import math
 import numpy as np
 
 from ..core.primitive import primitive
-from ..core.protocols import spells
 from ..core.value import bare
 from ..kernels import kernel
 from .shape import broadcast_to
+from .spelling import spells
 
 _NONE = np._NoValue
 

@@ -9,9 +9,10 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
-from ..core.protocols import serve, spells
+from ..core.protocols import serve
 from ..core.tape import unbroadcast
 from ..core.value import METHODS, Param, Value, bare
+from .spelling import spells
 
 
 @primitive(trusted=True, x=lambda dy, x_shape: _reshape(dy, shape=x_shape))

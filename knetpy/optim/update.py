@@ -9,11 +9,11 @@ import numpy as np
 
 from ..core.errors import DtypeError, MutationError, NonFiniteError, ShapeError, warn
 from ..core.trace import active
-from ..core.tree import children, leaves, tree_map
 from ..core.value import Param
 from ..ops.rowsparse import RowSparse
 from ..parameters.search import named_params
 from ..transforms.gradients import Gradients
+from ..tree import children, leaves, tree_map
 from .optimizer import Optimizer, checked_optimizer, identity, is_number
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import PACKAGE
-from ..core.tree import children
 from ..core.value import Param, Swept
+from ..tree import children
 from .model import MADE, model
 
 

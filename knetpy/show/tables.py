@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.value import Param, bare, norm
+from ..arrays import norm
+from ..core.value import Param, bare
 from ..transforms.gradients import Gradients, Record
 
 SAMPLE = 100_000  # elements that are looked at

@@ -7,8 +7,8 @@ import numpy as np
 from ..core.errors import DerivativeError, DtypeError
 from ..core.primitive import primitive
 from ..core.trace import active
-from ..core.tree import children, leaves, tree_map
 from ..core.value import Param, Result, Value
+from ..tree import children, leaves, tree_map
 
 # The same array under a new name: other uses of it are then constants for the transform that renamed it.
 _alias = primitive(lambda x: x, name="alias", x=lambda dy: dy)

@@ -8,9 +8,9 @@ from ..core.primitive import tell
 from ..core.rules import NOTHING, Rule
 from ..core.tape import Tape, sweep
 from ..core.trace import Trace, active, tracing
-from ..core.tree import leaves, tree_map
 from ..core.value import Result, Value
 from ..settings import Journal, training
+from ..tree import leaves, tree_map
 from .run import check_callable, defer, label_of, watch
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from ..core.errors import DerivativeError, KnetpyError
 from ..core.tape import Tape, sweep
-from ..core.tree import leaves, tree_map
 from ..core.value import Param, Result, Value, value
 from ..parameters.search import label
+from ..tree import leaves, tree_map
 from .boundary import Exit, enter, loss_of, scalar
 from .gradients import Gradients
 from .run import check_argnums, commit, label_of, positions, run, watch

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import norm
 from ..core.errors import DerivativeError, ShapeError
-from ..core.tree import leaves, tree_map
-from ..core.value import Param, Swept, Value, bare, norm
+from ..core.value import Param, Swept, Value, bare
 from ..parameters.search import named_params
+from ..tree import leaves, tree_map
 
 
 class Gradients(Mapping, Swept):

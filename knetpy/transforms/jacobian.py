@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.tree import leaves, tree_map
 from ..core.value import Value, bare
 from ..settings import Journal
+from ..tree import leaves, tree_map
 from .boundary import is_number
 from .grad import grad
 from .products import jvp, vjp

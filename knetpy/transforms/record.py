@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..arrays import norm
 from ..core.errors import place
 from ..core.rules import spec
 from ..core.trace import Trace, active, tracing
-from ..core.value import bare, norm
+from ..core.value import bare
 from .grad import by_params
 from .gradients import Record
 from .run import check_callable

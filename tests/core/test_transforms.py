@@ -135,7 +135,7 @@ def test_keyword_arguments_are_constants():
     ids=["list", "tuple", "dict", "namedtuple", "ordered dict", "default dict"],
 )
 def test_gradients_have_the_structure_of_the_argument(tree):
-    from knetpy.core.tree import leaves
+    from knetpy.tree import leaves
 
     def f(tree):
         return sum(np.sum(x**2) for _, x in leaves(tree) if x is not None)

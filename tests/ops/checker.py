@@ -7,7 +7,7 @@ import numpy as np
 
 from knetpy.check.derivatives import MODES, along, combined, derivative, difference, floating, gradients, norm
 from knetpy.core.trace import Trace, active, tracing
-from knetpy.core.tree import leaves
+from knetpy.tree import leaves
 
 STEP = 1e-3
 TWICE = [transforms for ways in MODES[2].values() for transforms in ways]

@@ -10,7 +10,7 @@ import pytest
 import knetpy as kn
 from knetpy.check.derivatives import floating, gradients
 from knetpy.core.protocols import OPERATORS
-from knetpy.core.tree import leaves
+from knetpy.tree import leaves
 from knetpy.core.value import METHODS, NUMPY, Value
 from tests.ops.checker import check_first, check_second, idle, quiet, same, scalar
 from tests.ops.row import draw

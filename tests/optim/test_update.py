@@ -104,7 +104,7 @@ def test_a_tape_and_a_dict_of_gradients(net, sgd):
 def test_trees_of_plain_arrays(shell, sgd):
     arrays = [np.ones((2, 3)), np.zeros(3)]
     tree = shell(arrays)
-    g = kn.grad(lambda t: sum((leaf * leaf).sum() for _, leaf in kn.core.tree.leaves(t)), 0)(tree)
+    g = kn.grad(lambda t: sum((leaf * leaf).sum() for _, leaf in kn.tree.leaves(t)), 0)(tree)
     kn.update(tree, g, sgd)
     assert (arrays[0] == -1).all() and (arrays[1] == 0).all()
 

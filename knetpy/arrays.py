@@ -1,10 +1,12 @@
-"""Arrays that a derivative will read are locked against writing, so that a mutation raises at the guilty line.
+"""What recording does to bare arrays: locks those that a derivative will read, makes views that cannot be written.
 
-Only arrays that were writable are locked, and only their last holder unlocks them. The owner of a view's memory is
-locked with it, else writing through the owner would go unseen. What NumPy cannot tell us: another view of the same
-memory that was made before the lock stays writable, and one that is made of a locked array stays read-only.
+A mutation thereby raises at the guilty line. Only arrays that were writable are locked, and only their last holder
+unlocks them. The owner of a view's memory is locked with it, else writing through the owner would go unseen. What NumPy
+cannot tell us: another view of the same memory that was made before the lock stays writable, and one that is made of a
+locked array stays read-only.
 """
 
+import math
 import threading
 
 import numpy as np
@@ -85,3 +87,24 @@ def _unlock(lock):
             x.flags.writeable = True
         except ValueError:
             pass  # its memory has been made read-only by its owner in the meantime
+
+
+def read_only(array):
+    """A view of `array` that cannot be written; scalars and arrays without such a flag (CuPy's) as they are."""
+    if not isinstance(array, np.ndarray):
+        return array
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def norm(array):
+    """The Euclidean norm of a bare array as a Python float, in float64 and without overflow."""
+    largest = max(float(array.max()), -float(array.min())) if array.size else 0.0
+    if not 0.0 < largest < math.inf:
+        return largest
+    flat, total = array.reshape(-1), 0.0
+    for start in range(0, flat.size, 1 << 16):  # in blocks, so that a large array needs no large copy
+        block = flat[start : start + (1 << 16)].astype(np.float64) / largest
+        total += float(block @ block)
+    return largest * math.sqrt(total)

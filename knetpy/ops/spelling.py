@@ -1,0 +1,35 @@
+"""NumPy's functions by our own names."""
+
+import functools
+
+from ..core.protocols import serve
+from ..core.value import Param, Result, Value
+
+
+def spells(*functions):
+    """Decorate our version of one or several NumPy functions, which then call it for values.
+
+    Called by its own name on plain arrays it is NumPy's function itself.
+    """
+
+    def register(op):
+        serve(functions, op)
+        numpy = functions[0]
+
+        @functools.wraps(op)
+        def call(*args, **options):
+            for a in (*args, *options.values()) if options else args:
+                kind = a.__class__
+                if kind is Result or kind is Param:
+                    return op(*args, **options)
+                if (kind is list or kind is tuple) and a and a[0].__class__ is not int:
+                    if any([isinstance(v, Value) for v in a]):
+                        return op(*args, **options)
+            try:
+                return numpy(*args, **options)
+            except Exception:
+                return op(*args, **options)  # for the better message
+
+        return call
+
+    return register
