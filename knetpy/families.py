@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 import knetpy as kn
-from knetpy.kernels.dispatch import complete
 
 
 def families(dtype: Any) -> dict[str, Callable[[], Any]]:
@@ -18,14 +17,9 @@ def families(dtype: Any) -> dict[str, Callable[[], Any]]:
 
 
 def compile_all(dtype: Any) -> Iterable[tuple[str, float]]:
-    """Compile the kernels of each family, for one thread and for many, and yield its name and the seconds it took."""
-
-    def both(call: Callable) -> None:
-        call()
-        complete()
-
+    """Compile the kernels of each family, and yield its name and the seconds it took."""
     for name, call in families(dtype).items():
-        yield name, kn.warmup(both, call)
+        yield name, kn.warmup(call)
 
 
 class Draw:

@@ -13,20 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from knetpy.settings import threads
-
 _kernels: dict[str, _Table] = {}  # by "family.name"
 _calls: set[CodeType] = set()  # the code of what `kernel` returns
 
 
 @cache
 def kernel(family: str, name: str) -> Callable:
-    """Return the function that serves `name` of `family` on whatever backend its first argument belongs to.
+    """The function that serves a kernel on whatever backend its first argument belongs to.
+
+    Parameters:
+      family, name: text, the file and the function in it, such as "pool" and "take".
+    Returns: a function of arrays; it finds the backend when it is called, and compiles when it is first needed.
+    Raises: TypeError for what is no text; when it is called, ModuleNotFoundError or AttributeError for a kernel that
+      does not exist.
 
     >>> from knetpy.kernels import kernel
     >>> kernel("pool", "take").__name__
     'take'
     """
+    if not (isinstance(family, str) and isinstance(name, str)):
+        raise TypeError(f'kernel: family and name must be texts such as "pool" and "take", got {family!r} and {name!r}')
     table = _kernels[f"{family}.{name}"] = _Table(family, name)
 
     def call(*args: Any, **options: Any) -> Any:  # a parameter of its own for args[0] would cost a third more
@@ -105,9 +111,10 @@ class Status:
 
 
 def status() -> Status:
-    """Return what has served each kernel so far: it prints as a table.
+    """What has served each kernel so far.
 
-    Columns: kernel, backend, state (compiled, loaded from the cache, or why the reference serves), compile seconds.
+    Returns: a list that prints as a table of kernel, backend, state (compiled, loaded from the cache, or why the
+      reference serves) and seconds of compiling.
 
     >>> import numpy as np, knetpy as kn
     >>> y = kn.pool(np.ones((1, 1, 2, 2), "f4"))
@@ -140,7 +147,9 @@ def _state(name: str, function: Callable, reason: str) -> tuple[str, float]:
 def warmup(f: Callable, *args: Any) -> float:
     """Call `f(*args)` once, so that the kernels it needs are compiled, and return the seconds that took.
 
-    Parameters: f, any function, such as `kn.grad(loss)`; its arguments, of the shapes and dtypes that will be used.
+    Parameters:
+      f: any function, such as `kn.grad(loss)`.
+      *args: its arguments, of the shapes and dtypes that will be used.
     Returns: the seconds spent compiling; 0.0 if every kernel was kept from an earlier run.
     Raises: what f raises.
 
@@ -148,15 +157,14 @@ def warmup(f: Callable, *args: Any) -> float:
     >>> kn.warmup(np.sum, np.ones(2))  # NumPy has nothing to compile
     0.0
     """
+    if not callable(f):
+        raise TypeError(
+            f"warmup: f must be a function, got {type(f).__name__}; write kn.warmup(kn.grad(loss), x, y), which calls "
+            "it once; `python -m knetpy warmup` compiles everything"
+        )
     before = _seconds()
     f(*args)
     return _seconds() - before
-
-
-def complete() -> None:
-    """Compile the kernels that have served so far for one thread and for many, whichever way they were called."""
-    if threads() > 1 and _jit():
-        _jit().complete()
 
 
 def _jit() -> Any:
@@ -165,4 +173,4 @@ def _jit() -> Any:
 
 
 def _seconds() -> float:
-    return _jit().clock.total if _jit() else 0.0
+    return float(_jit().clock.total) if _jit() else 0.0

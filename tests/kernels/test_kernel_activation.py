@@ -1,22 +1,20 @@
 """The kernels of activations: both backends against literals, Numba's against the reference."""
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
-import knetpy.settings
-from knetpy.kernels import dispatch, kernel
+from knetpy.kernels import kernel
 from knetpy.kernels.reference import activation as reference
+from tests.kernels.backends import WHY_NOT, arrays, needs_numba, same_everywhere
 
 SERVED = {"reference": partial(getattr, reference), "served": partial(kernel, "activation")}
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
-if not dispatch._no_numba():
+if not WHY_NOT:
     from knetpy.kernels.cpu import activation as cpu
-    from knetpy.kernels.cpu import curves, elementwise
+    from knetpy.kernels.cpu import elementwise
+    from knetpy.kernels.cpu.codegen import curves
 BACKENDS = pytest.mark.parametrize("backend", SERVED.values(), ids=SERVED)
 inf, nan = np.inf, np.nan
 ERF = {  # from 40 digits of mpmath, as all below
@@ -195,32 +193,6 @@ def all_of_them(x, backend=SERVED["served"]):
     return found + [backend(name)(dy, x, *AT.get(name, ())) for name in SLOPES]
 
 
-@st.composite
-def arrays(draw):
-    """Of any layout: gaps, negative strides, transposed, stretched, misaligned, in the other byte order, locked."""
-    shape = tuple(draw(st.lists(st.sampled_from([0, 1, 2, 3, 7, 30]), max_size=4)))
-    rng = np.random.default_rng(draw(st.integers(0, 99)))
-    x = rng.normal(size=shape) * draw(st.sampled_from([0.1, 1, 5]))
-    x = np.where(rng.random(shape) < 0.1, rng.choice([-inf, inf, nan, 0, -0.0], shape), x)
-    x = x.astype(draw(st.sampled_from(["<f4", "<f8", ">f4", ">f8"])))
-    kinds = ["plain", "gaps", "reversed", "transposed", "stretched", "misaligned", "locked"]
-    for kind in draw(st.lists(st.sampled_from(kinds), max_size=3)):
-        if kind == "gaps":
-            x = np.repeat(x, 2, axis=0)[::2] if x.ndim else x
-        elif kind == "reversed":
-            x = x[::-1] if x.ndim else x
-        elif kind == "transposed":
-            x = x.transpose(rng.permutation(x.ndim))
-        elif kind == "stretched":
-            x = np.broadcast_to(x[..., :1], x.shape) if x.ndim else x
-        elif kind == "misaligned":
-            x = np.frombuffer(b"\0" + x.tobytes(), x.dtype, x.size, 1).reshape(x.shape)
-        elif kind == "locked":
-            x = x.copy("K")
-            x.flags.writeable = False
-    return x
-
-
 def in_double(x):
     """What the reference makes of x in float64, rounded to its dtype."""
     with np.errstate(invalid="ignore"):
@@ -256,13 +228,9 @@ def test_dense_memory_keeps_its_order(dtype):
 
 @needs_numba
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_thread_count_changes_nothing(monkeypatch, dtype):
+def test_threads_and_callers_change_no_bit(dtype):
     x = np.random.default_rng(0).normal(size=100_003).astype(dtype)
-    results = []
-    for threads in (1, 2):
-        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
-        results.append([y.tobytes() for y in all_of_them(x)])
-    assert results[0] == results[1]
+    same_everywhere(lambda: all_of_them(x))
 
 
 @needs_numba
@@ -276,15 +244,6 @@ def test_written_over_dy(name, dtype):
         found = SERVED["served"](name)(over, x, *AT.get(name, ()), out=over)
         assert (found is over) == (over is dy)
         assert found.tobytes() == wanted.tobytes()
-
-
-@needs_numba
-def test_many_python_threads():
-    x = np.random.default_rng(0).normal(size=50_000).astype(np.float32)
-    wanted = [y.tobytes() for y in all_of_them(x)]
-    with ThreadPoolExecutor(4) as pool:
-        for ours in pool.map(all_of_them, [x] * 40):
-            assert [y.tobytes() for y in ours] == wanted
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.longdouble])
@@ -312,7 +271,7 @@ def test_one_signature_for_each_loop():
 @pytest.fixture(scope="module")
 def exp():
     """vecmath's exp, of arrays."""
-    from knetpy.kernels.cpu import vecmath
+    from knetpy.kernels.cpu.codegen import vecmath
     from knetpy.kernels.cpu.jit import jit
 
     @jit("test", no_cpython_wrapper=False)

@@ -1,23 +1,18 @@
 """The kernels of attention: the reference against literals, and what serves against the same."""
 
 import tracemalloc
-from concurrent.futures import ThreadPoolExecutor
 from math import exp, log
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import knetpy.settings
-from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import attention as reference
+from tests.kernels.backends import WHY_NOT, Served, backends, needs_numba, same_everywhere
 
-NAMES = ("attention", "attention_dx", "rotate")
-served = SimpleNamespace(**{name: kernel("attention", name) for name in NAMES})
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
-BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
+served = Served("attention")
+BACKENDS = backends(reference, served)
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 nan, inf = np.nan, np.inf
 PLAIN = {"mask": None, "causal": False, "scale": 1.0}
@@ -152,7 +147,7 @@ def unaligned(x):
 @pytest.fixture
 def poisoned(monkeypatch):
     """Every output is NaN where the kernel writes nothing."""
-    if not dispatch._no_numba():
+    if not WHY_NOT:
         from knetpy.kernels.cpu import attention as cpu
 
         monkeypatch.setattr(cpu, "new", lambda shape, dtype: np.full(shape, np.nan, dtype))
@@ -224,18 +219,9 @@ def test_thread_count_changes_nothing(monkeypatch, poisoned, dtype):
         for causal in (False, True):
             problems += [(q, k, v, b, {"mask": None, "causal": causal, "scale": 0.3}) for b in (None, bias)]
 
-    def results(_=None):
-        return b"".join(x.tobytes() for problem in problems for x in everything(poisoned, *problem))
-
-    found = []
-    for threads in (1, 2):
-        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
-        found.append(results())
-    with ThreadPoolExecutor(8) as pool:
-        found += pool.map(results, range(8))
-    assert len(set(found)) == 1
-    for problem in problems:
-        for ours, theirs in zip(everything(poisoned, *problem), everything(reference, *problem)):
+    found = same_everywhere(lambda: [everything(poisoned, *problem) for problem in problems])
+    for results, problem in zip(found, problems):
+        for ours, theirs in zip(results, everything(reference, *problem)):
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
 
 
@@ -289,7 +275,7 @@ def test_the_order_of_memory_is_kept():
     """So heads that were split are merged without a copy."""
     q = np.ones((2, 5, 3, 4), np.float32).swapaxes(1, 2)
     y, *saved = served.attention(q, q, q, None, **PLAIN)
-    if not dispatch._no_numba():
+    if not WHY_NOT:
         for x in (y, *served.attention_dx(y, y, q, q, q, None, *saved, **PLAIN)[:3]):
             assert x.strides == q.strides
 

@@ -1,6 +1,5 @@
 """Bias and activation in one pass: both backends against literals, Numba's against the reference."""
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -8,13 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import knetpy.settings
-from knetpy.kernels import dispatch, kernel
+from knetpy.kernels import kernel
 from knetpy.kernels.reference import bias as reference
+from tests.kernels.backends import WHY_NOT, needs_numba, same_everywhere
 
 SERVED = {"reference": partial(getattr, reference), "served": partial(kernel, "bias")}
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
-if not dispatch._no_numba():
+if not WHY_NOT:
     from knetpy.kernels.cpu import bias as cpu
     from knetpy.kernels.cpu import elementwise, reduce
 BACKENDS = pytest.mark.parametrize("backend", SERVED.values(), ids=SERVED)
@@ -156,18 +154,14 @@ def test_the_memory_order_of_x_is_kept(backend, activation, shape, axis):
 def everything(x, axis=1):
     dy, bias = x * 0.5, np.linspace(-1, 1, x.shape[axis], dtype=x.dtype)
     results = [a for name in reference.ACTIVATIONS for a in both(SERVED["served"], dy, x, bias, name, axis)]
-    return [a.tobytes() for a in results]
+    return results
 
 
 @needs_numba
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_thread_count_changes_nothing(monkeypatch, dtype):
+def test_threads_and_callers_change_no_bit(dtype):
     x = image(np.random.default_rng(0).normal(size=(4, 20, 41, 31)).astype(dtype))
-    results = []
-    for threads in (1, 2):
-        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
-        results.append(everything(x))
-    assert results[0] == results[1]
+    same_everywhere(lambda: everything(x))
 
 
 @needs_numba
@@ -187,14 +181,6 @@ def test_written_over_dy(activation, dtype):
     assert [a.tobytes() for a in found] == [a.tobytes() for a in wanted]
     assert [a.tobytes() for a in back(plain, x, activation, bias, axis=1)] == [a.tobytes() for a in wanted]
     np.testing.assert_array_equal(plain, dy)
-
-
-@needs_numba
-def test_many_python_threads():
-    x = image(np.random.default_rng(0).normal(size=(4, 20, 41, 31)).astype(np.float32))
-    wanted = everything(x)
-    with ThreadPoolExecutor(8) as pool:
-        assert all(ours == wanted for ours in pool.map(everything, [x] * 40))
 
 
 @needs_numba

@@ -1,22 +1,17 @@
 """The convolution kernels: the reference against literals, Numba's against the reference."""
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import knetpy.settings
-from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import conv as reference
+from tests.kernels.backends import Served, backends, needs_numba, per_axis, poisoned, same_everywhere
 
-NAMES = ("conv", "conv_dx", "conv_dw")
-served = SimpleNamespace(**{name: kernel("conv", name) for name in NAMES})
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
-BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
+served = Served("conv")
+BACKENDS = backends(reference, served)
 PLAIN = {"stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}
 STRIDED = {**PLAIN, "stride": (2,), "padding": ((1, 0),)}
 DILATED = {**PLAIN, "dilation": (2,)}
@@ -118,14 +113,11 @@ def square():
 def problems(draw):
     """x, w, dy and options; how the arrays lie in memory is drawn too."""
     axes = draw(st.integers(1, 3))
-
-    def per_axis(low, high):
-        return tuple(draw(st.integers(low, high)) for _ in range(axes))
-
+    each = per_axis(draw, axes)
     kinds = st.sampled_from([few, many, depthwise, square]).flatmap(lambda kind: kind())
     n, (groups, depth, outputs) = draw(st.integers(0, 3)), draw(kinds)
-    window, stride, dilation = per_axis(1, 3), per_axis(1, 3), per_axis(1, 2)
-    padding = tuple(zip(per_axis(0, 2), per_axis(0, 2)))
+    window, stride, dilation = each(1, 3), each(1, 3), each(1, 2)
+    padding = tuple(zip(each(0, 2), each(0, 2)))
     reach = [d * (k - 1) + 1 - sum(p) for d, k, p in zip(dilation, window, padding)]
     extras = (*(draw(st.integers(0, 4)) for _ in range(axes - 1)), draw(st.integers(0, 4) | st.integers(5, 30)))
     size = tuple(max(1, r) + extra for r, extra in zip(reach, extras))
@@ -182,14 +174,14 @@ def test_served_as_the_reference(bits, problem):
 @contextmanager
 def small_tasks(bits=None):
     """Every limit is small, and outputs are poisoned. bits: of a vector, if not what the machine has."""
-    from knetpy.kernels.cpu import conv, convcase, convplan, convtile, convweights, winograd
+    from knetpy.kernels.cpu import conv, convcase, convplan, convtile, convweights, convwinograd
 
     limits = {convplan: {"PIXELS": 30, "LINE": 20, "BLOCK": 4000}, convtile: {"THREADED": 0}}
     limits |= {
         convweights: {"THREADED": 0, "new": poisoned},
         conv: {"new": poisoned, "new_like": poisoned_like, "BITS": bits or conv.BITS},
     }
-    limits[winograd] = {"CHANNELS": 1, "SAVED": -(10**9), "ROOM": 5000, "new": poisoned}
+    limits[convwinograd] = {"CHANNELS": 1, "SAVED": -(10**9), "ROOM": 5000, "new": poisoned}
     with pytest.MonkeyPatch.context() as patch:
         for module, values in limits.items():
             for name, value in values.items():
@@ -197,10 +189,6 @@ def small_tasks(bits=None):
         convcase.forward.cache_clear(), convcase.backward.cache_clear()
         yield
     convcase.forward.cache_clear(), convcase.backward.cache_clear()
-
-
-def poisoned(shape, dtype):
-    return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else 255, dtype)
 
 
 def poisoned_like(a):
@@ -238,7 +226,7 @@ def squares(draw):
 @given(problem=squares(), relu=st.booleans(), special=st.sampled_from([None, INF, -INF, NAN]))
 def test_winograd(bits, problem, relu, special):
     """One value that is not finite reaches what it reaches in the reference."""
-    from knetpy.kernels.cpu import conv, convcase, winograd
+    from knetpy.kernels.cpu import conv, convcase, convwinograd
 
     x, w, options = problem
     bias = np.linspace(-1, 1, len(w)).astype(np.float32)
@@ -252,7 +240,7 @@ def test_winograd(bits, problem, relu, special):
         size = x.shape[2:]
         same(served.conv_dx(dy, w, size=size, **options), reference.conv_dx(dy, w, size=size, **options), x.dtype)
         how = convcase.forward(x.shape, w.shape, *options.values(), "f", bits or conv.BITS)
-        assert how.convolve is winograd.convolve
+        assert how.convolve is convwinograd.convolve
 
 
 @needs_numba
@@ -327,15 +315,10 @@ def first_two(x, w, dy, options):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_thread_count_changes_nothing(large, monkeypatch, dtype):
-    x, w, dy, options = large
-    arrays = [a.astype(dtype) for a in (x, w, dy)]
-    results = []
-    for threads in (1, 2):
-        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
-        results.append(all_three(*arrays, options))
-    for one, two in zip(*results):
-        assert one.tobytes() == two.tobytes()
+def test_threads_and_callers_change_no_bit(large, dtype):
+    *arrays, options = large
+    arrays = [a.astype(dtype) for a in arrays]
+    same_everywhere(lambda: all_three(*arrays, options))
 
 
 @needs_numba
@@ -357,19 +340,9 @@ def test_whole_tasks(shape, window, groups, padding):
     x, w = rng.normal(size=shape).astype(np.float32), rng.normal(size=window).astype(np.float32)
     options = {**SQUARE, "padding": ((padding, padding),) * 2, "groups": groups}
     dy = rng.normal(size=reference.conv(x, w, **options).shape).astype(np.float32)
-    before, results = knetpy.settings.threads(), []
-    try:
-        for threads in (1, 2):
-            knetpy.settings.set_threads(threads)
-            results.append(first_two(x, w, dy, options))
-    finally:
-        knetpy.settings.set_threads(before)
-    with ThreadPoolExecutor(4) as pool:
-        results += [f.result() for f in [pool.submit(first_two, x, w, dy, options) for _ in range(4)]]
-    for result in results[1:]:
-        assert [a.tobytes() for a in result] == [a.tobytes() for a in results[0]]
-    same(results[0][0], reference.conv(x, w, **options), x.dtype)
-    same(results[0][1], reference.conv_dx(dy, w, size=x.shape[2:], **options), x.dtype)
+    results = same_everywhere(lambda: first_two(x, w, dy, options), callers=4)
+    same(results[0], reference.conv(x, w, **options), x.dtype)
+    same(results[1], reference.conv_dx(dy, w, size=x.shape[2:], **options), x.dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.longdouble, np.complex128, np.int64])

@@ -8,20 +8,16 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from knetpy import settings
-from knetpy.kernels import dispatch, kernel
+from knetpy.kernels import kernel
 from knetpy.kernels.reference import conv as reference
+from tests.kernels.backends import WHY_NOT, per_axis, poisoned, same_everywhere
 
-if dispatch._no_numba():
-    pytest.skip(dispatch._no_numba(), allow_module_level=True)
+if WHY_NOT:
+    pytest.skip(WHY_NOT, allow_module_level=True)
 
 from knetpy.kernels.cpu import convdw, convdwplan
 
 served = kernel("conv", "conv_dw")
-
-
-def poisoned(shape, dtype):
-    return np.full(shape, 255 if dtype == np.uint8 else np.nan, dtype)  # bytes of 255 are NaN too
 
 
 def arrays(n, c, size, o, window, options, dtype, seed=0):
@@ -48,16 +44,13 @@ def same(ours, theirs, dtype):
 def problems(draw):
     """Sizes and options; most have few channels, some enough for several panels."""
     axes = draw(st.integers(1, 3))
-
-    def per_axis(low, high):
-        return tuple(draw(st.integers(low, high)) for _ in range(axes))
-
+    each = per_axis(draw, axes)
     few, many = st.integers(1, 6), st.integers(1, 40) | st.integers(60, 70)
     one = st.just(1)
     kinds = [(one, few, many), (one, many, few), (one, many, many), (few, few, few), (st.integers(2, 40), one, one)]
     groups, depth, filters = (draw(number) for number in draw(st.sampled_from(kinds)))
-    window, stride, dilation = per_axis(1, 4), per_axis(1, 3), per_axis(1, 2)
-    padding = tuple(zip(per_axis(0, 3), per_axis(0, 3)))
+    window, stride, dilation = each(1, 4), each(1, 3), each(1, 2)
+    padding = tuple(zip(each(0, 3), each(0, 3)))
     reach = [d * (k - 1) + 1 - sum(p) for d, k, p in zip(dilation, window, padding)]
     size = tuple(max(1, r) + draw(st.integers(0, 9)) for r in reach)
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
@@ -105,20 +98,8 @@ def test_threads_change_nothing(problem, dtype):
     """Problems of many tasks, by one and two threads, and by eight callers at once."""
     x, dy, expected = arrays(*problem, dtype)
 
-    def run():
-        return served(x, dy, window=problem[4], **problem[5])
-
-    before, results = settings.threads(), []
-    try:
-        for threads in (1, 2):
-            settings.set_threads(threads)
-            results.append(run())
-    finally:
-        settings.set_threads(before)
-    with ThreadPoolExecutor(8) as pool:
-        results += [future.result() for future in [pool.submit(run) for _ in range(16)]]
-    same(results[0], expected, dtype)
-    assert {result.tobytes() for result in results} == {results[0].tobytes()}
+    result = same_everywhere(lambda: served(x, dy, window=problem[4], **problem[5]))
+    same(result, expected, dtype)
 
 
 def test_few_callers_share_nothing():

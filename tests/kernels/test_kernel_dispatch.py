@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import knetpy.settings
-from knetpy.kernels import dispatch, kernel, status
+from knetpy.kernels import kernel, status
+from tests.kernels.backends import needs_numba
 
 ROOT = Path(knetpy.settings.__file__).parents[1]
 TAKE = """
@@ -21,7 +22,6 @@ def take():
     y = kernel("pool", "take")(np.array([[[1, 2, 3]]], np.float32), np.array([[[2, 0]]]))
     assert y.tolist() == [[[3, 1]]]
 """
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
 
 
 def run(code, root=ROOT, **environment):

@@ -1,21 +1,16 @@
 """The kernels of embeddings: the reference against literals, and what serves against the same."""
 
-from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import knetpy as kn
-from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import embed as reference
+from tests.kernels.backends import Served, backends, bits, layouts, needs_numba, same_everywhere
 
-served = SimpleNamespace(**{name: kernel("embed", name) for name in ("embed", "embed_dw", "bag_max")})
-BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
+served = Served("embed")
+BACKENDS = backends(reference, served)
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
 nan = np.nan
 
 
@@ -119,29 +114,11 @@ def large(dtype=np.float32):
     return rng.normal(size=(40, 131)).astype(dtype), indices, rng.normal(size=(9000, 131)).astype(dtype)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
 @DTYPES
-def test_threads_change_no_bit(threads, dtype):
+def test_threads_and_callers_change_no_bit(dtype):
     table, indices, dy = large(dtype)
-    before = kn.settings.threads()
-    kn.set_threads(threads)
-    try:
-        y, dw = served.embed(table, indices), served.embed_dw(dy, indices, rows=40)
-    finally:
-        kn.set_threads(before)
-    assert y.tobytes() == reference.embed(table, indices).tobytes()
-    assert dw.tobytes() == reference.embed_dw(dy, indices, rows=40).tobytes()
-
-
-def test_concurrent_calls():
-    table, indices, dy = large()
-    wanted = reference.embed(table, indices).tobytes(), reference.embed_dw(dy, indices, rows=40).tobytes()
-
-    def both(_):
-        return served.embed(table, indices).tobytes(), served.embed_dw(dy, indices, rows=40).tobytes()
-
-    with ThreadPoolExecutor(4) as pool:
-        assert all(found == wanted for found in pool.map(both, range(12)))
+    found = same_everywhere(lambda: (served.embed(table, indices), served.embed_dw(dy, indices, rows=40)))
+    assert bits(found) == bits((reference.embed(table, indices), reference.embed_dw(dy, indices, rows=40)))
 
 
 @needs_numba
@@ -163,9 +140,7 @@ def test_one_signature_for_each_dtype():
     cpu = pytest.importorskip("knetpy.kernels.cpu.embed")
     for dtype in (np.float32, np.float64):
         x = np.ones((4, 6), dtype)
-        locked = x.copy()
-        locked.flags.writeable = False
-        for a in (x, locked, x[:, ::2], x.T, x.astype(x.dtype.newbyteorder())):
+        for a in layouts(x):
             served.embed(a, np.array([1, 0], np.int32))
             served.embed_dw(a, np.zeros(len(a), np.uint8), rows=np.int64(2))
     assert len(cpu._embed.signatures) == len(cpu._embed_dw.signatures) == 2

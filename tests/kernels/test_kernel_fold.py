@@ -1,19 +1,18 @@
 """The kernels of folding: the reference against literals, what serves against the reference."""
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knetpy.kernels import kernel
 from knetpy.kernels.reference import fold as reference
 from knetpy.kernels.reference import places
+from tests.kernels.backends import Served, backends, per_axis
 
-served = SimpleNamespace(unfold=kernel("fold", "unfold"), fold=kernel("fold", "fold"))
-BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
+served = Served("fold")
+BACKENDS = backends(reference, served)
 
 
 def sliding(window, stride, padding, dilation):
@@ -62,14 +61,11 @@ def test_fold_by_hand(backend, columns, size, options, x):
 def problems(draw):
     """The shape of x, and options under which the window fits."""
     axes = draw(st.integers(1, 3))
-
-    def per_axis(low, high):
-        return tuple(draw(st.integers(low, high)) for _ in range(axes))
-
-    window, stride, dilation = per_axis(1, 3), per_axis(1, 3), per_axis(1, 2)
-    padding = tuple(zip(per_axis(0, 2), per_axis(0, 2)))
+    each = per_axis(draw, axes)
+    window, stride, dilation = each(1, 3), each(1, 3), each(1, 2)
+    padding = tuple(zip(each(0, 2), each(0, 2)))
     reach = [d * (k - 1) + 1 - sum(p) for d, k, p in zip(dilation, window, padding)]
-    size = tuple(max(1, r) + extra for r, extra in zip(reach, per_axis(0, 3)))
+    size = tuple(max(1, r) + extra for r, extra in zip(reach, each(0, 3)))
     shape = (draw(st.integers(0, 2)), draw(st.integers(0, 2)), *size)
     return shape, sliding(window, stride, padding, dilation)
 

@@ -1,21 +1,15 @@
 """The kernels of grid_sample: the reference against literals, Numba's against the reference, each as a derivative."""
 
-from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import knetpy.settings
-from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import grid as reference
+from tests.kernels.backends import Served, backends, needs_numba, poisoned, same_everywhere
 
-NAMES = ("blend", "blend_dx", "blend_dw")
-served = SimpleNamespace(**{name: kernel("grid", name) for name in NAMES})
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
-BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
+served = Served("grid")
+BACKENDS = backends(reference, served)
 nan, inf = np.nan, np.inf
 
 
@@ -68,21 +62,15 @@ def large(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_threads_and_callers_change_nothing(dtype, monkeypatch):
-    results = []
-    for threads in (1, 2):
-        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
-        with ThreadPoolExecutor(4) as pool:
-            found = pool.map(lambda _: all_of_them(*large(dtype), served), range(4))
-            results += [b"".join(a.tobytes() for a in arrays) for arrays in found]
-    assert len(set(results)) == 1
+def test_threads_and_callers_change_no_bit(dtype):
+    same_everywhere(lambda: all_of_them(*large(dtype), served))
 
 
 @needs_numba
 def test_everything_is_written(monkeypatch):
     cpu = pytest.importorskip("knetpy.kernels.cpu.grid")
     wanted = all_of_them(*large(np.float32), served)
-    monkeypatch.setattr(cpu, "new", lambda shape, dtype: np.full(shape, nan, dtype))
+    monkeypatch.setattr(cpu, "new", poisoned)
     for a, b in zip(all_of_them(*large(np.float32), served), wanted):
         np.testing.assert_array_equal(a, b)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import knetpy.settings
-from knetpy.kernels import dispatch
+from tests.kernels.backends import WHY_NOT
 
-if dispatch._no_numba():
-    pytest.skip(dispatch._no_numba(), allow_module_level=True)
+if WHY_NOT:
+    pytest.skip(WHY_NOT, allow_module_level=True)
 
 ROOT = Path(knetpy.settings.__file__).parents[1]
 TINY = """
@@ -22,13 +22,16 @@ import numpy as np
 from knetpy import settings
 from knetpy.kernels.cpu import jit as module
 from knetpy.kernels.cpu.jit import clock, jit
+from knetpy.kernels.cpu.threads import portion, threaded
+
+module.PATIENCE = 600  # busy machines, too, are to say nothing else
 
 @jit()
 def inner(x):
     return x + 1
 
-@jit(parallel=True)
-def tiny(x):
+@threaded
+def tiny(rank, x):
     return inner(x) * 2
 
 def state():
@@ -85,15 +88,15 @@ def test_after_loading_others_can_be_compiled(cache):
     code = """
 import gc
 state()
-@jit(parallel=True)
-def total(x):
-    y = np.zeros(3)
-    for i in numba.prange(3):
+@threaded
+def longer(rank, x, y):
+    for i in portion(rank, len(x)):
         y[i] = inner(x[i])
-    return y.sum()
-assert total(np.ones(3)) == 6 and clock.total and gc.isenabled()
+    return len(x) > 2
+y = np.zeros(3)
+assert longer(np.ones(3), y) and y.sum() == 6 and clock.total and gc.isenabled()
 gc.disable()
-assert total.serial(np.ones(3)) == 6 and not gc.isenabled()
+assert longer.serial(np.ones(3), np.zeros(3, "f4")) and not gc.isenabled()
 """
     assert run(code, KNETPY_CACHE_DIR=str(cache))[0] == "cached"
 
@@ -127,7 +130,7 @@ def test_nothing_is_written_beside_the_sources(tmp_path):
 def test_where_nothing_can_be_written_kernels_work_and_it_is_said_once(tmp_path):
     file = tmp_path / "file"
     file.touch()
-    code = "state()\n@jit(parallel=True)\ndef other(x): return x\nother.serial(1)"
+    code = "state()\n@threaded\ndef other(rank, x): return x\nother.serial(1)"
     for places in ({"KNETPY_CACHE_DIR": str(file / "below")}, {"KNETPY_CACHE_DIR": "", "HOME": str(file)}):
         out, err = run(code, **places)
         assert out == "compiled" and err.count("\n") == 1
@@ -150,8 +153,8 @@ def test_what_kernels_call_python_may_call_too(cache):
 @jit()
 def both(x):
     return inner(x) + 1
-@jit(parallel=True)
-def user(x):
+@threaded
+def user(rank, x):
     return both(x)
 assert user.serial(1) == 3 and both(1) == 3 and both(0.5) == 2.5 and user.serial(0.5) == 2.5 and both(1) == 3
 assert len(both.signatures) == 2
@@ -163,9 +166,9 @@ assert len(both.signatures) == 2
 # --------------------------------------------------------------------------------------------------- threads
 
 LOOP = """
-@jit(parallel=True)
-def loop(x):
-    for i in numba.prange(len(x)):
+@threaded
+def loop(rank, x):
+    for i in portion(rank, len(x)):
         x[i] = inner(x[i])
 def take():
     x = np.arange(100.0)
@@ -186,6 +189,44 @@ print(numba.threading_layer())
 def test_many_python_threads(layer):
     used, _ = run(LOOP + THREADS, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2")
     assert used in ("omp", "workqueue") and (layer == "default" or used == layer)
+
+
+def test_every_task_belongs_to_one_part():
+    code = """
+ranges = [[portion.py_func((k, parts), tasks) for k in range(parts)] for parts in range(1, 6) for tasks in range(20)]
+assert all([i for part in parts for i in part] == list(range(parts[-1].stop)) for parts in ranges)
+@threaded
+def ranks(rank, y):
+    for i in portion(rank, len(y)):
+        y[i] = rank[0] * 10 + rank[1]
+y = np.zeros(5)
+settings.set_threads(2)
+ranks(y)
+assert y.tolist() == [2, 2, 12, 12, 12]
+ranks.serial(y)
+assert y.tolist() == [1] * 5
+"""
+    run(code, NUMBA_NUM_THREADS="2")
+
+
+def test_a_part_that_fails_is_noticed():
+    code = """
+@threaded
+def failing(rank, x):
+    for i in portion(rank, len(x)):
+        if x[i]:
+            raise ValueError("none of Python's")
+settings.set_threads(2)
+for x in ([1, 0], [0, 1]):
+    for call in (failing, failing.serial):
+        try:
+            call(np.array(x))
+        except MemoryError as error:
+            continue
+        raise AssertionError
+failing(np.zeros(2, int))
+"""
+    run(code, NUMBA_NUM_THREADS="2")
 
 
 def test_the_users_thread_mask_is_given_back():

@@ -6,18 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import knetpy.settings
-from knetpy.kernels import dispatch
+from tests.kernels.backends import needs_numba, poisoned
 
-pytestmark = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
+pytestmark = needs_numba
 channels, places = st.sampled_from([1, 2, 3, 7, 8, 15, 16, 17, 33, 130]), st.integers(0, 40)
 sizes = st.tuples(st.integers(1, 3), channels, places) | st.tuples(st.integers(1, 3), channels, places, places)
 
 
 @pytest.fixture(autouse=True)
-def poisoned(monkeypatch):
+def poisoned_outputs(monkeypatch):
     from knetpy.kernels.cpu import layout
 
-    monkeypatch.setattr(layout, "new", lambda shape, dtype: np.full(shape, np.nan, dtype))
+    monkeypatch.setattr(layout, "new", poisoned)
 
 
 @settings(deadline=None)

@@ -1,20 +1,17 @@
 """The matrix product: the reference against literals, Numba's against float64 NumPy."""
 
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import knetpy.settings
-from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import matmul as reference
+from tests.kernels.backends import WHY_NOT, Served, backends, needs_numba, poisoned, same_everywhere
 
-served = SimpleNamespace(matmul=kernel("matmul", "matmul"), pack=kernel("matmul", "pack"))
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
-BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
+served = Served("matmul")
+BACKENDS = backends(reference, served)
 LAYOUTS = ["C", "F", "strided", "reversed", "locked", "swapped", "unaligned", "fields", "repeated"]
 
 
@@ -49,32 +46,25 @@ def everything_on_the_tile(monkeypatch):
 
 def tile_only(monkeypatch, bits=None):
     """No BLAS; vectors of `bits`; outputs poisoned."""
-    if dispatch._no_numba():
+    if WHY_NOT:
         return
     from knetpy.kernels.cpu import matmul as cpu
-    from knetpy.kernels.cpu import panels
+    from knetpy.kernels.cpu.codegen import panels
 
-    cpu._plan.cache_clear()
+    cpu.plan_of.cache_clear()
     monkeypatch.setattr(cpu, "BLAS", 0)
     monkeypatch.setattr(cpu, "BITS", bits or cpu.BITS)
     for module in (cpu, panels):
         monkeypatch.setattr(module, "new", poisoned)
 
 
-def poisoned(shape, dtype):
-    """An array of NaN, whatever dtype its bytes will be read as."""
-    found = np.empty(shape, dtype)
-    found.view(np.uint8)[...] = 255
-    return found
-
-
 @pytest.fixture(autouse=True)
 def no_plans_left():
     yield
-    if not dispatch._no_numba():
+    if not WHY_NOT:
         from knetpy.kernels.cpu import matmul as cpu
 
-        cpu._plan.cache_clear()
+        cpu.plan_of.cache_clear()
 
 
 def lay(x, layout):
@@ -133,9 +123,9 @@ def same(ours, a, b, options):
 
 
 def widths():
-    if dispatch._no_numba():
+    if WHY_NOT:
         return [0]
-    from knetpy.kernels.cpu.vectors import BITS
+    from knetpy.kernels.cpu.codegen.vectors import BITS
 
     return [bits for bits in (512, 256, 128) if bits <= BITS]
 
@@ -183,12 +173,7 @@ def test_thread_count_changes_nothing(monkeypatch, dtype, shapes, layouts):
     monkeypatch.setattr(cpu, "THREADED", 0)
     a, b = (lay(x, layout) for x, layout in zip(large(shapes, dtype), layouts))
     options = {"bias": np.linspace(-1, 1, b.shape[-1]).astype(dtype), "activation": "relu"}
-    results = []
-    for threads in (1, 2, 3):
-        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
-        results.append(served.matmul(a, b, **options))
-    same(results[0], a, b, options)
-    assert len({result.tobytes() for result in results}) == 1
+    same(same_everywhere(lambda: served.matmul(a, b, **options), (1, 2, 3)), a, b, options)
 
 
 @needs_numba
@@ -228,9 +213,9 @@ def test_one_signature(monkeypatch):
     """For both dtypes, all layouts and options: kernels see addresses."""
     tile_only(monkeypatch)
     from knetpy.kernels.cpu import matmul as cpu
-    from knetpy.kernels.cpu import panels
+    from knetpy.kernels.cpu.codegen import panels
 
-    inner = cpu._box, cpu._bring
+    inner = cpu.multiply_box, cpu._bring
     before = [len(kernel.signatures) for kernel in inner]  # the recurrent layers call them too
     for dtype in (np.float32, np.float64):
         for layout in LAYOUTS:
@@ -253,8 +238,8 @@ def test_other_dtypes_are_the_references(dtype):
 
 @needs_numba
 def test_kernels_find_the_elements():
+    from knetpy.kernels.cpu.codegen.panels import address, address_at, place
     from knetpy.kernels.cpu.jit import jit
-    from knetpy.kernels.cpu.panels import address, address_at, place
 
     found = jit("test")(lambda at: address_at(at))
     x = np.arange(24.0).reshape(4, 6)

@@ -1,20 +1,15 @@
 """The kernels of nll against literals, Numba's against the reference, the derivative against differences."""
 
-from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import knetpy.settings
-from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import nll as reference
+from tests.kernels.backends import Served, backends, layouts, needs_numba, poisoned, same_everywhere
 
-served = SimpleNamespace(nll=kernel("nll", "nll"), nll_dx=kernel("nll", "nll_dx"))
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
-BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
+served = Served("nll")
+BACKENDS = backends(reference, served)
 log, inf, nan = np.log, np.inf, np.nan
 
 
@@ -132,7 +127,7 @@ def test_served_as_the_reference(problem):
 @needs_numba
 def test_everything_is_written(monkeypatch):
     cpu = pytest.importorskip("knetpy.kernels.cpu.nll")
-    monkeypatch.setattr(cpu, "new", lambda size, dtype: np.full(size, nan, dtype))
+    monkeypatch.setattr(cpu, "new", poisoned)
     for shape, axis in (((5, 10), 1), ((3, 5000), 1), ((2, 3, 130), 1), ((700, 7), 0)):
         scores, labels = np.zeros(shape), np.zeros([1 if i == axis else n for i, n in enumerate(shape)], int)
         losses, p = served.nll(scores, labels, axis=axis)
@@ -149,14 +144,8 @@ def large(dtype, shape=(40, 33, 50), axis=1):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_thread_count_changes_nothing(monkeypatch, dtype):
-    results = []
-    for threads in (1, 2):
-        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
-        results.append(b"".join(a.tobytes() for a in large(dtype)))
-    with ThreadPoolExecutor(4) as pool:
-        results += pool.map(lambda _: b"".join(a.tobytes() for a in large(dtype)), range(8))
-    assert len(set(results)) == 1
+def test_threads_and_callers_change_no_bit(dtype):
+    same_everywhere(lambda: large(dtype))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.longdouble])
@@ -181,11 +170,9 @@ def test_one_signature_for_each_dtype():
     cpu = pytest.importorskip("knetpy.kernels.cpu.nll")
     for dtype in (np.float32, np.float64):
         x = np.ones((2, 3, 20), dtype)
-        locked = x.copy()
-        locked.flags.writeable = False
-        for a in (x, locked, x[..., ::2], x.transpose(0, 2, 1), x.astype(x.dtype.newbyteorder())):
+        for a in layouts(x):
             for options in ({}, {"smoothing": np.float64(0.5)}, {"weight": np.ones(a.shape[1])}):
-                labels = np.zeros((2, 1, a.shape[2]), np.uint8)
+                labels = np.zeros((len(a), 1, a.shape[2]), np.uint8)
                 losses, p = served.nll(a, labels, axis=1, **options)
                 served.nll_dx(losses, p, labels, axis=1, **options)
     assert len(cpu._nll.signatures) == len(cpu._nll_dx.signatures) == 2

@@ -9,13 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import knetpy.settings
-from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import norm as reference
+from tests.kernels.backends import Served, backends, layouts, needs_numba, poisoned, same_everywhere
 
-served = SimpleNamespace(**{name: kernel("norm", name) for name in ("norm", "fixed", "norm_dx")})
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
-BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
+served = Served("norm")
+BACKENDS = backends(reference, served)
 nan, inf = np.nan, np.inf
 
 
@@ -290,17 +288,13 @@ def test_relu_by_hand():
 @EACH
 @pytest.mark.parametrize("added", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_relu(layout, added, dtype, monkeypatch):
+def test_relu(layout, added, dtype):
     problem = problem_of(layout, dtype)
     theirs = under_relu(*problem, reference, added)
-    results = []
-    for threads in (1, 2):
-        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
-        results.append(under_relu(*problem, served, added))
+    ours = same_everywhere(lambda: under_relu(*problem, served, added), callers=1)
     for k in theirs:
-        same(results[0][k], theirs[k], dtype, 64)
-        assert results[0][k].tobytes() == results[1][k].tobytes(), k
-    assert results[0]["y"].strides == theirs["y"].strides
+        same(ours[k], theirs[k], dtype, 64)
+    assert ours["y"].strides == theirs["y"].strides
 
 
 @needs_numba
@@ -320,13 +314,8 @@ def test_narrow_vectors(bits, layout, dtype, monkeypatch):
 
 @EACH
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_thread_count_changes_nothing(layout, dtype, monkeypatch):
-    results = []
-    for threads in (1, 2):
-        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
-        results.append(all_of_them(*problem_of(layout, dtype), served))
-    for k, one in results[0].items():
-        assert one.tobytes() == results[1][k].tobytes(), k
+def test_threads_and_callers_change_no_bit(layout, dtype):
+    same_everywhere(lambda: all_of_them(*problem_of(layout, dtype), served), callers=2)
 
 
 @needs_numba
@@ -378,7 +367,7 @@ def test_outputs_are_written_completely(layout, monkeypatch):
     x, axes, affine = problem_of(layout)
     before = all_of_them(x, axes, affine, served)
 
-    monkeypatch.setattr(cpu, "new", lambda shape, dtype=float: np.full(shape, nan, dtype))
+    monkeypatch.setattr(cpu, "new", poisoned)
     for k, found in all_of_them(x, axes, affine, served).items():
         assert found.tobytes() == before[k].tobytes(), k
 
@@ -406,9 +395,7 @@ def test_one_signature_for_each_dtype():
     cpu = pytest.importorskip("knetpy.kernels.cpu.norm")
     for dtype in (np.float32, np.float64):
         x, (y, mean, var) = np.ones((4, 6), dtype), (None,) * 3
-        locked = x.copy()
-        locked.flags.writeable = False
-        for a in (x, locked, x[:, ::2], x.T, x.astype(x.dtype.newbyteorder())):
+        for a in layouts(x):
             for axis in (0, 1):
                 for scale in (None, np.ones_like(a[:1]), np.ones_like(a[:1]).astype(x.dtype.newbyteorder())):
                     affine = None if scale is None else list(scale.shape)

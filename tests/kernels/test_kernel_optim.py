@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import knetpy as kn
-from knetpy.kernels import dispatch
 from knetpy.kernels.reference import optim as reference
+from tests.kernels.backends import WHY_NOT, same_everywhere
 
-if dispatch._no_numba():
-    pytest.skip(dispatch._no_numba(), allow_module_level=True)
+if WHY_NOT:
+    pytest.skip(WHY_NOT, allow_module_level=True)
 
-from knetpy.kernels.cpu import formula as formulas
 from knetpy.kernels.cpu import optim as cpu
+from knetpy.kernels.cpu.codegen import formula as formulas
 
 ADAM, SGD = kn.Adam.formula, kn.SGD.formula
 ADAM_NUMBERS = kn.Adam().numbers(3)
@@ -119,13 +119,9 @@ def swapped(array):
 
 def test_threads_do_not_change_a_bit(monkeypatch):
     monkeypatch.setattr(cpu, "FEW", 0)
-    rows, before, results = drawn(1, [(40_000,), (3,), (16_384,)], 2, "f4"), kn.threads(), []
-    for threads in (1, 2, 3):
-        kn.set_threads(threads)
-        ours, theirs = both(rows, [ADAM_NUMBERS] * 3, ADAM)
-        results.append(equal(ours, theirs))
-    kn.set_threads(before)
-    assert results == [True] * 3
+    rows = drawn(1, [(40_000,), (3,), (16_384,)], 2, "f4")
+    ours, theirs = same_everywhere(lambda: both(rows, [ADAM_NUMBERS] * 3, ADAM), (1, 2, 3))
+    assert equal(ours, theirs)
 
 
 def test_many_python_threads():

@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import knetpy.settings
-from knetpy.kernels import dispatch, kernel
+from knetpy.kernels import kernel
 from knetpy.kernels.reference import piecewise as reference
-from tests.kernels.test_kernel_activation import arrays
+from tests.kernels.backends import WHY_NOT, arrays, needs_numba, same_everywhere
 
 SERVED = {"reference": partial(getattr, reference), "served": partial(kernel, "piecewise")}
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
-if not dispatch._no_numba():
+if not WHY_NOT:
     from knetpy.kernels.cpu import elementwise, piecewise
 BACKENDS = pytest.mark.parametrize("backend", SERVED.values(), ids=SERVED)
 inf, nan = np.inf, np.nan
@@ -112,13 +110,9 @@ def test_written_over_dy(name):
 
 
 @needs_numba
-def test_thread_count_changes_nothing(monkeypatch):
+def test_threads_and_callers_change_no_bit():
     x = np.random.default_rng(0).normal(size=100_003).astype(np.float32)
-    results = []
-    for threads in (1, 2):
-        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
-        results.append([y.tobytes() for y in everything(x)])
-    assert results[0] == results[1]
+    same_everywhere(lambda: everything(x))
 
 
 @needs_numba

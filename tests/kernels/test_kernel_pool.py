@@ -3,21 +3,17 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import knetpy.settings
-from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import pool as reference
+from tests.kernels.backends import Served, backends, layouts, needs_numba, per_axis, poisoned, same_everywhere
 
-NAMES = ("largest", "maxpool", "positions", "pick", "spread", "take", "put", "meanpool", "meanpool_dx")
-served = SimpleNamespace(**{name: kernel("pool", name) for name in NAMES})
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
-BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
+served = Served("pool")
+BACKENDS = backends(reference, served)
 nan, inf = np.nan, np.inf
 
 
@@ -151,13 +147,10 @@ def test_meanpool_dx_by_hand(backend, dy, size, options, counted, dx):
 def problems(draw):
     """x and the options of maxpool; ties, NaN and infinities are frequent, no window is all padding."""
     axes = draw(st.integers(1, 3))
-
-    def per_axis(low, high):
-        return tuple(draw(st.integers(low, high)) for _ in range(axes))
-
-    window, stride, dilation = per_axis(1, 3), per_axis(1, 3), per_axis(1, 3)
+    each = per_axis(draw, axes)
+    window, stride, dilation = each(1, 3), each(1, 3), each(1, 3)
     padding = tuple((draw(st.integers(0, k - 1)), draw(st.integers(0, k - 1))) for k in window)
-    size = tuple(d * (k - 1) + 1 + extra for k, d, extra in zip(window, dilation, per_axis(0, 4)))
+    size = tuple(d * (k - 1) + 1 + extra for k, d, extra in zip(window, dilation, each(0, 4)))
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     values = [-inf, -2.5, 0, 1, 7, nan, inf] if draw(st.booleans()) else rng.normal(size=99)
     channels = draw(st.integers(0, 18) | st.sampled_from([33, 64, 83]))
@@ -181,13 +174,6 @@ def same(ours, theirs):
     np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
-def poison(shape, dtype):
-    """NaN, or numbers of taps that do not exist."""
-    x = np.empty(shape, dtype)
-    x.fill(nan if x.dtype.kind == "f" else 255)
-    return x
-
-
 @contextmanager
 def small_tasks(bits=None):
     """Few elements are many, and outputs are poisoned. bits: of a vector, if not what the machine has."""
@@ -195,13 +181,13 @@ def small_tasks(bits=None):
 
     limits = {
         "CHUNK": 100,
-        "SMALL": 0,
+        "THREADED": 0,
         "LONG": 9,
         "UNROLLED": 4,
         "code": partial(poolcode.code, bits=bits or poolcode.BITS),
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pool, "new", poison)
+        patch.setattr(pool, "new", poisoned)
         for name, value in limits.items():
             patch.setattr(poolplan, name, value)
         poolplan._plan.cache_clear()
@@ -276,15 +262,10 @@ CUT = sliding((3, 2), (2, 1), (1, 2), (1, 0), dilation=(1, 3))
 
 @needs_numba
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_thread_count_changes_nothing(monkeypatch, dtype):
+def test_threads_and_callers_change_no_bit(dtype):
     x = np.random.default_rng(0).normal(size=(5, 19, 9, 8)).astype(dtype)
-    results = []
-    for threads in (1, 2):
-        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
-        with small_tasks():
-            results.append(all_of_them(x, CUT))
-    for one, two in zip(*results):
-        assert one.tobytes() == two.tobytes()
+    with small_tasks():
+        same_everywhere(lambda: all_of_them(x, CUT))
 
 
 @needs_numba
@@ -311,9 +292,7 @@ def test_one_signature_whatever_the_arrays():
     cpu = pytest.importorskip("knetpy.kernels.cpu.pool")
     for dtype in (np.float32, np.float64):
         x = np.ones((2, 3, 4, 5), dtype)
-        locked = x.copy()
-        locked.flags.writeable = False
-        for a in (x, locked, x[..., ::2], x.transpose(0, 3, 1, 2), x.astype(x.dtype.newbyteorder()), unaligned(x)):
+        for a in (*layouts(x), x.transpose(0, 3, 1, 2), unaligned(x)):
             options = sliding((np.int32(2), 2), (1, np.int16(1)))
             for ours, theirs in zip(all_of_them(a, options), all_of_them(a, options, reference)):
                 np.testing.assert_array_equal(ours, theirs)

@@ -1,7 +1,5 @@
 """Sums over axes: both backends against literals, Numba's against sums of float64."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,12 +7,12 @@ from hypothesis import strategies as st
 
 import knetpy as kn
 import knetpy.settings
-from knetpy.kernels import dispatch, kernel
+from knetpy.kernels import kernel
 from knetpy.kernels.reference import reduce as reference
+from tests.kernels.backends import WHY_NOT, needs_numba, same_everywhere
 
 SERVED = {"reference": reference.sum, "served": kernel("reduce", "sum")}
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
-if not dispatch._no_numba():
+if not WHY_NOT:
     from knetpy.kernels.cpu import elementwise, reduce
 BACKENDS = pytest.mark.parametrize("backend", SERVED.values(), ids=SERVED)
 
@@ -77,24 +75,13 @@ SHAPES = [((40, 30, 20, 16), (0, 1, 2)), ((40, 30, 20, 16), (1, 2)), ((30, 70_00
 
 def everything(dtype):
     rng = np.random.default_rng(0)
-    return [SERVED["served"](rng.normal(size=shape).astype(dtype), axes).tobytes() for shape, axes in SHAPES]
+    return [SERVED["served"](rng.normal(size=shape).astype(dtype), axes) for shape, axes in SHAPES]
 
 
 @needs_numba
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_thread_count_changes_nothing(monkeypatch, dtype):
-    results = []
-    for threads in (1, 2):
-        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
-        results.append(everything(dtype))
-    assert results[0] == results[1]
-
-
-@needs_numba
-def test_many_python_threads():
-    wanted = everything(np.float32)
-    with ThreadPoolExecutor(8) as pool:
-        assert all(found == wanted for found in pool.map(everything, [np.float32] * 24))
+def test_threads_and_callers_change_no_bit(dtype):
+    same_everywhere(lambda: everything(dtype))
 
 
 @BACKENDS

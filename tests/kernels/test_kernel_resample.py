@@ -1,19 +1,15 @@
 """The kernel of sparse matrices along an axis: the reference against literals, Numba's against the reference."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import knetpy.settings
-from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import resample as reference
+from tests.kernels.backends import WHY_NOT, Served, backends, needs_numba, same_everywhere
 
-served = SimpleNamespace(resample=kernel("resample", "resample"))
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
-BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
+served = Served("resample")
+BACKENDS = backends(reference, served)
 nan = np.nan
 
 
@@ -66,17 +62,13 @@ def test_served_as_the_reference(problem):
     np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
-def test_memory_order_and_threads(monkeypatch):
+def test_memory_order_threads_and_callers():
     rng = np.random.default_rng(0)
     x = np.moveaxis(rng.normal(size=(8, 30, 20, 16)).astype(np.float32), -1, 1)
     starts, columns = np.arange(0, 122, 2), rng.integers(0, 20, 120)
-    results = []
-    for threads in (1, 2):
-        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
-        results.append(served.resample(x, starts, columns, rng.normal(size=120) * 0 + 0.1, axis=3))
-    assert results[0].tobytes() == results[1].tobytes()
-    if not dispatch._no_numba():
-        assert np.moveaxis(results[0], 1, -1).flags.c_contiguous
+    y = same_everywhere(lambda: served.resample(x, starts, columns, np.full(120, 0.1), axis=3))
+    if not WHY_NOT:
+        assert np.moveaxis(y, 1, -1).flags.c_contiguous
 
 
 @needs_numba

@@ -1,21 +1,17 @@
 """The recurrence kernels: the reference against literals, what is served against the reference."""
 
 import math
-from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import knetpy as kn
-from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import rnn as reference
+from tests.kernels.backends import WHY_NOT, Served, backends, needs_numba, same_everywhere
 
-served = SimpleNamespace(rnn=kernel("rnn", "rnn"), rnn_back=kernel("rnn", "rnn_back"))
-BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
+served = Served("rnn")
+BACKENDS = backends(reference, served)
 GATES = {"lstm": 4, "gru": 3, "gru_before": 3, "rnn_tanh": 1, "rnn_relu": 1}
 
 
@@ -252,18 +248,10 @@ def test_nan_and_infinity_as_the_reference(cell):
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh", "rnn_relu"])
 def test_threads_change_no_bit_and_calls_may_be_concurrent(monkeypatch, cell):
-    if not dispatch._no_numba():
+    if not WHY_NOT:
         monkeypatch.setattr("knetpy.kernels.cpu.rnn.THREADED", 0)
-    args, how, before = problem(cell, 6, 7, 33, np.float32), options(cell), kn.settings.threads()
-    wanted = [a.tobytes() for a in both_ways(served, args, how)]
-    try:
-        for threads in (1, 2, 3):
-            kn.set_threads(threads)
-            with ThreadPoolExecutor(8) as pool:
-                found = list(pool.map(lambda _: [a.tobytes() for a in both_ways(served, args, how)], range(8)))
-            assert all(results == wanted for results in found)
-    finally:
-        kn.set_threads(before)
+    args, how = problem(cell, 6, 7, 33, np.float32), options(cell)
+    same_everywhere(lambda: both_ways(served, args, how), (1, 2, 3))
 
 
 @needs_numba

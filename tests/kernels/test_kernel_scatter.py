@@ -1,20 +1,15 @@
 """The kernels of scatter: the reference against literals, and what serves against the same and the reference."""
 
-from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import knetpy.settings
-from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import scatter as reference
+from tests.kernels.backends import Served, backends, needs_numba, same_everywhere
 
-served = SimpleNamespace(**{name: kernel("scatter", name) for name in ("extreme", "take_along", "add_along")})
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
-BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
+served = Served("scatter")
+BACKENDS = backends(reference, served)
 nan, inf = np.nan, np.inf
 
 
@@ -86,7 +81,7 @@ def large(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_threads_and_callers_change_nothing(dtype, monkeypatch):
+def test_threads_and_callers_change_no_bit(dtype):
     x, index = large(dtype)
     rows, numbers = x.reshape(1200, 90), np.arange(1200) * 7 % 50
 
@@ -96,16 +91,10 @@ def test_threads_and_callers_change_nothing(dtype, monkeypatch):
         extremes = [served.extreme(rows, numbers, size=50, largest=flag) for flag in (True, False)]
         return [y, *more, served.add_along(y, index, size=40), *extremes]
 
-    monkeypatch.setattr(knetpy.settings, "threads", lambda: 1)
-    wanted = all_of_them()
+    wanted = same_everywhere(all_of_them, callers=4)
     theirs = [reference.take_along(x, index), reference.extreme(rows, numbers, size=50, largest=True)]
     for a, b in zip((wanted[0], wanted[4]), theirs):
         np.testing.assert_array_equal(a, b)
-    monkeypatch.setattr(knetpy.settings, "threads", lambda: 2)
-    with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(lambda _: all_of_them(), range(8)):
-            for a, b in zip(found, wanted):
-                assert a.tobytes() == b.tobytes()
 
 
 @needs_numba

@@ -1,22 +1,18 @@
 """The kernels of softmax against literals, and Numba's against the reference."""
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import knetpy.settings
-from knetpy.kernels import dispatch, kernel
 from knetpy.kernels.reference import softmax as reference
+from tests.kernels.backends import Served, backends, layouts, needs_numba, poisoned, same_everywhere
 
 NAMES = ("softmax", "logsoftmax", "softmax_dx", "logsoftmax_dx")
-served = SimpleNamespace(**{name: kernel("softmax", name) for name in NAMES})
-needs_numba = pytest.mark.skipif(bool(dispatch._no_numba()), reason=dispatch._no_numba())
-BACKENDS = pytest.mark.parametrize("backend", [reference, served], ids=["reference", "served"])
+served = Served("softmax")
+BACKENDS = backends(reference, served)
 log, inf, nan = np.log, np.inf, np.nan
 NO = np.array([False, False])
 
@@ -108,7 +104,7 @@ def test_served_as_the_reference(problem):
 @needs_numba
 def test_everything_is_written(monkeypatch):
     cpu = pytest.importorskip("knetpy.kernels.cpu.softmax")
-    monkeypatch.setattr(cpu, "new", lambda size, dtype: np.full(size, nan, dtype))
+    monkeypatch.setattr(cpu, "new", poisoned)
     for shape, axis in (((5, 10), 1), ((3, 5000), 1), ((2, 3, 130), 1), ((700, 7), 0)):
         assert all(np.isfinite(y).all() for y in all_of_them(np.zeros(shape), axis))
 
@@ -147,14 +143,9 @@ def test_few_digits_are_lost(dtype, tiny):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("axis", [1, 2])
-def test_thread_count_changes_nothing(monkeypatch, dtype, axis):
-    x, results = np.random.default_rng(0).normal(size=(40, 33, 50)).astype(dtype), []
-    for threads in (1, 2):
-        monkeypatch.setattr(knetpy.settings, "threads", lambda threads=threads: threads)
-        results.append(b"".join(y.tobytes() for y in all_of_them(x, axis)))
-    with ThreadPoolExecutor(4) as pool:
-        results += pool.map(lambda _: b"".join(y.tobytes() for y in all_of_them(x, axis)), range(8))
-    assert len(set(results)) == 1
+def test_threads_and_callers_change_no_bit(dtype, axis):
+    x = np.random.default_rng(0).normal(size=(40, 33, 50)).astype(dtype)
+    same_everywhere(lambda: all_of_them(x, axis))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.longdouble])
@@ -170,8 +161,6 @@ def test_one_signature_for_each_dtype():
     cpu = pytest.importorskip("knetpy.kernels.cpu.softmax")
     for dtype in (np.float32, np.float64):
         x = np.ones((2, 3, 20), dtype)
-        locked = x.copy()
-        locked.flags.writeable = False
-        for a in (x, locked, x[..., ::2], x.transpose(0, 2, 1), x.astype(x.dtype.newbyteorder())):
+        for a in layouts(x):
             all_of_them(a, 1), all_of_them(a, (0, 2)), all_of_them(a, (np.int64(1),))
     assert len(cpu._rows.signatures) == 2

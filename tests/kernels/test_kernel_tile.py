@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from knetpy.kernels import dispatch
+from tests.kernels.backends import WHY_NOT
 
-if dispatch._no_numba():
-    pytest.skip(dispatch._no_numba(), allow_module_level=True)
+if WHY_NOT:
+    pytest.skip(WHY_NOT, allow_module_level=True)
 
+from knetpy.kernels.cpu.codegen.panels import address, copier
+from knetpy.kernels.cpu.codegen.tile import ACCUMULATE, RELU, ROWS, cost, first_rows, run, tile, tiles
+from knetpy.kernels.cpu.codegen.vectors import BITS, call, lanes
 from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.panels import address, copier
-from knetpy.kernels.cpu.tile import ACCUMULATE, RELU, ROWS, cost, first_rows, run, tile, tiles
-from knetpy.kernels.cpu.vectors import BITS, call, lanes
 
 WIDTHS = [bits for bits in (512, 256, 128) if bits <= BITS]
 SHAPES = [(bits, vectors, rows) for bits in WIDTHS for vectors in ROWS[bits] for rows in ROWS[bits][vectors]]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from knetpy.kernels.cpu import vecmath
-from knetpy.kernels.cpu.curves import FUNCTIONS, SLOPES
+from knetpy.kernels.cpu.codegen import vecmath
+from knetpy.kernels.cpu.codegen.curves import FUNCTIONS, SLOPES
+from knetpy.kernels.cpu.codegen.vecmath import number, one, two, zero
 from knetpy.kernels.cpu.elementwise import mapping, mapping_at, served
 from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.vecmath import number, one, two, zero
 from knetpy.kernels.reference import activation as reference
 
 

@@ -12,15 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from knetpy.kernels.cpu import floats
+from knetpy.kernels.cpu import Ints, floats
+from knetpy.kernels.cpu.attentioncode import BIAS, DBIAS, MASK, divide, dots, slope, soften
 from knetpy.kernels.cpu.attentiontile import GROUP, KEYS, QUERIES, Problem, attend, attend_dx
-from knetpy.kernels.cpu.panels import address, copier
-from knetpy.kernels.cpu.scores import BIAS, DBIAS, MASK, divide, dots, slope, soften
-from knetpy.kernels.cpu.tile import WIDEST, Tiles, tiles
-from knetpy.kernels.cpu.vectors import BITS, lanes
+from knetpy.kernels.cpu.codegen.panels import address, copier
+from knetpy.kernels.cpu.codegen.tile import WIDEST, Tiles, tiles
+from knetpy.kernels.cpu.codegen.vectors import BITS, lanes
 from knetpy.kernels.reference import attention as reference
-
-Ints = tuple[int, ...]
 
 new = np.empty  # tests poison what it returns
 TASKS = 8  # at least, of no less than PART queries or keys each
@@ -201,7 +199,7 @@ def _plan(q: Ints, k: Ints, v: Ints, dtype: str, causal: bool, bits: int) -> _Pl
     if not products * L * S * D * E:
         return None
     lane, block, table = lanes(dtype, bits), KEYS // size, tiles(WIDEST, dtype, bits)
-    _provide(table, (L, S, D, E), block, lane, causal)
+    _provide(table, (L, S, D, E), block, causal)
     parts, threaded = (_part(L, products, QUERIES), _part(S, products, block)), products * L * S * (D + E) >= THREADED
     return _Plan(
         lead, (L, S, D, E, size, lane, WIDEST * lane, block), parts, (dtype, bits), threaded, (table.steps, table.codes)
@@ -210,7 +208,7 @@ def _plan(q: Ints, k: Ints, v: Ints, dtype: str, causal: bool, bits: int) -> _Pl
 
 @lru_cache(maxsize=1024)
 def _problem(sizes: Ints, part: int, vectors: tuple, causal: bool, scale: float, kind: int, back: bool) -> Problem:
-    """What drivers are told: those of the derivative if `back`. kind: what the rows of scores have, see `scores`."""
+    """What drivers are told: those of the derivative if `back`. kind: of the rows of scores."""
     routines = {"flips": copier("flip", *vectors)}
     if back:
         routines |= {"slopes": slope(kind, *vectors), "dots": dots(*vectors)}
@@ -225,7 +223,7 @@ def _part(size: int, products: int, block: int) -> int:
     return -(-size // (parts * block)) * block
 
 
-def _provide(table: Tiles, sizes: Ints, block: int, lane: int, causal: bool) -> None:
+def _provide(table: Tiles, sizes: Ints, block: int, causal: bool) -> None:
     """Have the tiles compiled that blocks of these sizes need."""
     L, S, D, E = sizes
     heights = _pieces(L, QUERIES) | _pieces(S, block)
@@ -233,10 +231,7 @@ def _provide(table: Tiles, sizes: Ints, block: int, lane: int, causal: bool) -> 
     if causal:
         heights |= _pieces(L, GROUP) | _pieces(S, GROUP)
         widths |= set(range(GROUP, min(S, block), GROUP))
-    panel = table.vectors * lane
-    for columns in {n for width in (D, E, *widths) for n in _pieces(width, panel)}:
-        for rows in heights:
-            table.provide(rows, -(-columns // lane))
+    table.provide_all(heights, {D, E, *widths})
 
 
 def _pieces(size: int, most: int) -> set[int]:

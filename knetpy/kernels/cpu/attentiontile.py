@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
 
+from knetpy.kernels.cpu.codegen.tile import ACCUMULATE, walk
+from knetpy.kernels.cpu.codegen.vectors import call
 from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.tile import ACCUMULATE, run
-from knetpy.kernels.cpu.vectors import call
+from knetpy.kernels.cpu.threads import portion, threaded
 
 QUERIES = 64  # of a block
 KEYS = 512  # bytes of the scores that a query has in a block
@@ -45,21 +45,21 @@ class Problem(NamedTuple):
     dots: int = 0
 
 
-@jit(parallel=True)
-def attend(places, strides, p, steps, codes):
+@threaded
+def attend(rank, places, strides, p, steps, codes):
     """All tasks. places, strides: see _places; p: a Problem."""
     parts = (p.L + p.part - 1) // p.part
-    for task in prange(len(places) * parts):
+    for task in portion(rank, len(places) * parts):
         first = task % parts * p.part
         room = np.empty(64 + p.D * KEYS + QUERIES * PITCH, np.uint8)
         _queries(places[task // parts], strides, p, first, min(first + p.part, p.L), room, steps, codes)
 
 
-@jit(parallel=True)
-def attend_dx(places, order, starts, further, strides, p, steps, codes):
+@threaded
+def attend_dx(rank, places, order, starts, further, strides, p, steps, codes):
     """As attend, turn by turn: see _turns. further: bytes from the dq of a part of the keys to that of the next."""
     parts = (p.S + p.part - 1) // p.part
-    for task in prange((len(starts) - 1) * parts):
+    for task in portion(rank, (len(starts) - 1) * parts):
         first, dq = task % parts * p.part, task % parts * further
         room = np.empty(64 + (p.D + p.E) * KEYS + 2 * QUERIES * PITCH + p.L * p.size, np.uint8)
         for turn in range(starts[task // parts], starts[task // parts + 1]):
@@ -202,10 +202,5 @@ def _product(shape, a, b, c, flags, p, steps, codes):
     b, b_sum, b_panel = b
     c, c_row = c
     for j in range(0, N, p.width):
-        columns, i = min(p.width, N - j), 0
-        vectors, panel = (columns + p.lanes - 1) // p.lanes, b + j // p.width * b_panel
-        while i < M:
-            left = min(M - i, steps.shape[1] - 1)
-            from_, to = a + i * a_row, c + i * c_row + j * p.size
-            run(codes[vectors, left], (1, K), from_, (0, a_sum, a_row), panel, (0, b_sum), to, c_row, 0, flags, columns)
-            i += steps[vectors, left]
+        from_, by, to = (a, (0, a_sum, a_row)), (b + j // p.width * b_panel, (0, b_sum)), (c + j * p.size, c_row)
+        walk(M, min(p.width, N - j), p.lanes, steps, codes, (1, K), from_, by, to, 0, flags)

@@ -9,7 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from knetpy.kernels.cpu import curves, floats
+from knetpy.kernels.cpu import floats
+from knetpy.kernels.cpu.codegen import curves
 from knetpy.kernels.cpu.elementwise import launch, loops
 from knetpy.kernels.cpu.reduce import column_chunk, sum
 from knetpy.kernels.reference import bias as reference
@@ -28,63 +29,28 @@ def _forward(pointer, f):
     return loop
 
 
-def _back(pointer, slope):
-    def loop(dy, y, dz, table, count, width):
-        dy, y, dz, sums = pointer(dy), pointer(y), pointer(dz), pointer(table)
+def _back(pointer, slope, by_operand, over):
+    def loop(dy, kept, dz, table, count, width):
+        kept, dz, sums = pointer(kept), pointer(dz), pointer(table)
+        dy = dz if over else pointer(dy)
         for start in range(0, count, width):
             for j in range(min(width, count - start)):
-                g = slope(dy[start + j], y[start + j])
+                g = slope(dy[start + j], kept[start + j] + sums[width + j] if by_operand else kept[start + j])
                 dz[start + j] = g
                 sums[j] += g
 
     return loop
 
 
-def _back_over(pointer, slope):
-    def loop(_, y, dz, table, count, width):
-        y, dz, sums = pointer(y), pointer(dz), pointer(table)
-        for start in range(0, count, width):
-            for j in range(min(width, count - start)):
-                g = slope(dz[start + j], y[start + j])
-                dz[start + j] = g
-                sums[j] += g
-
-    return loop
-
-
-def _back_by_operand(pointer, slope):
-    def loop(dy, x, dz, table, count, width):
-        dy, x, dz, sums = pointer(dy), pointer(x), pointer(dz), pointer(table)
-        for start in range(0, count, width):
-            for j in range(min(width, count - start)):
-                g = slope(dy[start + j], x[start + j] + sums[width + j])
-                dz[start + j] = g
-                sums[j] += g
-
-    return loop
-
-
-def _back_by_operand_over(pointer, slope):
-    def loop(_, x, dz, table, count, width):
-        x, dz, sums = pointer(x), pointer(dz), pointer(table)
-        for start in range(0, count, width):
-            for j in range(min(width, count - start)):
-                g = slope(dz[start + j], x[start + j] + sums[width + j])
-                dz[start + j] = g
-                sums[j] += g
-
-    return loop
+def _backs(over):
+    """By the name of the activation; over: dz is written over dy."""
+    return {
+        f: loops(_back, slope, by_operand=f in reference.BY_OPERAND, over=over) for f, slope in curves.SLOPES.items()
+    }
 
 
 FORWARD = {name: loops(_forward, f) for name, f in curves.FUNCTIONS.items()}
-BACK = {
-    name: loops(_back_by_operand if name in reference.BY_OPERAND else _back, slope)
-    for name, slope in curves.SLOPES.items()
-}
-BACK_OVER = {  # written over dy
-    name: loops(_back_by_operand_over if name in reference.BY_OPERAND else _back_over, slope)
-    for name, slope in curves.SLOPES.items()
-}
+BACK, BACK_OVER = _backs(over=False), _backs(over=True)
 
 
 @floats(reference.forward)
@@ -127,7 +93,8 @@ def back(dy, kept, activation, bias=None, *, axis=-1, out=None):
     else:  # a copy is our own
         dz = np.ascontiguousarray(given)
         launch(BACK_OVER[activation], dz, rows, dz, table, chunk)
-    sums = table[:, 0].sum(0, np.float64).reshape(-1, channels).sum(0)
+    sums = table[0, 0] if len(table) == 1 else table[:, 0].sum(0, np.float64)
+    sums = sums.reshape(-1, channels).sum(0, np.float64)
     return dz.transpose(back), sums.astype(rows.dtype)
 
 

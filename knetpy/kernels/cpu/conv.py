@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from knetpy.kernels.cpu import channels_last, floats, read, threes
+from knetpy.kernels.cpu.codegen.panels import address
+from knetpy.kernels.cpu.codegen.tile import FLAGS
+from knetpy.kernels.cpu.codegen.vectors import BITS
 from knetpy.kernels.cpu.convcase import How, backward, forward
 from knetpy.kernels.cpu.convdw import Geometry, weigh
-from knetpy.kernels.cpu.panels import address
-from knetpy.kernels.cpu.tile import RELU
-from knetpy.kernels.cpu.vectors import BITS
 from knetpy.kernels.reference import conv as reference
 
 new, new_like = np.empty, np.empty_like  # tests poison what they return
-FLAGS = {None: 0, "relu": RELU}
 
 
 @floats(reference.conv)

@@ -15,13 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from knetpy.kernels.cpu import convtile, threes, winograd
+from knetpy.kernels.cpu import Threes, convtile, convwinograd, threes
+from knetpy.kernels.cpu.codegen.vectors import lanes
 from knetpy.kernels.cpu.convnarrow import Line, Spreading, together
 from knetpy.kernels.cpu.convplan import Axis, Phase, Problem, cut
 from knetpy.kernels.cpu.convweights import Packing, Reading
-from knetpy.kernels.cpu.vectors import lanes
-
-Threes = tuple[int, int, int]
 
 
 class How(NamedTuple):
@@ -112,8 +110,8 @@ class _Case(NamedTuple):
             how = how._replace(convolve=convtile.convolve, plan=convtile.plan(problem, *kind))
             return how._replace(packing=Spreading(self._square(each, lanes(*kind)), 1, *kind))
         best = cut(problem, *kind)
-        if not exact and winograd.suits(problem, self.dtype):
-            how = how._replace(convolve=winograd.convolve, plan=winograd.plan(problem, best.vectors, *kind))
+        if not exact and convwinograd.suits(problem, self.dtype):
+            how = how._replace(convolve=convwinograd.convolve, plan=convwinograd.plan(problem, best.vectors, *kind))
             return how._replace(packing=Packing(weights, best.vectors, *kind))
         narrow = None if exact or self.groups > 1 else self._narrow(each[:2], line, step, best.cost)
         if narrow is None:

@@ -17,15 +17,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 
 from knetpy.kernels.cpu import convdwplan
+from knetpy.kernels.cpu.codegen.panels import address, copier
+from knetpy.kernels.cpu.codegen.tile import ACCUMULATE, walk
+from knetpy.kernels.cpu.codegen.vectors import BITS, call, lanes
 from knetpy.kernels.cpu.convdwplan import Arrays, Geometry, Plan, kind_of, plan_of
 from knetpy.kernels.cpu.jit import jit
 from knetpy.kernels.cpu.layout import dense
-from knetpy.kernels.cpu.panels import address, copier
-from knetpy.kernels.cpu.tile import ACCUMULATE, run
-from knetpy.kernels.cpu.vectors import BITS, call, lanes
+from knetpy.kernels.cpu.threads import portion, threaded
 
 new = np.empty  # tests poison what it returns
 FEW = 4  # channels that are copied faster one by one
@@ -95,9 +95,9 @@ def _readable(dy: np.ndarray) -> bool:
 # -------------------------------------------------------------------------------------------------- driver
 
 
-@jit(parallel=True)
+@threaded
 def _weigh(
-    origin, buffers, outs, x_steps, y_steps, part, steps, pack, layout, ahead, counts, pieces, panels, rows, codes
+    rank, origin, buffers, outs, x_steps, y_steps, part, steps, pack, layout, ahead, counts, pieces, panels, rows, codes
 ):
     """All panels for all chunks.
 
@@ -108,7 +108,7 @@ def _weigh(
     grid = ((outs[2] + part[0] - 1) // part[0], (outs[3] + part[1] - 1) // part[1], outs[1])
     blocks, shares = outs[0] * outs[1] * grid[0] * grid[1], (len(panels) + share - 1) // share
     size = len(buffers) // chunks
-    for task in prange(chunks * shares):
+    for task in portion(rank, chunks * shares):
         chunk, first = task // shares, task % shares * share
         low, high = chunk * size, (chunk + 1) * size
         cleared = low + panels[first + share, 2] if first + share < len(panels) else high
@@ -133,7 +133,6 @@ def _task(range_, grid, start, outs, part, x_steps, y_steps, steps, pack, layout
         next_x, next_y = _at(then, start[0] + pieces[-1, 0], x_steps), _at(then, start[1], y_steps)
         for panel in range(len(panels)):
             x, y, at, height, columns = panels[panel]
-            vectors = (columns + layout[1] - 1) // layout[1]
             y_block, y_line, y_pixel = y_at + y, y_steps[2], y_steps[3]
             if pack[0]:
                 _pack((lines, pixels, columns), y_block, (y_line, y_pixel), packed, pack, layout)
@@ -152,12 +151,8 @@ def _task(range_, grid, start, outs, part, x_steps, y_steps, steps, pack, layout
                 if layout[2]:
                     a, ao, ai, b, bo, bi = b, bo, bi, a, ao, ai
                 c, sums, along = start[2] + at + pieces[p, 1], (k_high - k_low, q_high - q_low), (ao, ai, steps[0])
-                i, count = 0, height * pieces[p, 2]
-                while i < count:
-                    left = min(count - i, rows.shape[1] - 1)
-                    code, a_at, c_at = codes[vectors, left], a + i * steps[0], c + i * steps[1]
-                    run(code, sums, a_at, along, b, (bo, bi), c_at, steps[1], 0, ACCUMULATE, columns)
-                    i += rows[vectors, left]
+                from_, by, to, count = (a, along), (b, (bo, bi)), (c, steps[1]), height * pieces[p, 2]
+                walk(count, columns, layout[1], rows, codes, sums, from_, by, to, 0, ACCUMULATE)
     return room.size  # so long it lives
 
 

@@ -12,13 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from knetpy.kernels.cpu.panels import copier
-from knetpy.kernels.cpu.sumtile import SumTiles, cost, sum_tiles
-from knetpy.kernels.cpu.tile import WIDEST
-from knetpy.kernels.cpu.vectors import fetcher, lanes
-
-Ints = tuple[int, ...]
-Threes = tuple[int, int, int]
+from knetpy.kernels.cpu import Ints, Threes
+from knetpy.kernels.cpu.codegen.panels import copier
+from knetpy.kernels.cpu.codegen.sumtile import SumTiles, cost, sum_tiles
+from knetpy.kernels.cpu.codegen.tile import WIDEST
+from knetpy.kernels.cpu.codegen.vectors import fetcher, lanes
 
 BLOCK = 1 << 14  # bytes of dy in a block: it stays in the first cache, beside what tiles read of x
 TERMS = 128  # of a block, at most
@@ -266,9 +264,8 @@ def plan_of(a: Arrays, g: Geometry, kind: str, bits: int) -> Plan:
     rows = _panels(a, g, kind, bits)
     axes = _ordered(_merged(_axes(a, g, kind in ("line", "channelwise"))))
     pieces = _pieces(axes, rows.tap)
-    for count in {r * n for r in rows.panels[:, 3].tolist() for n in pieces[:, 2].tolist()}:
-        for columns in set(rows.panels[:, 4].tolist()):
-            rows.table.provide(count, -(-columns // lane))
+    counts = {r * n for r in rows.panels[:, 3].tolist() for n in pieces[:, 2].tolist()}
+    rows.table.provide_all(counts, set(rows.panels[:, 4].tolist()))
     outs, part = tuple(axis.out for axis in axes), _part(axes, max(1, min(TERMS, BLOCK // rows.row)))
     x_steps, y_steps = tuple(axis.x * axis.stride for axis in axes), tuple(axis.y for axis in axes)
     taps, terms, count = math.prod(g.window), math.prod(outs), len(rows.panels)

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from knetpy.kernels.cpu.codegen.panels import address
+from knetpy.kernels.cpu.codegen.vectors import lanes
 from knetpy.kernels.cpu.convplan import Axis
 from knetpy.kernels.cpu.convweights import new
-from knetpy.kernels.cpu.panels import address
-from knetpy.kernels.cpu.vectors import lanes
 
 LONGEST = 64  # taps of a line: more meet most of the line anyway
 

@@ -16,10 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from knetpy.kernels.cpu.tile import WIDEST, Tiles, _cycles, cost
-from knetpy.kernels.cpu.vectors import lanes
-
-Threes = tuple[int, int, int]
+from knetpy.kernels.cpu import Threes
+from knetpy.kernels.cpu.codegen.tile import WIDEST, Tiles, cost, cycles
+from knetpy.kernels.cpu.codegen.vectors import lanes
 
 BLOCK = 36 << 10  # bytes of the weights of a block of the sum
 PIXELS = 256  # of a task, at least, where there are so many: weights that are not in the cache are read once for them
@@ -112,7 +111,8 @@ def launches(p: Problem, cut: Cut, table: Tiles, dtype: str, bits: int) -> list[
     for phase, (images, _, _), places in zip(p.phases, cut.parts, cut.places):
         turns = [_turn(p, images, region, cut.vectors, bits) for place in places for region in place]
         regions = [region for place in places for region in place]
-        _provide(table, p, phase, images, set(zip([r[1:3] for r in regions], turns)), cut.vectors, lane)
+        counts = {(region.pixels, region.lines, images)[turn] for region, turn in zip(regions, turns)}
+        table.provide_all(counts | {p.images % images if 2 in turns else 0}, [phase.columns])
         rows = [_row(p, phase, region, turn, size) for region, turn in zip(regions, turns)]
         starts = np.cumsum([0, *map(len, places)])
         blocks, sums = _blocks_of(p, phase, row)
@@ -139,14 +139,6 @@ def square_rows(rows: int, square: int, bits: int) -> int:
 def _width(p: Problem, vectors: int, lane: int) -> int:
     """The columns of a panel: whole groups, where they are square."""
     return lane // p.channelwise * p.channelwise if p.channelwise else vectors * lane
-
-
-def _provide(table: Tiles, p: Problem, phase: Phase, images: int, kinds: set, vectors: int, lane: int) -> None:
-    widths = {min(vectors, -(-(phase.columns - j) // lane)) for j in range(0, phase.columns, vectors * lane)}
-    for (lines, pixels), turn in kinds:
-        counts = {(pixels, lines, images)[turn], p.images % images if turn == 2 else 0} - {0}
-        for rows, width in product(counts, widths):
-            table.provide(rows, width)
 
 
 def _steps(p: Problem, phase: Phase, size: int) -> tuple[int, ...]:
@@ -225,7 +217,7 @@ def _cost(rows: int, vectors: int, square: int, bits: int) -> float:
         return cost(rows, vectors, bits)
     most = square_rows(rows, square, bits)
     many, rest = divmod(rows, most)
-    return many * _cycles(most, square) + (_cost(rest, vectors, square, bits) if rest else 0)
+    return many * cycles(most, square) + (_cost(rest, vectors, square, bits) if rest else 0)
 
 
 def _price(p: Problem, phase: Phase, part: Threes, places: list, vectors: int, lane: int, bits: int) -> float:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, NamedTuple
 
-from numba import prange
 from numba.core import cgutils
 
+from knetpy.kernels.cpu.codegen.tile import ACCUMULATE, Tile, Tiles, tiles, walk
+from knetpy.kernels.cpu.codegen.vectors import routine
 from knetpy.kernels.cpu.convplan import Launch, Problem, cut, launches, square_rows, work
 from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.tile import ACCUMULATE, Tiles, _Tile, run, tiles
-from knetpy.kernels.cpu.vectors import routine
+from knetpy.kernels.cpu.threads import portion, threaded
 
 THREADED = 1 << 20  # multiply-adds from which on threads share the work
 
@@ -47,8 +47,8 @@ def convolve(plan: Plan, x: int, weights: int, y: int, start: int, flags: int) -
 # -------------------------------------------------------------------------------------------------- driver
 
 
-@jit(parallel=True)
-def _convolve(origin, numbers, places, regions, blocks, panels, steps, codes):
+@threaded
+def _convolve(rank, origin, numbers, places, regions, blocks, panels, steps, codes):
     """Task by task: some of the panels, for one place of a few images.
 
     origin: addresses of x, the panels, y and start, flags; numbers: images, images, shares and panels of a task; bytes
@@ -57,7 +57,7 @@ def _convolve(origin, numbers, places, regions, blocks, panels, steps, codes):
     """
     images, most, shares, share = numbers[0], numbers[1], numbers[2], numbers[3]
     count = len(places) - 1
-    for task in prange((images + most - 1) // most * count * shares):
+    for task in portion(rank, (images + most - 1) // most * count * shares):
         first, place, n = task % shares * share, task // shares % count, task // (shares * count) * most
         what = (n, min(n + most, images), places[place], places[place + 1], first, min(first + share, len(panels)))
         _task(what, origin, numbers, regions, blocks, panels, steps, codes)
@@ -71,15 +71,14 @@ def _task(what, origin, numbers, regions, blocks, panels, steps, codes):
     taps met along both outer sums and both of a tile, from each first to before each last. blocks: lengths of both sums
     of a tile; bytes to where A and B begin; numbers of the taps of the outer sums, of the first terms of both.
     """
-    n, stop, first, last, start, end = what
+    n, stop, first, last, low, high = what
     images, lanes = stop - n, numbers[14]
     a_image, a_line, a_pixel = numbers[4], numbers[5], numbers[6]
     c_image, c_line, c_pixel = numbers[7], numbers[8], numbers[9]
     ao, ai, bo, bi = numbers[10], numbers[11], numbers[12], numbers[13]
     x, y = origin[0] + n * a_image, origin[2] + n * c_image
-    for p in range(start, end):
+    for p in range(low, high):
         columns = panels[p, 3]
-        vectors = (columns + lanes - 1) // lanes
         begin = origin[3] + panels[p, 2] if origin[3] else 0
         for k in range(len(blocks)):
             flags = (ACCUMULATE if k else 0) + (origin[4] if k == len(blocks) - 1 else 0)
@@ -100,23 +99,9 @@ def _task(what, origin, numbers, regions, blocks, panels, steps, codes):
                 for i in range(shape[0]):
                     for j in range(shape[1]):
                         a_row, c_row = a + i * a_steps[0] + j * a_steps[1], c + i * c_steps[0] + j * c_steps[1]
-                        row = 0
-                        while row < shape[2]:
-                            left = min(shape[2] - row, steps.shape[1] - 1)
-                            run(
-                                codes[vectors, left],
-                                sums,
-                                a_row + row * a_steps[2],
-                                (ao, ai, a_steps[2]),
-                                b,
-                                (bo, bi),
-                                c_row + row * c_steps[2],
-                                c_steps[2],
-                                0 if k else begin,
-                                flags,
-                                columns,
-                            )
-                            row += steps[vectors, left]
+                        from_, by, to = (a_row, (ao, ai, a_steps[2])), (b, (bo, bi)), (c_row, c_steps[2])
+                        start = 0 if k else begin
+                        walk(shape[2], columns, lanes, steps, codes, sums, from_, by, to, start, flags)
 
 
 @jit()
@@ -134,7 +119,7 @@ def _turned(x):
 # ------------------------------------------------------------------------------------------- square groups
 
 
-class _Square(_Tile):
+class _Square(Tile):
     """A tile of as many square groups, of `depth` channels of x and of y, as lie in one vector; depth 1: depthwise.
 
     A is read in vectors too. Sum i of a row has in lane q, of channel q of x, its products for column (q + i) % depth

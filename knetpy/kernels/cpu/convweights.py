@@ -9,13 +9,10 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import prange
-from numba.core import cgutils
 
-from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.panels import _least, _transposed, address, copier
-from knetpy.kernels.cpu.vectors import I64, Vectors, call, lanes, routine
+from knetpy.kernels.cpu.codegen.panels import address, copier, turn_over
+from knetpy.kernels.cpu.codegen.vectors import I64, Vectors, call, lanes, routine
+from knetpy.kernels.cpu.threads import portion, threaded
 
 new = np.empty  # tests poison what it returns
 THREADED = 1 << 18  # elements from which on threads share the work
@@ -58,13 +55,13 @@ class Packing:
         return panels, memory
 
 
-@jit(parallel=True)
-def _pack(w, panels, code, targets, numbers):
+@threaded
+def _pack(rank, w, panels, code, targets, numbers):
     """Panel by panel, as many columns at a time as a vector holds."""
     groups, columns, width, lanes, size, row, panel, outer, matrix, column, time, flips = numbers
     each = (columns + width - 1) // width
     table = targets.ctypes.data
-    for task in prange(groups * each):
+    for task in portion(rank, groups * each):
         first = task % each * width
         for j in range(first, min(first + width, columns), lanes):
             count = min(lanes, columns - j)
@@ -87,23 +84,9 @@ def _turner(dtype: str, bits: int) -> int:
 
 
 def _turn(v, K, columns, source, stride, target, table):
-    """Square blocks of lanes x lanes, transposed in registers."""
-    source, target, shown = v.address(source), v.address(target), v.below(columns)
-    table = v.b.inttoptr(table, ir.IntType(64).as_pointer())
-    last = v.b.sub(columns, I64(1))
-    starts = [v.at(source, stride, _least(v, I64(j), last)) for j in range(v.lanes)]
+    target, table, shown = v.address(target), v.b.inttoptr(table, I64.as_pointer()), v.below(columns)
 
-    def put(value, k):
-        v.store(value, v.b.gep(target, [v.b.load(v.b.gep(table, [k]))]), mask=shown)
+    def put(row, k):
+        v.store(row, v.b.gep(target, [v.b.load(v.b.gep(table, [k]))]), mask=shown)
 
-    whole = v.b.mul(v.b.sdiv(K, I64(v.lanes)), I64(v.lanes))
-    with cgutils.for_range_slice(v.b, I64(0), whole, I64(v.lanes), inc=True) as (k, _):
-        for i, value in enumerate(_transposed(v, [v.load(v.at(s, v.align, k)) for s in starts])):
-            put(value, v.b.add(k, I64(i)))
-    left = v.b.sub(K, whole)
-    with v.b.if_then(v.b.icmp_signed(">", left, I64(0))):
-        part = v.below(left)
-        block = [v.load(v.at(s, v.align, whole), mask=part) for s in starts]
-        for i, value in enumerate(_transposed(v, block)):
-            with v.b.if_then(v.b.icmp_signed(">", left, I64(i))):
-                put(value, v.b.add(whole, I64(i)))
+    turn_over(v, K, columns, source, stride, put)

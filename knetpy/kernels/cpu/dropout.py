@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange, uint64
+from numba import uint64
 
 from knetpy.kernels.cpu import floats, read
 from knetpy.kernels.cpu.jit import jit
+from knetpy.kernels.cpu.threads import portion, threaded
 from knetpy.kernels.reference import dropout as reference
 
-FEW = 2**18  # elements that one thread does sooner than several start
+THREADED = 2**18  # elements from which on threads share the work
 CHUNK = 2048  # elements; whole blocks of four
 
 LOW, HALF = uint64(0xFFFFFFFF), uint64(32)
@@ -39,12 +40,12 @@ def dropout(x, p, mask_shape, seed, stream, call):
 
 
 def _launch(x, draw, scale, y):
-    (_dropout.serial if y.size < FEW else _dropout)(x, draw, scale, y)
+    (_dropout if y.size >= THREADED else _dropout.serial)(x, draw, scale, y)
 
 
-@jit(parallel=True)
-def _dropout(x, draw, scale, y):
-    for chunk in prange((len(x) + CHUNK - 1) // CHUNK):
+@threaded
+def _dropout(rank, x, draw, scale, y):
+    for chunk in portion(rank, (len(x) + CHUNK - 1) // CHUNK):
         at, end = chunk * CHUNK, min(len(x), (chunk + 1) * CHUNK)
         _drop(x[at:end], draw, uint64(at // 4), scale, y[at:end])
 

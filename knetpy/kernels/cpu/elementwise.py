@@ -11,12 +11,14 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import prange, types
+from numba import types
 from numba.extending import intrinsic
 
 from knetpy.kernels.cpu import floats
+from knetpy.kernels.cpu.codegen.panels import address_at, place
+from knetpy.kernels.cpu.codegen.vectors import BITS, call, compiled_address
 from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.vectors import BITS, call, compiled_address
+from knetpy.kernels.cpu.threads import portion, threaded
 
 CHUNK = 1 << 15  # elements that a thread takes at a time; as few are computed without threads
 SMALL = 512  # elements: as few go through some steps of NumPy's before a launch is prepared
@@ -61,56 +63,43 @@ def _pointer(kind: types.Type) -> Any:
 _POINTERS = {"single": _pointer(types.float32), "double": _pointer(types.float64)}
 
 
-def loops(make: Callable, *functions: Callable) -> Loops:
-    """The loops whose code `make(pointer, *functions)` returns; `pointer` makes addresses point to elements."""
-    key = "-".join([f"{f.__module__}.{f.__qualname__}" for f in (make, *functions)])
-    return Loops(*[jit(f"{key}-{kind}")(make(pointer, *functions)) for kind, pointer in _POINTERS.items()])
+def loops(make: Callable, *functions: Callable, **choices: bool) -> Loops:
+    """The loops whose code `make(pointer, *functions, **choices)` returns; `pointer` makes addresses point to elements.
+
+    choices: constants of the code, so that what is not chosen is not there.
+    """
+    key = "-".join(
+        [*[f"{f.__module__}.{f.__qualname__}" for f in (make, *functions)], *[n for n in choices if choices[n]]]
+    )
+    return Loops(*[jit(f"{key}-{kind}")(make(point, *functions, **choices)) for kind, point in _POINTERS.items()])
 
 
 def mapping(f: Callable) -> Mapping:
     """The loops of y = f(a, b)."""
-    return Mapping(loops(_mapping, f), loops(_mapping_over, f))
+    return Mapping(loops(_mapping, f, over=False), loops(_mapping, f, over=True))
 
 
-def _mapping(pointer, f):
+def _mapping(pointer, f, over):
     def loop(a, b, y, _, count, __):
-        a, b, y = pointer(a), pointer(b), pointer(y)
+        b, y = pointer(b), pointer(y)
+        a = y if over else pointer(a)
         for i in range(count):
             y[i] = f(a[i], b[i])
 
     return loop
 
 
-def _mapping_over(pointer, f):
-    def loop(_, b, y, __, count, ___):
-        b, y = pointer(b), pointer(y)
-        for i in range(count):
-            y[i] = f(y[i], b[i])
-
-    return loop
-
-
 def mapping_at(f: Callable) -> Mapping:
     """The loops of y = f(a, b, p) for parameters p, three numbers."""
-    return Mapping(loops(_mapping_at, f), loops(_mapping_at_over, f))
+    return Mapping(loops(_mapping_at, f, over=False), loops(_mapping_at, f, over=True))
 
 
-def _mapping_at(pointer, f):
+def _mapping_at(pointer, f, over):
     def loop(a, b, y, table, count, _):
-        a, b, y, p = pointer(a), pointer(b), pointer(y), pointer(table)
-        p = p[0], p[1], p[2]
+        b, y, p = pointer(b), pointer(y), pointer(table)
+        a, p = y if over else pointer(a), (p[0], p[1], p[2])
         for i in range(count):
             y[i] = f(a[i], b[i], p)
-
-    return loop
-
-
-def _mapping_at_over(pointer, f):
-    def loop(_, b, y, table, count, __):
-        b, y, p = pointer(b), pointer(y), pointer(table)
-        p = p[0], p[1], p[2]
-        for i in range(count):
-            y[i] = f(y[i], b[i], p)
 
     return loop
 
@@ -140,7 +129,7 @@ def each(mapping: Mapping, *operands: np.ndarray, at: tuple = (), out: np.ndarra
     out: None, or dy, if it may be overwritten; it has no gaps.
     """
     x = operands[-1]
-    if out is not None and out.strides == x.strides and out.dtype == x.dtype and out.flags.aligned:
+    if out is not None and out.strides == x.strides and out.dtype == x.dtype and out.flags.aligned and _ascends(x):
         loop, a, b, y = mapping.over, out, x, out
     else:
         loop, y = mapping.apart, new(x, x.dtype.type, subok=False)
@@ -148,6 +137,11 @@ def each(mapping: Mapping, *operands: np.ndarray, at: tuple = (), out: np.ndarra
         a = b if len(operands) == 1 else laid_as(y, operands[0])
     launch(loop, a, b, y, np.array((*at, 0, 0)[:3], y.dtype) if at else None)
     return y
+
+
+def _ascends(x):
+    """Whether the first element of x is the first in memory."""
+    return min(x.strides, default=0) >= 0
 
 
 def laid_as(y: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -168,28 +162,17 @@ def launch(
     table: writable, one row for all chunks or one for each; by default there is none. Loops get its width, or `width`.
     """
     run, step = _run if a.size > chunk else _run.serial, 0
-    first, to = _locked(a), _bytes(y)
-    second, more = first if b is a else _locked(b), to if table is None else _bytes(table)
     if table is not None and table.ndim > 1:
         step, width = table.strides[0] * (len(table) > 1), width or table.shape[-1]
-    run(loop.entry(a.dtype), first, second, to, more, a.itemsize, a.size, chunk, step, width)
+    more = place(y if table is None else table)
+    run(loop.entry(a.dtype), place(a), place(b), place(y), more, a.itemsize, a.size, chunk, step, width)
 
 
-def _bytes(x):
-    return x.ravel("K").view(np.uint8)
-
-
-def _locked(x):
-    """Bytes that the loop only reads, whether or not it could write them: Numba would compile for both kinds."""
-    flat = _bytes(x)
-    flat.setflags(write=False)
-    return flat
-
-
-@jit(parallel=True)
-def _run(loop, a, b, y, table, size, count, chunk, step, width):
-    places = a.ctypes.data, b.ctypes.data, y.ctypes.data, table.ctypes.data
-    for k in prange((count + chunk - 1) // chunk):
+@threaded
+def _run(rank, loop, a, b, y, table, size, count, chunk, step, width):
+    """a, b, y, table: see `place`; size: bytes of an element; count: of elements; step: bytes from table to table."""
+    places = address_at(a), address_at(b), address_at(y), address_at(table)
+    for k in portion(rank, (count + chunk - 1) // chunk):
         at = k * chunk * size
         more = min(chunk, count - k * chunk)
         call(loop, (places[0] + at, places[1] + at, places[2] + at, places[3] + k * step, more, width))

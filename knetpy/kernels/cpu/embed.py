@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 
 from knetpy.kernels.cpu import floats, read
 from knetpy.kernels.cpu.jit import jit
+from knetpy.kernels.cpu.threads import portion, threaded
 from knetpy.kernels.reference import embed as reference
 
-FEW = 2**20  # elements that one thread moves sooner than several start
+THREADED = 2**20  # elements from which on threads share the work
 ROWS, COLUMNS = 256, 64  # of a chunk: rows that are looked up, columns that are added up
 
 
@@ -24,7 +24,7 @@ def embed(table, indices):
     """As the reference's."""
     numbers, shape = read(indices, np.int64).reshape(-1), table.shape[1:]
     y, width = np.empty((*indices.shape, *shape), table.dtype.type), math.prod(shape)
-    lookup = _embed.serial if y.size < FEW else _embed
+    lookup = _embed if y.size >= THREADED else _embed.serial
     lookup(read(table).reshape(len(table), width), numbers, y.reshape(numbers.size, width))
     return y
 
@@ -34,21 +34,21 @@ def embed_dw(dy, indices, *, rows):
     """As the reference's, to the bit: what meets in one row is added in the order of indices."""
     numbers, shape = read(indices, np.int64).reshape(-1), dy.shape[indices.ndim :]
     dw, width = np.zeros((rows, *shape), dy.dtype.type), math.prod(shape)  # large ones come from the system as zeros
-    add, columns = (_embed_dw.serial, max(1, width)) if dy.size < FEW else (_embed_dw, COLUMNS)
+    add, columns = (_embed_dw, COLUMNS) if dy.size >= THREADED else (_embed_dw.serial, max(1, width))
     add(read(dy).reshape(numbers.size, width), numbers, dw.reshape(rows, width), columns)
     return dw
 
 
-@jit(parallel=True)
-def _embed(table, numbers, y):
-    for chunk in prange((len(y) + ROWS - 1) // ROWS):
+@threaded
+def _embed(rank, table, numbers, y):
+    for chunk in portion(rank, (len(y) + ROWS - 1) // ROWS):
         _copy_rows(table, numbers, y, chunk * ROWS, min(len(y), (chunk + 1) * ROWS))
 
 
-@jit(parallel=True)
-def _embed_dw(dy, numbers, dw, columns):
+@threaded
+def _embed_dw(rank, dy, numbers, dw, columns):
     width = dw.shape[1]
-    for chunk in prange((width + columns - 1) // columns):
+    for chunk in portion(rank, (width + columns - 1) // columns):
         _add_columns(dy, numbers, dw, chunk * columns, min(width, (chunk + 1) * columns))
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 
 from knetpy.kernels.cpu import channels_last, channels_second, floats, read, threes
 from knetpy.kernels.cpu.jit import jit
+from knetpy.kernels.cpu.threads import portion, threaded
 from knetpy.kernels.reference import grid as reference
 
-FEW = 1 << 14  # elements of the result that one thread computes sooner than several start
+THREADED = 1 << 14  # elements from which on threads share the work
 new = np.empty  # tests poison what it returns
 
 
@@ -20,7 +20,7 @@ def blend(x, weights, index):
     """As the reference's, but the channels of y lie last in memory."""
     x, weights, index = _flat(x), read(weights, x.dtype.type), read(index, np.int64)
     y = new((len(x), index.shape[1], x.shape[2]), x.dtype)
-    (_blend if y.size > FEW else _blend.serial)(x, weights, index, y)
+    (_blend if y.size >= THREADED else _blend.serial)(x, weights, index, y)
     return y.transpose(0, 2, 1)
 
 
@@ -29,7 +29,7 @@ def blend_dx(dy, weights, index, *, size):
     """As the reference's, but the channels of dx lie last in memory."""
     dy, weights, index = _flat(dy), read(weights, dy.dtype.type), read(index, np.int64)
     dx = np.zeros((len(dy), math.prod(size), dy.shape[2]), dy.dtype)
-    (_put if dy.size > FEW else _put.serial)(dy, weights, index, dx)
+    (_put if dy.size >= THREADED else _put.serial)(dy, weights, index, dx)
     return channels_second(dx.reshape(len(dx), *threes(size, 1), dx.shape[2]), len(size))
 
 
@@ -38,7 +38,7 @@ def blend_dw(dy, x, index):
     """As the reference's."""
     dy, x, index = _flat(dy), _flat(x, dy.dtype.type), read(index, np.int64)
     dw = new(index.shape, dy.dtype)
-    (_dots if dy.size > FEW else _dots.serial)(dy, x, index, dw)
+    (_dots if dy.size >= THREADED else _dots.serial)(dy, x, index, dw)
     return dw
 
 
@@ -48,9 +48,9 @@ def _flat(x, dtype=None):
     return x.reshape(len(x), math.prod(x.shape[1:4]), x.shape[4])
 
 
-@jit(parallel=True)
-def _blend(x, weights, index, y):
-    for n in prange(len(y)):
+@threaded
+def _blend(rank, x, weights, index, y):
+    for n in portion(rank, len(y)):
         for p in range(y.shape[1]):
             for c in range(y.shape[2]):
                 y[n, p, c] = 0
@@ -64,9 +64,9 @@ def _blend(x, weights, index, y):
                         y[n, p, c] = weight
 
 
-@jit(parallel=True)
-def _put(dy, weights, index, dx):
-    for n in prange(len(dy)):
+@threaded
+def _put(rank, dy, weights, index, dx):
+    for n in portion(rank, len(dy)):
         for p in range(dy.shape[1]):
             for t in range(index.shape[2]):
                 at, weight = index[n, p, t], weights[n, p, t]
@@ -75,9 +75,9 @@ def _put(dy, weights, index, dx):
                         dx[n, at, c] += weight * dy[n, p, c]
 
 
-@jit(parallel=True)
-def _dots(dy, x, index, dw):
-    for n in prange(len(dy)):
+@threaded
+def _dots(rank, dy, x, index, dw):
+    for n in portion(rank, len(dy)):
         for p in range(dw.shape[1]):
             for t in range(dw.shape[2]):
                 at = index[n, p, t]

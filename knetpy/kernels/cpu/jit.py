@@ -1,4 +1,4 @@
-"""Compile kernels with Numba, keep them on disk, launch them on threads.
+"""Compile kernels with Numba and keep them on disk.
 
 Numba's `cache=True` never hits for a function made by a factory that closes over an intrinsic or another
 kernel (their pickles differ in every process), serves stale code when a callee in another file has changed,
@@ -16,11 +16,11 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock, Timer
+from threading import Timer
 from time import perf_counter
 from typing import Any
 
@@ -34,43 +34,49 @@ from numba.core.event import Event, Listener, register
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
-from knetpy import settings
 from knetpy.kernels.dispatch import caller
-
-config: Any = numba.config
 
 PATIENCE = 2.0  # seconds of compiling after which the wait is explained
 
 
-def jit(key: str = "", *, parallel: bool = False, **options: Any) -> Callable[[Callable], Any]:
-    """Decorate a kernel: `numba.njit` with the cache and the clock of this module.
+# Division by zero gives inf or NaN, and of all fast math only contraction (a*b + c rounded once) is allowed.
+OPTIONS: dict[str, Any] = {
+    "error_model": "numpy",
+    "fastmath": {"contract"},
+    "nogil": True,
+    "no_cfunc_wrapper": True,
+}
+
+
+def jit(key: str = "", **options: Any) -> Callable[[Callable], Any]:
+    """Decorate a kernel that other kernels call: `numba.njit` with the cache and the clock of this module.
+
+    It has no wrapper for calls from Python before there is one: that takes half of the time that a small one takes.
+    For kernels that threads share see `threads.py`.
 
     key: what a factory made this function for ("8x2-float32"): functions of one name must differ in it.
-    parallel: loops over `prange` run on `settings.threads()` threads; only for kernels called from Python. The others
-        have no wrapper for calls from Python before there is one: it takes half of the time that a small one takes.
-    options: Numba's. Unless they say otherwise, division by zero gives inf or NaN, and of all fast math only
-        contraction (a*b + c rounded once) is allowed.
+    options: Numba's, instead of those in OPTIONS.
     """
-    common = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True, "no_cfunc_wrapper": True}
-    options = {**common, **options}
-
-    def decorate(function: Callable) -> Any:
-        return (Threaded if parallel else _inner)(function, key, options)
-
-    return decorate
+    return lambda function: _inner(function, f"{name_of(function)}-{key}", {**OPTIONS, **options})
 
 
-def _compiled(function: Callable, key: str, options: dict[str, Any]) -> Any:
+def name_of(function: Callable) -> str:
+    """What the cache calls a function that no factory made."""
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def compiled(function: Callable, name: str, options: dict[str, Any]) -> Any:
+    """Numba's dispatcher of a function, with the cache, under that name, and the clock of this module."""
     dispatcher = numba.njit(**options)(function)
-    dispatcher._cache = _Cache(f"{function.__module__}.{function.__qualname__}-{key}")
+    dispatcher._cache = _Cache(name)
     clock.kernels.add(dispatcher)
     return dispatcher
 
 
-def _inner(function: Callable, key: str, options: dict[str, Any]) -> Any:
+def _inner(function: Callable, name: str, options: dict[str, Any]) -> Any:
     """A kernel that other kernels call, without the wrapper for Python. If Python calls it, it gets one."""
-    dispatcher = _compiled(function, key, {**options, "no_cpython_wrapper": True})
-    outer = cache(lambda: _compiled(function, f"{key}-outer", options))
+    dispatcher = compiled(function, name, {**options, "no_cpython_wrapper": True})
+    outer = cache(lambda: compiled(function, f"{name}-outer", options))
 
     def add_overload(result: Any) -> None:  # for kernels; what serves calls from Python must not know of it
         dispatcher.overloads[tuple(result.signature.args)] = result
@@ -84,70 +90,6 @@ def _inner(function: Callable, key: str, options: dict[str, Any]) -> Any:
 
     dispatcher.add_overload, dispatcher._compile_for_args = add_overload, compile_for_args
     return dispatcher
-
-
-# -------------------------------------------------------------------------------------------------- threads
-
-_forked = False  # OpenMP's threads do not survive a fork, and it aborts the child that tries to use them
-_turn = Lock()
-
-
-def _after_fork() -> None:
-    global _forked
-    _forked = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-_all: list[Threaded] = []
-
-
-def complete() -> None:
-    """Compile for threads whatever kernel has been compiled for one thread, and the other way round."""
-    for kernel in _all:
-        for types in kernel.signatures:
-            kernel.serial.compile(types)
-            kernel.threaded.compile(types)
-
-
-class Threaded:
-    """A kernel with a parallel loop; `serial` is the same kernel for one thread and for life after a fork."""
-
-    def __init__(self, function: Callable, key: str, options: dict[str, Any]):
-        self.__name__ = function.__name__
-        self.serial = _compiled(function, f"{key}-serial", options)
-        self.threaded = _compiled(function, f"{key}-threaded", {**options, "parallel": True})
-        _all.append(self)
-
-    @property
-    def signatures(self) -> list[tuple]:
-        """The types of arguments compiled for so far."""
-        return list({**self.serial.overloads, **self.threaded.overloads})
-
-    def __call__(self, *args: Any) -> Any:
-        threads = 1 if _forked else min(settings.threads(), config.NUMBA_NUM_THREADS)
-        if threads == 1:
-            return self.serial(*args)
-        with _team():
-            users = numba.get_num_threads()  # per Python thread, and the user's own kernels go by it
-            if users == threads:
-                return self.threaded(*args)
-            numba.set_num_threads(threads)
-            try:
-                return self.threaded(*args)
-            finally:
-                numba.set_num_threads(users)
-
-
-@cache
-def _team() -> AbstractContextManager:
-    """Start Numba's threads and return what to hold during a launch: its own pool serves one caller only."""
-    if config.THREADING_LAYER == "default" and "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
-        # Numba would try tbb first, which is far slower
-        config.THREADING_LAYER_PRIORITY = ["omp", "workqueue", "tbb"]
-    numba.get_num_threads()
-    return _turn if numba.threading_layer() == "workqueue" else nullcontext()
 
 
 # ---------------------------------------------------------------------------------------------------- cache

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 
-from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.panels import address, copier
-from knetpy.kernels.cpu.vectors import call, lanes
+from knetpy.kernels.cpu.codegen.panels import address, copier
+from knetpy.kernels.cpu.codegen.vectors import call, lanes
+from knetpy.kernels.cpu.threads import portion, threaded
 
 new = np.empty  # tests poison what it returns
 PLACES = 128  # that a task turns over, for all channels
@@ -39,11 +38,11 @@ def dense(x: np.ndarray) -> np.ndarray:
     return y
 
 
-@jit(parallel=True)
-def _turn(x, y, images, places, channels, size, lanes, code):
+@threaded
+def _turn(rank, x, y, images, places, channels, size, lanes, code):
     """Some places of an image at a time, for as many channels as a vector holds."""
     each = (places + PLACES - 1) // PLACES
-    for task in prange(images * each):
+    for task in portion(rank, images * each):
         n, first = task // each, task % each * PLACES
         source, target = x + (n * channels * places + first) * size, y + (n * places + first) * channels * size
         for c in range(0, channels, lanes):

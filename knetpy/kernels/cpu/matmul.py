@@ -13,20 +13,18 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import prange
 
 from knetpy import settings
-from knetpy.kernels.cpu import floats, panels
+from knetpy.kernels.cpu import Ints, floats
 from knetpy.kernels.cpu.blas import one_thread
+from knetpy.kernels.cpu.codegen import panels
+from knetpy.kernels.cpu.codegen.panels import Packed, address_at, copier, on_stack, place
+from knetpy.kernels.cpu.codegen.tile import ACCUMULATE, FLAGS, ROWS, WIDEST, run, tiles
+from knetpy.kernels.cpu.codegen.vectors import BITS, call, fetcher, lanes
 from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.panels import Packed, address_at, copier, on_stack, place
-from knetpy.kernels.cpu.tile import ACCUMULATE, RELU, ROWS, WIDEST, Tiles, run, tiles
-from knetpy.kernels.cpu.vectors import BITS, call, fetcher, lanes
+from knetpy.kernels.cpu.threads import portion, threaded
 from knetpy.kernels.reference import matmul as reference
 
-Ints = tuple[int, ...]
-
-FLAGS = {None: 0, "relu": RELU}
 new = np.empty  # tests poison what it returns
 DEPTH = 128  # terms of a block of the sum for which A or B are brought together: a panel of so many is 32 KiB
 DEEP = 2 * DEPTH  # of other blocks: panels may come from the second cache, but C is added to less often
@@ -45,7 +43,7 @@ def matmul(a, b, *, bias=None, activation=None):
     """As the reference's, for a and b of one dtype; b may also be what `pack` returns."""
     packed = b.__class__ is Packed
     layout = (b.vectors, b.bits) if packed else b.strides
-    plan = _plan(a.dtype, b.dtype, a.shape, a.strides, b.shape, layout, packed, BITS, settings.threads())
+    plan = plan_of(a.dtype, b.dtype, a.shape, a.strides, b.shape, layout, packed, BITS, settings.threads())
     if plan.kernel is None:
         return _otherwise(a, b, bias, activation, plan)
     right = panels.pack(b, plan.vectors, plan.bits).memory if plan.packs else b.memory if packed else b
@@ -120,7 +118,9 @@ class _Plan(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _plan(dtype, other, a_shape: Ints, a_strides: Ints, b_shape: Ints, layout: Ints, packed: bool, bits: int, threads):
+def plan_of(
+    dtype, other, a_shape: Ints, a_strides: Ints, b_shape: Ints, layout: Ints, packed: bool, bits: int, threads
+):
     """layout: strides of B, or the vectors of a panel and their bits."""
     (m, k), n = a_shape[-2:], b_shape[-1]
     if b_shape[-2] != k or other.type != dtype.type:
@@ -148,11 +148,11 @@ def _plan(dtype, other, a_shape: Ints, a_strides: Ints, b_shape: Ints, layout: I
     gather = _gathering(m, k, width, a_strides[-2:], (size, 0) if in_panels else layout[-2:], in_panels, char, bits)
     depth = -(-k // -(-k // (DEPTH if any(gather) else DEEP)))
     starts = np.arange(0, k, _part(k, -(-m // max(ROWS[bits][vectors])) * -(-n // width), depth))
-    at = _offsets(a_shape, a_strides), _offsets(b_shape, b_strides)
+    at = panels.offsets(a_shape, a_strides), panels.offsets(b_shape, b_strides)
     offsets = _products(*at, batch, starts, k, (a_strides[-1], row, m * n * size))
     rows, group = _box_of(m, n, width, size, len(offsets), gather[0] != 0, threads)
     table = tiles(vectors, char, bits)
-    _provide(table, {min(rows, m), m % rows}, {min(n, width), n % width}, lanes(char, bits))
+    table.provide_all({min(rows, m), m % rows}, [n])
     several = max(1, TASK // (m * n * k)) if rows >= m and group * width >= n else 1
     sizes = (m, n, size, width, lanes(char, bits))
     numbers = (*sizes, *a_strides[-2:], row, panel, n * size, rows, group, depth, several, *gather, fetcher())
@@ -212,14 +212,6 @@ def _strides(shape: Ints, matrix: int) -> Ints:
     return tuple(matrix * math.prod(shape[i + 1 : -2]) for i in range(len(shape) - 2))
 
 
-def _offsets(shape: Ints, strides: Ints) -> np.ndarray:
-    """Bytes from the first matrix of (..., M, N) to each."""
-    found = np.zeros((), np.int64)
-    for count, stride in zip(shape[:-2], strides):
-        found = np.add.outer(found, np.arange(count) * stride)
-    return found
-
-
 def _part(k: int, places: int, depth: int) -> int:
     """Terms of a part of the sum. A long sum for few tiles is split into four, for threads; all others are not."""
     return max(depth, -(-k // (4 * depth)) * depth) if places < 32 and k >= 8192 else k
@@ -238,19 +230,13 @@ def _box_of(m: int, n: int, width: int, size: int, products: int, strips: bool, 
     return min(rows, -(-rows // (24 * lacking)) * 24), group
 
 
-def _provide(table: Tiles, rows: set[int], columns: set[int], lanes: int) -> None:
-    for count in rows:
-        for width in columns - {0}:
-            table.provide(count, -(-width // lanes))
-
-
 # -------------------------------------------------------------------------------------------------- driver
 
 _room = on_stack(ROOM)
 
 
-@jit(parallel=True)
-def _multiply(a, b, c, start, flags, numbers, offsets, steps, codes):
+@threaded
+def _multiply(rank, a, b, c, start, flags, numbers, offsets, steps, codes):
     """All products, task by task; True if an address is none that an element can have.
 
     a, b, c, start: the places of A, B, C and of the bias, or 0; offsets (products, 4): bytes from the first elements to
@@ -265,26 +251,24 @@ def _multiply(a, b, c, start, flags, numbers, offsets, steps, codes):
     tasks = len(offsets) * down * across
     if (a | b | start) & (size - 1):
         return True
-    for share in prange((tasks + several - 1) // several):
-        for task in range(share * several, min(tasks, (share + 1) * several)):
+    for turn in portion(rank, (tasks + several - 1) // several):
+        for task in range(turn * several, min(tasks, (turn + 1) * several)):
             product = task // (down * across)
             top, left = task // across % down * rows, task % across * group * width
             box = (top, min(top + rows, M), left, min(left + group * width, N))
             at = (a + offsets[product, 0], b + offsets[product, 1], c + offsets[product, 2])
-            _box(offsets[product, 3], box, at, start, flags, numbers, steps, codes)
+            multiply_box(offsets[product, 3], box, at, start, flags, numbers, steps, codes)
     return False
 
 
 @jit()
-def _box(K, box, at, start, flags, numbers, steps, codes):
+def multiply_box(K, box, at, start, flags, numbers, steps, codes):
     """One task: block by block of the sum, panel by panel, tile by tile."""
     top, bottom, left, right = box
     size, width, lanes, a_row, a_sum = numbers[2], numbers[3], numbers[4], numbers[5], numbers[6]
     b_sum, b_panel, c_stride, depth = numbers[7], numbers[8], numbers[9], numbers[12]
     a_copier, b_copier, flipped, fetch = numbers[14], numbers[15], numbers[16], numbers[17]
-    in_rows = (
-        a_sum == size and not a_copier
-    )  # A is read where it lies, which may be far away: the next rows are fetched
+    in_rows = a_sum == size and not a_copier  # A is read where it lies, perhaps far away: the next rows are fetched
     pitch, b_row = _pitch((bottom - top) * size), width * size if b_copier else b_sum
     b_room = _room() + 63 & -64
     a_room = b_room + depth * width * size

@@ -7,13 +7,13 @@ minus the shifted score. A label that is out of range now, since somebody change
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from knetpy.kernels.cpu import floats, read
+from knetpy.kernels.cpu.codegen.vecmath import zero
+from knetpy.kernels.cpu.codegen.vectors import call
 from knetpy.kernels.cpu.jit import jit
 from knetpy.kernels.cpu.softmax import THREADED, new, place, plan, tasks
-from knetpy.kernels.cpu.vecmath import zero
-from knetpy.kernels.cpu.vectors import call
+from knetpy.kernels.cpu.threads import portion, threaded
 from knetpy.kernels.reference import nll as reference
 
 _NONE = {char: read(np.empty(0, char)) for char in "fd"}
@@ -54,53 +54,43 @@ def _shares(dtype, labels, rows, weight, smoothing):
     return read(own, dtype.type), read(each, dtype.type) if smoothing else none, float(each.sum())
 
 
-@jit(parallel=True)
-def _nll(code, x, labels, own, each, all_of_each, losses, tops, p, outer, classes, inner, block):
-    for task in prange(tasks(outer, inner, block)):
-        _nll_block(code, x, labels, own, each, all_of_each, losses, tops, p, task, outer, classes, inner, block)
+@threaded
+def _nll(rank, code, x, labels, own, each, all_of_each, losses, tops, p, outer, classes, inner, block):
+    for task in portion(rank, tasks(outer, inner, block)):
+        first, start, count = place(task, outer, classes, inner, block)
+        apart, at, end = classes if inner == 1 else 1, start * x.itemsize, first * x.itemsize
+        ends = losses.ctypes.data + end, tops.ctypes.data + end
+        call(code, (x.ctypes.data + at, 0, p.ctypes.data + at, *ends, count, classes, inner))
+        for row in range(count):
+            n, label, here, loss = first + row, labels[first + row], start + row * apart, x.dtype.type(0)
+            share = own[n] if len(own) else x.dtype.type(1)
+            if 0 <= label < classes:
+                loss = _cost(x[here + label * inner], tops[n], share)
+            else:
+                loss = x.dtype.type(np.nan)
+            for c in range(len(each)):
+                loss += _cost(x[here + c * inner], tops[n], each[c])
+            losses[n] = losses[n] * (share + x.dtype.type(all_of_each)) + loss
 
 
-@jit(parallel=True)
-def _nll_dx(code, p, dy, labels, own, each, all_of_each, factors, dx, outer, classes, inner, block):
-    for task in prange(tasks(outer, inner, block)):
-        _nll_dx_block(code, p, dy, labels, own, each, all_of_each, factors, dx, task, outer, classes, inner, block)
-
-
-@jit()
-def _nll_block(code, x, labels, own, each, all_of_each, losses, tops, p, task, outer, classes, inner, block):
-    first, start, count = place(task, outer, classes, inner, block)
-    apart, at, end = classes if inner == 1 else 1, start * x.itemsize, first * x.itemsize
-    ends = losses.ctypes.data + end, tops.ctypes.data + end
-    call(code, (x.ctypes.data + at, 0, p.ctypes.data + at, *ends, count, classes, inner))
-    for row in range(count):
-        n, label, here, loss = first + row, labels[first + row], start + row * apart, x.dtype.type(0)
-        share = own[n] if len(own) else x.dtype.type(1)
-        if 0 <= label < classes:
-            loss = _cost(x[here + label * inner], tops[n], share)
-        else:
-            loss = x.dtype.type(np.nan)
-        for c in range(len(each)):
-            loss += _cost(x[here + c * inner], tops[n], each[c])
-        losses[n] = losses[n] * (share + x.dtype.type(all_of_each)) + loss
-
-
-@jit()
-def _nll_dx_block(code, p, dy, labels, own, each, all_of_each, factors, dx, task, outer, classes, inner, block):
-    first, start, count = place(task, outer, classes, inner, block)
-    apart, at = classes if inner == 1 else 1, start * p.itemsize
+@threaded
+def _nll_dx(rank, code, p, dy, labels, own, each, all_of_each, factors, dx, outer, classes, inner, block):
     step = int(len(dy) > 1)
-    for n in range(first, first + count):
-        share = own[n] if len(own) else p.dtype.type(1)
-        known = 0 <= labels[n] < classes
-        factors[n] = dy[n * step] * (share + p.dtype.type(all_of_each)) if known else p.dtype.type(np.nan)
-    ends = factors.ctypes.data + first * p.itemsize
-    call(code, (p.ctypes.data + at, 0, dx.ctypes.data + at, ends, 0, count, classes, inner))
-    for row in range(count):
-        n, label, here = first + row, labels[first + row], start + row * apart
-        if 0 <= label < classes:
-            dx[here + label * inner] -= dy[n * step] * (own[n] if len(own) else p.dtype.type(1))
-        for c in range(len(each)):
-            dx[here + c * inner] -= dy[n * step] * each[c]
+    for task in portion(rank, tasks(outer, inner, block)):
+        first, start, count = place(task, outer, classes, inner, block)
+        apart, at = classes if inner == 1 else 1, start * p.itemsize
+        for n in range(first, first + count):
+            share = own[n] if len(own) else p.dtype.type(1)
+            known = 0 <= labels[n] < classes
+            factors[n] = dy[n * step] * (share + p.dtype.type(all_of_each)) if known else p.dtype.type(np.nan)
+        ends = factors.ctypes.data + first * p.itemsize
+        call(code, (p.ctypes.data + at, 0, dx.ctypes.data + at, ends, 0, count, classes, inner))
+        for row in range(count):
+            n, label, here = first + row, labels[first + row], start + row * apart
+            if 0 <= label < classes:
+                dx[here + label * inner] -= dy[n * step] * (own[n] if len(own) else p.dtype.type(1))
+            for c in range(len(each)):
+                dx[here + c * inner] -= dy[n * step] * each[c]
 
 
 @jit(forceinline=True)

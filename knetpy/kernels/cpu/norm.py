@@ -15,16 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from knetpy.kernels.cpu import floats, normcode, normcolumns, normrows
-from knetpy.kernels.cpu.normcolumns import CENTRED, GIVEN, SERIAL, SQUARES
+from knetpy.kernels.cpu import flat, floats, normcode, normcolumns, normrows, read
+from knetpy.kernels.cpu.normcolumns import CENTRED, GIVEN, SQUARES, THREADED
 from knetpy.kernels.reference import norm as reference
 
 PARTS = 16  # sums over rows are made in at most so many parts
 new = np.empty  # tests poison what it returns
 
-_NONE = {char: np.empty(0, char) for char in "fd"}
-for _none in _NONE.values():
-    _none.flags.writeable = False
+_NONE = {char: read(np.empty(0, char)) for char in "fd"}
 
 
 @floats(reference.norm)
@@ -75,12 +73,12 @@ def norm_dx(dy, x, mean, var, scale, bias=None, y=None, *, axes, affine, eps, ce
     driver.backward(
         normcode.dx_sums(layout, relu, residual, char),
         normcode.dx(layout, relu and not residual, char),
-        _flat(given, range(dy.ndim), dtype),
-        _flat(x, plan.order, dtype),
-        _flat(y, plan.order, dtype) if residual else _NONE[char],
+        flat(given),
+        plan.flat(x, dtype),
+        plan.flat(y, dtype) if residual else _NONE[char],
         _affine(plan, scale, 1, dtype),
         _affine(plan, bias, 0, dtype),
-        *[_flat(a, plan.order, np.float64) for a in (mean, var)],
+        *[plan.flat(a, np.float64) for a in (mean, var)],
         kept.reshape(-1),
         dx.reshape(-1),
         sums.reshape(2, -1, plan.sums[-1]),
@@ -102,8 +100,8 @@ def _normalised(plan, x, scale, bias, residual, mean, var, eps, mode, relu):
     driver.forward(
         normcode.sums(layout, char),
         normcode.result(layout, bool(relu), residual is not None, char),
-        _flat(x, plan.order, dtype),
-        _NONE[char] if residual is None else _flat(residual, plan.order, dtype),
+        plan.flat(x, dtype),
+        _NONE[char] if residual is None else plan.flat(residual, dtype),
         _affine(plan, scale, 1, dtype),
         _affine(plan, bias, 0, dtype),
         y.reshape(-1),
@@ -118,19 +116,8 @@ def _normalised(plan, x, scale, bias, residual, mean, var, eps, mode, relu):
 
 def _affine(plan, values, default, dtype):
     if values is None:
-        values = np.full(plan.factors, default, dtype)
-        values.flags.writeable = False
-        return values
-    return _flat(values, plan.order, dtype)
-
-
-def _flat(a, order, dtype):
-    """What `kernels.cpu.read` makes of `a`, in one axis: the elements in memory order."""
-    a = np.ascontiguousarray(a.transpose(order), dtype).reshape(-1)
-    if not a.flags.aligned:
-        a = a.copy()
-    a.flags.writeable = False
-    return a
+        return flat(np.full(plan.factors, default, dtype))
+    return plan.flat(values, dtype)
 
 
 # ------------------------------------------------------------------------------------------------------- plan
@@ -149,6 +136,10 @@ class _Plan(NamedTuple):
     sizes: np.ndarray  # what the drivers take
     sums: tuple[int, ...]  # in which the backward kernel leaves the sums that make dscale and dbias
     over: tuple[int, ...]  # which of those axes to sum over
+
+    def flat(self, x, dtype):
+        """The elements of an array whose axes are those of x, in the order of the memory of x."""
+        return flat(x.transpose(self.order), dtype)
 
     def as_x(self, *arrays):
         """Arrays in the order of memory, as x has its axes."""
@@ -218,7 +209,7 @@ def _rows_plan(blocks):
     counts = tuple([size for size, _, _ in sizes])
     if sizes[3][2]:
         factors = math.prod([size for size, _, stride in sizes if stride])
-        parts = max(1, min(PARTS, counts[0] * counts[1], math.prod(counts) // SERIAL))
+        parts = max(1, min(PARTS, counts[0] * counts[1], math.prod(counts) // THREADED))
         return normcode.LAYER, np.array(sizes), (parts, factors), (1,) if parts > 1 else ()
     over = tuple([a + 1 for a in range(3) if counts[a] > 1 and not sizes[a][2]])
     return normcode.ROWS, np.array(sizes), counts[:3], over

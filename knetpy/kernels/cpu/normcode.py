@@ -15,7 +15,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from knetpy.kernels.cpu.vectors import BITS, I64, Vectors, routine
+from knetpy.kernels.cpu.codegen.vectors import BITS, I64, Vectors, routine
 
 COLUMNS, ROWS, LAYER = range(3)
 HIGH, LOW, GAIN, BIAS, SLOPE, SHIFT = range(
@@ -194,7 +194,7 @@ class _Code:
 
     def rounded(self, x):
         """x, a product that no addition is fused with."""
-        return self.b.call(self.v._declare("arithmetic.fence", self.v.vector, [self.v.vector]), [x])
+        return self.b.call(self.v.declare("arithmetic.fence", self.v.vector, [self.v.vector]), [x])
 
     def normalised(self, d, column, mask):
         gain, bias = (self.known(n, column, mask) for n in (GAIN, BIAS))

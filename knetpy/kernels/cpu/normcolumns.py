@@ -9,15 +9,16 @@ line, so that vectors are full. The second pass begins where the first ended, wi
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
+from knetpy.kernels.cpu.codegen.panels import address
+from knetpy.kernels.cpu.codegen.vectors import call
 from knetpy.kernels.cpu.jit import jit
 from knetpy.kernels.cpu.normcode import BIAS, GAIN, HIGH, LOW, SHIFT, SLOPE
-from knetpy.kernels.cpu.vectors import call
+from knetpy.kernels.cpu.threads import portion, threaded
 
 CHUNK = 1 << 14  # elements that a thread takes at a time
 WIDTH = 64  # columns of a line, if there are rows enough
-SERIAL = 1 << 14  # elements: below, starting threads takes longer than the work
+THREADED = 1 << 14  # elements from which on threads share the work
 GIVEN, SQUARES, CENTRED = 0, 1, 2  # which statistics: none, mean squares, mean and variance
 
 
@@ -33,44 +34,39 @@ def forward(sums, result, x, more, scale, bias, y, mean, var, eps, mode, sizes):
     images, width, size = int(sizes[0]), int(sizes[4]), x.itemsize
     table = np.empty((images, 6, width), x.dtype)
     origins, parts = np.zeros((images, width)), np.zeros((images * int(sizes[6]), 2, width))
-    walk = _walk.serial if x.size < SERIAL else _walk
+    walk = _walk if x.size >= THREADED else _walk.serial
     if mode != GIVEN:
         if mode == CENTRED:
             _origins(x, origins, sizes)
-        walk(sums, _at(x), 0, 0, 0, _at(origins), width * 8, _at(parts), size, sizes, False)
+        walk(sums, address(x), 0, 0, 0, address(origins), width * 8, address(parts), size, sizes, False)
         _moments(parts, origins, mean, var, mode, sizes)
     for given in (mean, var):
         given.flags.writeable = False  # or Numba would compile for both kinds
     _results(mean, var, scale, bias, eps, table, sizes)
-    walk(result, _at(x), _at(more), _at(y), 0, _at(table), 6 * width * size, 0, size, sizes, True)
+    walk(result, address(x), address(more), address(y), 0, address(table), 6 * width * size, 0, size, sizes, True)
 
 
 def backward(dx_sums, last, dy, x, y, scale, bias, mean, var, kept, dx, sums, eps, centred, sizes):
     """Put the derivative by x into dx, those by bias and scale, for each image and channel, into sums."""
     images, width, size = int(sizes[0]), int(sizes[4]), x.itemsize
     table, parts = np.empty((images, 6, width), x.dtype), np.zeros((images * int(sizes[6]), 2, width))
-    walk, known = _walk.serial if x.size < SERIAL else _walk, (_at(table), 6 * width * size)
+    walk, known = _walk if x.size >= THREADED else _walk.serial, (address(table), 6 * width * size)
     _results(mean, var, scale, bias, eps, table, sizes)
-    walk(dx_sums, _at(dy), _at(x), _at(y), _at(kept), *known, _at(parts), size, sizes, False)
+    walk(dx_sums, address(dy), address(x), address(y), address(kept), *known, address(parts), size, sizes, False)
     _slopes(parts, var, scale, sums, eps, centred, table, sizes)
-    walk(last, _at(kept if kept.size else dy), _at(x), _at(dx), 0, *known, 0, size, sizes, True)
+    walk(last, address(kept if kept.size else dy), address(x), address(dx), 0, *known, 0, size, sizes, True)
 
 
-def _at(x):
-    """Where the elements of x lie. `_walk` knows arrays by address only: it is compiled once for all of its uses."""
-    return x.__array_interface__["data"][0]
-
-
-@jit(parallel=True)
-def _walk(code, a, b, c, d, table, step, parts, size, sizes, back):
+@threaded
+def _walk(rank, code, a, b, c, d, table, step, parts, size, sizes, back):
     """Call a routine of `normcode` for all chunks, the last one first if `back`.
 
+    It knows arrays by address only, and so is compiled once for all of its uses.
     Tables of images lie `step` bytes apart, each chunk has its own part for sums.
     """
     images, width, chunks = sizes[0], sizes[4], sizes[6]
-    for k in prange(images * chunks):
-        n = np.int64(k)  # of prange it is unsigned, which mixes with others to floats
-        n = images * chunks - 1 - n if back else n
+    for k in portion(rank, images * chunks):
+        n = images * chunks - 1 - k if back else k
         image, first = n // chunks, n % chunks * sizes[5]
         start, count = (image * sizes[1] + first) * sizes[2], min(sizes[5], sizes[1] - first) * sizes[2]
         at, out = start * size, parts + n * width * 16

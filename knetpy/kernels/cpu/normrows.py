@@ -7,12 +7,12 @@ while it is near. Its sums are those of x minus its first element: they lose not
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
+from knetpy.kernels.cpu.codegen.vectors import call
 from knetpy.kernels.cpu.jit import jit
 from knetpy.kernels.cpu.normcode import BIAS, GAIN, HIGH, LOW, PRODUCT, SHIFT, SLOPE, TOTAL
-from knetpy.kernels.cpu.normcolumns import CENTRED, GIVEN, SERIAL, moments, slopes
-from knetpy.kernels.cpu.vectors import call
+from knetpy.kernels.cpu.normcolumns import CENTRED, GIVEN, THREADED, moments, slopes
+from knetpy.kernels.cpu.threads import portion, threaded
 
 TASKS, SHARE = 64, 1 << 12  # at most so many shares of the groups, of at least so many elements
 ORIGIN, FACTOR = 8, 9  # what else is known of a group beside the numbers of `normcode`
@@ -20,7 +20,7 @@ ORIGIN, FACTOR = 8, 9  # what else is known of a group beside the numbers of `no
 
 def forward(*given):
     """Put the statistics, unless they are given, into mean and var, and the result into y."""
-    (_rows.serial if given[2].size < SERIAL else _rows)(*given)
+    (_rows if given[2].size >= THREADED else _rows.serial)(*given)
 
 
 def backward(*given):
@@ -28,28 +28,29 @@ def backward(*given):
 
     These are of each piece, or with a scale for each neighbour, of as many parts of all groups as there is room for.
     """
-    (_rows_dx.serial if given[2].size < SERIAL else _rows_dx)(*given)
+    (_rows_dx if given[2].size >= THREADED else _rows_dx.serial)(*given)
 
 
-@jit(parallel=True)
-def _rows(sums, result, x, more, scale, bias, y, mean, var, eps, mode, sizes):
+@threaded
+def _rows(rank, sums, result, x, more, scale, bias, y, mean, var, eps, mode, sizes):
     tasks = max(1, min(TASKS, x.size // SHARE, len(mean)))
-    for task in prange(tasks):
+    for task in portion(rank, tasks):
         first, stop = task * len(mean) // tasks, (task + 1) * len(mean) // tasks
         _forward(sums, result, x, more, scale, bias, y, mean, var, eps, mode, sizes, first, stop)
 
 
-@jit(parallel=True)
-def _rows_dx(dx_sums, last, dy, x, y, scale, bias, mean, var, kept, dx, sums, eps, centred, sizes):
+@threaded
+def _rows_dx(rank, dx_sums, last, dy, x, y, scale, bias, mean, var, kept, dx, sums, eps, centred, sizes):
     tasks = sums.shape[1] if sizes[3, 2] else max(1, min(TASKS, x.size // SHARE, len(mean)))
-    for task in prange(tasks):
+    for task in portion(rank, tasks):
         first, stop = task * len(mean) // tasks, (task + 1) * len(mean) // tasks
         _backward(
             dx_sums, last, dy, x, y, scale, bias, mean, var, kept, dx, sums, eps, centred, sizes, task, first, stop
         )
 
 
-# Below, addresses are asked for once, and functions are not given arrays: either costs atomic counts of references.
+# Below, addresses are asked for once, and functions are not given arrays, not even such as Numba takes into the loop:
+# either costs atomic counts of references, up to as much as the work. So what is known of a group is put down in place.
 
 
 @jit()

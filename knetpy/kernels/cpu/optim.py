@@ -6,12 +6,11 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from numba import prange
 
 from knetpy.kernels.cpu import floats
-from knetpy.kernels.cpu.formula import compiled, record
-from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.vectors import call
+from knetpy.kernels.cpu.codegen.formula import compiled, record
+from knetpy.kernels.cpu.codegen.vectors import call
+from knetpy.kernels.cpu.threads import portion, threaded
 from knetpy.kernels.reference import optim as reference
 
 CHUNK = 1 << 14  # elements that a thread takes at a time
@@ -48,14 +47,14 @@ def _routine(formula: Callable, arrays: int, numbers: int, dtype: str) -> int:
         return 0
 
 
-@jit(parallel=True)
-def _run(routine, sizes, objects, numbers):
+@threaded
+def _run(rank, routine, sizes, objects, numbers):
     """sizes: the number of elements of each row's arrays; objects: what `id` says of them."""
     ends, end = np.empty(len(sizes), np.int64), 0  # of the chunks of each row
     for row in range(len(sizes)):
         end += (sizes[row] + CHUNK - 1) // CHUNK
         ends[row] = end
-    for chunk in prange(end):
+    for chunk in portion(rank, end):
         row = 0
         while ends[row] <= chunk:
             row += 1

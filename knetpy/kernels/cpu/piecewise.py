@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from knetpy.kernels.cpu.curves import FUNCTIONS, SLOPES
+from knetpy.kernels.cpu.codegen.curves import FUNCTIONS, SLOPES, clipped
+from knetpy.kernels.cpu.codegen.vecmath import number, zero
 from knetpy.kernels.cpu.elementwise import mapping, mapping_at, served
 from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.vecmath import number, zero
 from knetpy.kernels.reference import piecewise as reference
 
 _three, _half, _sixth, _third = number(3.0), number(0.5), number(1 / 6), number(1 / 3)
 
 
 @jit(forceinline=True)
-def _clipped(x, low, high):
-    x = low if x < low else x
-    return high if x > high else x
-
-
-@jit(forceinline=True)
 def _hardtanh(_, x, p):
-    return _clipped(x, p[0], p[1])
+    return clipped(x, p[0], p[1])
 
 
 @jit(forceinline=True)
@@ -29,7 +23,7 @@ def _hardtanh_dx(dy, x, p):
 
 @jit(forceinline=True)
 def _hardsigmoid(_, x):
-    return (_clipped(x, -_three(x), _three(x)) + _three(x)) * _sixth(x)
+    return (clipped(x, -_three(x), _three(x)) + _three(x)) * _sixth(x)
 
 
 @jit(forceinline=True)
@@ -44,7 +38,7 @@ def _hardswish(_, x):
 
 @jit(forceinline=True)
 def _hardswish_dx(dy, x):
-    z = _clipped(x, -_three(x), _three(x))
+    z = clipped(x, -_three(x), _three(x))
     g = dy if x >= _three(x) else dy * (z * _third(x) + _half(x))
     return zero(x) if x <= -_three(x) else g
 
@@ -71,7 +65,7 @@ def _threshold_dx(dy, x, p):
 
 @jit(forceinline=True)
 def _softshrink(_, x, p):
-    return x - _clipped(x, -p[0], p[0])
+    return x - clipped(x, -p[0], p[0])
 
 
 @jit(forceinline=True)

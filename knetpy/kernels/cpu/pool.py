@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 
 from knetpy.kernels.cpu import channels_last, channels_second, floats, threes
+from knetpy.kernels.cpu.codegen.panels import address_at, place
+from knetpy.kernels.cpu.codegen.vectors import call
 from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.panels import address_at, place
-from knetpy.kernels.cpu.poolplan import SMALL, Plan, plan_of
-from knetpy.kernels.cpu.vectors import call
+from knetpy.kernels.cpu.poolplan import THREADED, Plan, plan_of
+from knetpy.kernels.cpu.threads import portion, threaded
 from knetpy.kernels.reference import pool as reference
 
 new = np.empty  # tests poison what it returns
@@ -75,10 +75,10 @@ def _launch(plan: Plan, x: np.ndarray, taps: np.ndarray | None = None) -> np.nda
     return y.transpose(plan.order)
 
 
-@jit(parallel=True)
-def _run(entry, table, x, y, taps, rows, chunk):
+@threaded
+def _run(rank, entry, table, x, y, taps, rows, chunk):
     table = address_at(table)
-    for k in prange((rows + chunk - 1) // chunk):
+    for k in portion(rank, (rows + chunk - 1) // chunk):
         call(entry, (table, x, y, taps, k * chunk, min(rows, (k + 1) * chunk)))
 
 
@@ -104,31 +104,38 @@ def put(dy, index, *, size):
 
 def _by_index(kernel, x, places, y):
     """Run it over arrays (N, S, C)."""
-    run = kernel if max(x.size, y.size) > SMALL else kernel.serial
+    run = kernel if max(x.size, y.size) >= THREADED else kernel.serial
     run(*[a.reshape(len(a), math.prod(a.shape[1:4]), a.shape[4]) for a in (x, places, y)])
 
 
-@jit(parallel=True)
-def _take(x, index, y):
-    N, S, C = y.shape
-    each = (C + BLOCK - 1) // BLOCK
-    for task in prange(N * each):
-        n, first = task // each, task % each * BLOCK
-        for p in range(S):
-            for c in range(first, min(first + BLOCK, C)):
+@threaded
+def _take(rank, x, index, y):
+    for task in portion(rank, len(y) * _blocks(y)):
+        n, first, last = _block(task, y)
+        for p in range(y.shape[1]):
+            for c in range(first, last):
                 y[n, p, c] = x[n, index[n, p, c], c]
 
 
-@jit(parallel=True)
-def _put(dy, index, dx):
-    N, S, C = dx.shape
-    each = (C + BLOCK - 1) // BLOCK
-    for task in prange(N * each):
-        n, first = task // each, task % each * BLOCK
-        last = min(first + BLOCK, C)
-        for p in range(S):
+@threaded
+def _put(rank, dy, index, dx):
+    for task in portion(rank, len(dx) * _blocks(dx)):
+        n, first, last = _block(task, dx)
+        for p in range(dx.shape[1]):
             for c in range(first, last):
                 dx[n, p, c] = 0
         for p in range(dy.shape[1]):
             for c in range(first, last):
                 dx[n, index[n, p, c], c] += dy[n, p, c]
+
+
+@jit(inline="always")
+def _blocks(y):
+    return (y.shape[2] + BLOCK - 1) // BLOCK
+
+
+@jit(inline="always")
+def _block(task, y):
+    """The image of a task, its first channel, and that before which it ends."""
+    n, first = task // _blocks(y), task % _blocks(y) * BLOCK
+    return n, first, min(first + BLOCK, y.shape[2])

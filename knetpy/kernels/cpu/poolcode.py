@@ -11,7 +11,7 @@ from functools import cache
 from llvmlite import ir
 from numba.core import cgutils
 
-from knetpy.kernels.cpu.vectors import BITS, I32, I64, Vectors, routine
+from knetpy.kernels.cpu.codegen.vectors import BITS, I32, I64, Vectors, routine
 
 HEADER = 15  # numbers of a plan's table before its entries
 TOGETHER = 4  # vectors of channels at a time, if there are so many

@@ -12,15 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from knetpy.kernels.cpu import threes
+from knetpy.kernels.cpu import Ints, Threes, threes
 from knetpy.kernels.cpu.poolcode import code
+from knetpy.kernels.reference import places
 from knetpy.kernels.reference.pool import tap_dtype
 
-Ints = tuple[int, ...]
-Threes = tuple[int, int, int]
-
 CHUNK = 1 << 14  # elements of operand or result, whichever has more, that a thread takes at a time
-SMALL = 1 << 17  # as few are computed without threads
+THREADED = 1 << 17  # elements from which on threads share the work
 LONG = 1 << 13  # elements along an axis for which tables are too large to be kept
 UNROLLED = 16  # elements under a window that code goes through without loops, at most
 
@@ -81,7 +79,7 @@ def _plan(kind, dtype, shape, window, stride, padding, dilation, back=None, coun
         table,
         rows,
         max(1, rows * CHUNK // max(1, n * elements)),
-        n * elements > SMALL,
+        n * elements >= THREADED,
         tuple([int(strides[i]) for i in order]),
         np.dtype(dtype).type,
         (n, *result[3 - axes :], c),
@@ -93,8 +91,8 @@ def _plan(kind, dtype, shape, window, stride, padding, dilation, back=None, coun
 def _window_of(size, window, stride, padding, dilation):
     x, k, t, d = threes(size, 1), threes(window, 1), threes(stride, 1), threes(dilation, 1)
     before, after = (threes(ends, 0) for ends in zip(*padding))
-    out = [(n + b + a - e * (m - 1) - 1) // s + 1 for n, b, a, m, s, e in zip(x, before, after, k, t, d)]
-    return Window(x, tuple(out), k, t, before, d)
+    y = places([sum(padded) for padded in zip(before, x, after)], k, t, d)
+    return Window(x, y, k, t, before, d)
 
 
 def _table(w, channels, back, divisor):

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from knetpy.kernels.cpu import floats
+from knetpy.kernels.cpu.codegen.vecmath import zero
 from knetpy.kernels.cpu.elementwise import CHUNK, launch, loops
 from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.vecmath import zero
 from knetpy.kernels.reference import reduce as reference
 
 LARGE = 1 << 14  # elements: of fewer, NumPy's sum takes no longer than preparing a launch

@@ -6,13 +6,12 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numba import prange
 
 from knetpy.kernels.cpu import floats, read
-from knetpy.kernels.cpu.jit import jit
+from knetpy.kernels.cpu.threads import portion, threaded
 from knetpy.kernels.reference import resample as reference
 
-FEW = 1 << 15  # elements that one thread computes sooner than several start
+THREADED = 1 << 15  # elements from which on threads share the work
 new = np.empty  # tests poison what it returns
 
 
@@ -25,7 +24,7 @@ def resample(x, starts, columns, weights, *, axis):
     y = new((*before, len(starts) - 1, *after), x.dtype.type)
     outer, inner = math.prod(before), math.prod(after)
     table = read(starts, np.int64), read(columns, np.int64), read(weights, x.dtype.type)
-    kernel = _resample if y.size > FEW else _resample.serial
+    kernel = _resample if y.size >= THREADED else _resample.serial
     kernel(x.reshape(outer, x.shape[here], inner), *table, y.reshape(outer, len(starts) - 1, inner))
     return y.transpose(back)
 
@@ -37,9 +36,9 @@ def _order(shape, strides, axis):
     return order, tuple(np.argsort(order).tolist()), order.index(axis)
 
 
-@jit(parallel=True)
-def _resample(x, starts, columns, weights, y):
-    for a in prange(len(x)):
+@threaded
+def _resample(rank, x, starts, columns, weights, y):
+    for a in portion(rank, len(x)):
         for row in range(y.shape[1]):
             if y.shape[2] == 1:  # without memory between the sums
                 total = y.dtype.type(0)

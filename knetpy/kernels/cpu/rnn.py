@@ -9,16 +9,16 @@ from __future__ import annotations
 from functools import cache, lru_cache
 
 import numpy as np
-from numba import prange, types
+from numba import types
 
 from knetpy import settings
 from knetpy.kernels.cpu import floats, read
-from knetpy.kernels.cpu.cells import ADD, CELLS
-from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.matmul import _box, _plan, _provide, matmul, pack
-from knetpy.kernels.cpu.panels import address_at, copier, place
-from knetpy.kernels.cpu.tile import tiles
-from knetpy.kernels.cpu.vectors import BITS, call, compiled_address, lanes
+from knetpy.kernels.cpu.codegen.panels import address_at, copier, place
+from knetpy.kernels.cpu.codegen.tile import tiles
+from knetpy.kernels.cpu.codegen.vectors import BITS, call, compiled_address
+from knetpy.kernels.cpu.matmul import matmul, multiply_box, pack, plan_of
+from knetpy.kernels.cpu.rnncells import ADD, CELLS
+from knetpy.kernels.cpu.threads import portion, threaded
 from knetpy.kernels.reference import rnn as reference
 
 THREADED = 1 << 18  # multiply-adds of a step from which on threads share the batch
@@ -94,10 +94,10 @@ def _product(weights, rows):
 
 @lru_cache(maxsize=256)
 def _product_of(dtype, shape, vectors, bits, rows):
-    (k, n), width = shape, vectors * lanes(dtype, bits)
-    _provide(tiles(vectors, dtype.char, bits), set(rows), {min(n, width), n % width}, lanes(dtype, bits))
+    k, n = shape
+    tiles(vectors, dtype.char, bits).provide_all(rows, [n])
     strides = k * dtype.itemsize, dtype.itemsize
-    return _plan(dtype, dtype, (rows[0], k), strides, shape, (vectors, bits), True, BITS, 1)
+    return plan_of(dtype, dtype, (rows[0], k), strides, shape, (vectors, bits), True, BITS, 1)
 
 
 @cache
@@ -110,8 +110,8 @@ def _entry(loop, count):
 # time runs backwards, terms of the products; lengths of the sequences; numbers, steps, tiles: plans of the products.
 
 
-@jit(parallel=True)
-def _forward(places, codes, sizes, lengths, numbers, steps, tiles):
+@threaded
+def _forward(rank, places, codes, sizes, lengths, numbers, steps, tiles):
     """places: of px (T, B, G*H), ph (B, G*H), states (S, T + 1, B, H), gates (T, K, B, H), bh and wh; or of x (T, B, I)
     instead of px, and between bh and wh those of bx and px (B, G*H) at one time, at the end that of wx.
     """
@@ -125,7 +125,7 @@ def _forward(places, codes, sizes, lengths, numbers, steps, tiles):
         bx, px, wh, wx = address_at(places[5]), address_at(places[6]), address_at(places[7]), address_at(places[8])
     else:
         wh = address_at(places[5])
-    for task in prange((batch + rows - 1) // rows):
+    for task in portion(rank, (batch + rows - 1) // rows):
         first, last = task * rows, min(batch, (task + 1) * rows)
         for s in range(count):
             t = count - 1 - s if backwards else s
@@ -133,8 +133,8 @@ def _forward(places, codes, sizes, lengths, numbers, steps, tiles):
             px_now = px + (0 if inputs else t * batch * part)
             if inputs:
                 at = (x + t * batch * inputs * sizes[6], wx, px)
-                _box(inputs, (first, last, 0, wide), at, bx, 0, numbers[1], steps, tiles)
-            _box(H, (first, last, 0, wide), (old, wh, ph), bh, 0, numbers[0], steps, tiles)
+                multiply_box(inputs, (first, last, 0, wide), at, bx, 0, numbers[1], steps, tiles)
+            multiply_box(H, (first, last, 0, wide), (old, wh, ph), bh, 0, numbers[0], steps, tiles)
             for b in range(first, last):
                 from_, to, kept = old + b * row, new + b * row, gates + (t * sizes[5] * batch + b) * row
                 state = (count + 1) * plane
@@ -143,25 +143,16 @@ def _forward(places, codes, sizes, lengths, numbers, steps, tiles):
                     call(codes[2], (S, H, from_, state, to, state))
 
 
-@jit(parallel=True)
-def _back(places, codes, sizes, lengths, numbers, steps, tiles):
+@threaded
+def _back(rank, places, codes, sizes, lengths, numbers, steps, tiles):
     """places: of dy, dstate, the last array of the states before, gates, dpx, dph, the product, and the weights."""
     count, batch, H, wide = sizes[0], sizes[1], sizes[2], sizes[3]
     row, rows, backwards = H * sizes[6], sizes[7], sizes[8]
     plane, part = batch * row, wide * sizes[6]
-    dy, dstate, before, gates = (
-        address_at(places[0]),
-        address_at(places[1]),
-        address_at(places[2]),
-        address_at(places[3]),
-    )
-    dpx, dph, product, weights = (
-        address_at(places[4]),
-        address_at(places[5]),
-        address_at(places[6]),
-        address_at(places[7]),
-    )
-    for task in prange((batch + rows - 1) // rows):
+    dy, dstate, before = address_at(places[0]), address_at(places[1]), address_at(places[2])
+    gates, dpx, dph = address_at(places[3]), address_at(places[4]), address_at(places[5])
+    product, weights = address_at(places[6]), address_at(places[7])
+    for task in portion(rank, (batch + rows - 1) // rows):
         first, last = task * rows, min(batch, (task + 1) * rows)
         for s in range(count):
             t = count - 1 - s if backwards else s
@@ -170,7 +161,8 @@ def _back(places, codes, sizes, lengths, numbers, steps, tiles):
                     at, kept = (t * batch + b) * row, gates + (t * sizes[5] * batch + b) * row
                     x, p = dpx + (t * batch + b) * part, dph + (t * batch + b) * part
                     call(codes[0], (dy + at, dstate + b * row, before + at, kept, x, p, plane, row, H))
-            _box(wide, (first, last, 0, H), (dph + t * batch * part, weights, product), 0, 0, numbers[0], steps, tiles)
+            operands = (dph + t * batch * part, weights, product)
+            multiply_box(wide, (first, last, 0, H), operands, 0, 0, numbers[0], steps, tiles)
             for b in range(first, last):
                 if t < lengths[b]:
                     call(codes[1], (product + b * row, dstate + b * row, H))

@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 
 from knetpy.kernels.cpu import embed, floats, read
 from knetpy.kernels.cpu.jit import jit
+from knetpy.kernels.cpu.threads import portion, threaded
 from knetpy.kernels.reference import scatter as reference
 
-FEW = 1 << 16  # elements that one thread moves sooner than several start
+THREADED = 1 << 16  # elements from which on threads share the work
 COLUMNS = 64  # that a thread takes at a time
 new = np.empty  # tests poison what it returns
 
@@ -24,7 +24,7 @@ def take_along(x, index):
     """As the reference's."""
     x, index = read(x), read(index, np.int64)
     y = new((len(x), index.shape[1], x.shape[2]), x.dtype.type)
-    (_take if y.size > FEW else _take.serial)(x, index, y)
+    (_take if y.size >= THREADED else _take.serial)(x, index, y)
     return y
 
 
@@ -35,7 +35,7 @@ def add_along(dy, index, *, size):
         return embed.embed_dw(dy[0], index.reshape(-1), rows=size)[None]
     dy, index = read(dy), read(index, np.int64)
     dx = np.zeros((len(dy), size, dy.shape[2]), dy.dtype.type)
-    (_add if dy.size > FEW else _add.serial)(dy, index, dx)
+    (_add if dy.size >= THREADED else _add.serial)(dy, index, dx)
     return dx
 
 
@@ -45,27 +45,27 @@ def extreme(src, index, *, size, largest):
     y = np.full((size, *src.shape[1:]), -np.inf if largest else np.inf, src.dtype.type)
     width = math.prod(y.shape[1:])
     flat = read(src).reshape(len(src), width)
-    columns = COLUMNS if flat.size > FEW else max(1, width)
-    kernel = _extreme if flat.size > FEW else _extreme.serial
+    columns = COLUMNS if flat.size >= THREADED else max(1, width)
+    kernel = _extreme if flat.size >= THREADED else _extreme.serial
     kernel(flat, read(index, np.int64), y.reshape(size, width), bool(largest), columns)
     return y
 
 
-@jit(parallel=True)
-def _take(x, index, y):
-    for a in prange(len(y)):
-        _take_slice(x, index, y, np.int64(a))
+@threaded
+def _take(rank, x, index, y):
+    for a in portion(rank, len(y)):
+        _take_slice(x, index, y, a)
 
 
-@jit(parallel=True)
-def _add(dy, index, dx):
-    for a in prange(len(dy)):
-        _add_slice(dy, index, dx, np.int64(a))
+@threaded
+def _add(rank, dy, index, dx):
+    for a in portion(rank, len(dy)):
+        _add_slice(dy, index, dx, a)
 
 
-@jit(parallel=True)
-def _extreme(src, index, y, largest, columns):
-    for chunk in prange((y.shape[1] + columns - 1) // columns):
+@threaded
+def _extreme(rank, src, index, y, largest, columns):
+    for chunk in portion(rank, (y.shape[1] + columns - 1) // columns):
         _extreme_columns(src, index, y, largest, chunk * columns, min(y.shape[1], (chunk + 1) * columns))
 
 

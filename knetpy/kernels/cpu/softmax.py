@@ -11,12 +11,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
 
-from knetpy.kernels.cpu import floats
+from knetpy.kernels.cpu import flat, floats
+from knetpy.kernels.cpu.codegen.vectors import call
 from knetpy.kernels.cpu.jit import jit
 from knetpy.kernels.cpu.softmaxcode import ALONG, BESIDE, code
-from knetpy.kernels.cpu.vectors import call
+from knetpy.kernels.cpu.threads import portion, threaded
 from knetpy.kernels.reference import softmax as reference
 
 new = np.empty  # tests poison what it returns
@@ -72,11 +72,7 @@ class Rows(NamedTuple):
 
     def flat(self, x, dtype=None):
         """Return all elements of x, of the array's shape or with size 1 along the rows, as kernels read them."""
-        x = x if self.order is None else x.transpose(self.order)
-        x = np.ascontiguousarray(x, dtype or x.dtype.type).reshape(-1)
-        x = x if x.flags.aligned else x.copy()
-        x.flags.writeable = False
-        return x
+        return flat(x if self.order is None else x.transpose(self.order), dtype)
 
     def shaped(self, y, along=None):
         """Return a kernel's output in the array's shape; `along`: the axis along which it has size 1."""
@@ -116,10 +112,10 @@ def _in_order(shape, strides):
 # -------------------------------------------------------------------------------------------------- kernels
 
 
-@jit(parallel=True)
-def _rows(code, x, dy, y, outer, classes, inner, block):
+@threaded
+def _rows(rank, code, x, dy, y, outer, classes, inner, block):
     places = x.ctypes.data, dy.ctypes.data, y.ctypes.data
-    for task in prange(tasks(outer, inner, block)):
+    for task in portion(rank, tasks(outer, inner, block)):
         _, start, count = place(task, outer, classes, inner, block)
         at = start * y.itemsize
         call(code, (places[0] + at, places[1] + at, places[2] + at, 0, 0, count, classes, inner))

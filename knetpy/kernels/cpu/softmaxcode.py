@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numba.core import cgutils
 
-from knetpy.kernels.cpu.expcode import LN2_HIGH, LN2_LOW, Code
-from knetpy.kernels.cpu.vectors import BITS, I32, I64, Vectors, routine
+from knetpy.kernels.cpu.codegen.expcode import LN2_HIGH, LN2_LOW, Code
+from knetpy.kernels.cpu.codegen.vectors import BITS, I32, I64, Vectors, routine
 
 ALONG, BESIDE = range(2)
 
@@ -47,7 +47,7 @@ class _Rows(Vectors):
 
     def each(self, count, arrays, ends, body):
         """Call body(x, dy, y, end, top, mask) for every row or vector of rows."""
-        b, lanes = self.b, I64(1 if self.layout == ALONG else self.lanes)
+        b = self.b
         arrays, ends = [list(map(self.address, places)) for places in (arrays, ends)]
 
         def one(row, mask):
@@ -55,12 +55,12 @@ class _Rows(Vectors):
             here = [self.at(place, self.align, b.mul(row, apart)) for place in arrays]
             body(*here, *[self.at(place, self.align, row) for place in ends], mask)
 
-        whole = b.sub(count, b.srem(count, lanes))
-        with cgutils.for_range_slice(b, I64(0), whole, lanes) as (row, _):
-            one(row, None)
         if self.layout == BESIDE:
-            with b.if_then(b.icmp_signed("<", whole, count)):
-                one(whole, self.below(b.sub(count, whole)))
+            for row, mask in self.parts(count):
+                one(row, mask)
+        else:
+            with cgutils.for_range(b, count) as loop:
+                one(loop.index, None)
 
     def sweep(self, mask, body):
         """Call body(offset in bytes, mask) for every vector of a row."""
@@ -68,13 +68,9 @@ class _Rows(Vectors):
         if self.layout == BESIDE:
             with cgutils.for_range(b, self.classes) as loop:
                 body(b.mul(loop.index, b.mul(self.inner, I64(self.align))), mask)
-            return
-        lanes = I64(self.lanes)
-        whole = b.sub(self.classes, b.srem(self.classes, lanes))
-        with cgutils.for_range_slice(b, I64(0), whole, lanes) as (first, _):
-            body(b.mul(first, I64(self.align)), None)
-        with b.if_then(b.icmp_signed("<", whole, self.classes)):
-            body(b.mul(whole, I64(self.align)), self.below(b.sub(self.classes, whole)))
+        else:
+            for first, part in self.parts(self.classes):
+                body(b.mul(first, I64(self.align)), part)
 
     def folded(self, start, mask, value, join):
         """What join makes of value(offset, mask) for all vectors of a row, in every lane."""

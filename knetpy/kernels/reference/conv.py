@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from knetpy.kernels.reference import Ints, Pairs, summing
+from knetpy.kernels.reference import Ints, Pairs, places, summing
 
 
 @summing
@@ -33,7 +33,7 @@ def conv(
     activation: "relu" or None.
     """
     padded = [s + before + after for s, (before, after) in zip(x.shape[2:], padding)]
-    out = [(s - d * (k - 1) - 1) // t + 1 for s, k, t, d in zip(padded, w.shape[2:], stride, dilation)]
+    out = places(padded, w.shape[2:], stride, dilation)
     y = np.zeros((len(x), len(w), *out), x.dtype)
     for tap, at_x, at_y in _taps(x.shape[2:], w.shape[2:], out, stride, padding, dilation):
         y[at_y] += _product(_matrices(w[(..., *tap)], groups), x[at_x])

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from knetpy.kernels.reference.softmax import logsoftmax
+
 
 def ctc(
     scores: np.ndarray, labels: np.ndarray, *, lengths: np.ndarray, label_lengths: np.ndarray, blank: int
@@ -19,7 +21,7 @@ def ctc(
     alpha[:, t] is the log probability of all paths to a state in t steps; after `lengths` steps it does not change.
     """
     n, steps, _ = scores.shape
-    logs = _log_softmax(scores)
+    logs = logsoftmax(scores, axis=-1)
     states, skips = spaced(labels, blank)
     alpha = np.full((n, steps + 1, states.shape[1]), -np.inf, scores.dtype)
     alpha[:, 0, 0] = 0  # before the first time a path is at the first state: it may stay there or go to the next
@@ -78,13 +80,6 @@ def spaced(labels: np.ndarray, blank: int) -> tuple[np.ndarray, np.ndarray]:
 def _ends(states: np.ndarray, label_lengths: np.ndarray) -> np.ndarray:
     place, last = np.arange(states.shape[1]), 2 * label_lengths[:, None]
     return (place == last) | (place == last - 1)
-
-
-def _log_softmax(scores: np.ndarray) -> np.ndarray:
-    top = scores.max(-1, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        z = np.where(scores == top, 0, scores - top)  # 0 also where both are infinite: the limit
-    return z - np.log(np.exp(z).sum(-1, keepdims=True))
 
 
 def _shifted(x: np.ndarray, by: int, fill: float | bool = -np.inf) -> np.ndarray:

@@ -1,12 +1,14 @@
 """Dropout: keep where the uniform number at the element's position is at least p."""
 
+from __future__ import annotations
+
 import numpy as np
 
-from ...random import uniform
+from knetpy.random import uniform
 
 
-def dropout(x, p, mask_shape, seed, stream, call):
-    """`x` with elements zeroed with probability p and the others divided by 1 - p.
+def dropout(x: np.ndarray, p: float, mask_shape: tuple[int, ...], seed: int, stream: int, call: int) -> np.ndarray:
+    """Return `x` with elements zeroed with probability p and the others divided by 1 - p.
 
     `mask_shape` is that of x, or has 1 for axes along which one number decides for all elements.
     """

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from knetpy.kernels.reference.softmax import shifted
+
 
 def nll(
     scores: np.ndarray, labels: np.ndarray, *, axis: int, weight: np.ndarray | None = None, smoothing: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (losses, softmax of scores along `axis`); labels and losses have size 1 there, weight is a vector."""
-    top = scores.max(axis, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        z = np.where(scores == top, scores.dtype.type(0), scores - top)  # 0 also where both are infinite: the limit
+    z = shifted(scores, axis)
     e = np.exp(z)
     total = e.sum(axis, keepdims=True)
     if weight is None and not smoothing:

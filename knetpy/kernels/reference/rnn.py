@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from knetpy.kernels.reference.activation import sigmoid
 from knetpy.kernels.reference.matmul import matmul
 
 
@@ -99,11 +100,6 @@ def _parts(p: np.ndarray, count: int) -> list[np.ndarray]:
     return np.split(p, count, axis=1)
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
-
-
 # -------------------------------------------------------------------------------------------------- the cells
 # A step takes (px, state, wh, bh) to the new state and what its derivative reads. That takes (derivative by the new
 # state, state, what was kept, wh) to those by px, by the recurrent product, by the state. A product's own derivative by
@@ -113,7 +109,7 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 def _lstm(px, state, wh, bh):
     h, c = state
     i, f, g, o = _parts(px + h @ wh, 4)
-    i, f, g, o = _sigmoid(i), _sigmoid(f), np.tanh(g), _sigmoid(o)
+    i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
     c = f * c + i * g
     squashed = np.tanh(c)
     return (o * squashed, c), (i, f, g, o, squashed)
@@ -131,7 +127,7 @@ def _gru(px, state, wh, bh):
     (h,) = state
     xr, xz, xn = _parts(px, 3)
     hr, hz, hn = _parts(h @ wh if bh is None else h @ wh + bh, 3)
-    r, z = _sigmoid(xr + hr), _sigmoid(xz + hz)
+    r, z = sigmoid(xr + hr), sigmoid(xz + hz)
     n = np.tanh(xn + r * hn)
     return (n + z * (h - n),), (r, z, n, hn)
 
@@ -147,7 +143,7 @@ def _gru_back(dnew, state, kept, wh):
 def _gru_before(px, state, wh, bh):
     (h,) = state
     gates = 2 * h.shape[1]
-    r, z = _parts(_sigmoid(px[:, :gates] + h @ wh[:, :gates]), 2)
+    r, z = _parts(sigmoid(px[:, :gates] + h @ wh[:, :gates]), 2)
     n = np.tanh(px[:, gates:] + (r * h) @ wh[:, gates:])
     return (n + z * (h - n),), (r, z, n)
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import prange, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.vectors import BITS, I64, Vectors, call, lanes, routine
+from knetpy.kernels.cpu.codegen.vectors import BITS, I64, Vectors, call, lanes, routine
+from knetpy.kernels.cpu.threads import portion, threaded
 
 new = np.empty  # tests poison what it returns
 THREADED = 1 << 18  # elements from which on threads share the work
@@ -83,12 +84,12 @@ def on_stack(count: int) -> Any:
     return room
 
 
-def addresses(x: np.ndarray) -> np.ndarray:
-    """Return where each of the matrices of `x` (..., M, N) begins, in one dimension."""
-    found = np.array(address(x))
-    for size, stride in zip(x.shape[:-2], x.strides):
+def offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
+    """Return the bytes from the first of the matrices (..., M, N) to each."""
+    found = np.zeros((), np.int64)
+    for size, stride in zip(shape[:-2], strides):
         found = np.add.outer(found, np.arange(size) * stride)
-    return found.reshape(-1)
+    return found
 
 
 def pack(b: np.ndarray, vectors: int, bits: int = BITS) -> Packed:
@@ -96,8 +97,9 @@ def pack(b: np.ndarray, vectors: int, bits: int = BITS) -> Packed:
     packed = Packed(b.shape, b.dtype, vectors, bits)
     b, kind = _readable(b)
     kernel = _pack if b.size >= THREADED else _pack.serial
+    sources = (address(b) + offsets(b.shape, b.strides)).reshape(-1)
     sizes = (*b.shape[-2:], packed.row, lanes(b.dtype, bits), b.itemsize)
-    kernel(addresses(b), sizes, b.strides[-2:], packed.address, copier(kind, b.dtype.char, bits), kind == "flip")
+    kernel(sources, sizes, b.strides[-2:], packed.address, copier(kind, b.dtype.char, bits), kind == "flip")
     return packed
 
 
@@ -111,14 +113,14 @@ def _readable(b: np.ndarray) -> tuple[np.ndarray, str]:
     return np.ascontiguousarray(b), "copy"
 
 
-@jit(parallel=True)
-def _pack(sources, sizes, strides, panels, code, flip):
+@threaded
+def _pack(rank, sources, sizes, strides, panels, code, flip):
     """Panel by panel; when turned over, as many columns at a time as a vector holds."""
     K, N, row, lanes, size = sizes
     width = row // size
     each = (N + width - 1) // width
     step = lanes if flip else width
-    for task in prange(len(sources) * each):
+    for task in portion(rank, len(sources) * each):
         first = task % each * width
         for j in range(first, min(first + width, N), step):
             source = sources[task // each] + j * strides[1]
@@ -142,32 +144,33 @@ def copier(kind: str, dtype: str, bits: int = BITS) -> int:
 
 def _copy(v, K, columns, source, stride, target, row):
     source, target = v.address(source), v.address(target)
-    whole = v.b.sdiv(columns, I64(v.lanes))
-    left = v.b.sub(columns, v.b.mul(whole, I64(v.lanes)))
     with cgutils.for_range(v.b, K) as loop:
         from_, to = v.at(source, stride, loop.index), v.at(target, row, loop.index)
-        with cgutils.for_range(v.b, whole) as inner:
-            v.store(v.load(v.at(from_, v.bits // 8, inner.index)), v.at(to, v.bits // 8, inner.index))
-        with v.b.if_then(v.b.icmp_signed(">", left, I64(0))):
-            from_, to, mask = v.at(from_, v.bits // 8, whole), v.at(to, v.bits // 8, whole), v.below(left)
-            v.store(v.load(from_, mask=mask), to, mask=mask)
+        for first, mask in v.parts(columns):
+            v.store(v.load(v.at(from_, v.align, first), mask=mask), v.at(to, v.align, first), mask=mask)
 
 
 def _flip(v, K, columns, source, stride, target, row):
-    """Square blocks of lanes x lanes, transposed in registers."""
-    source, target, shown = v.address(source), v.address(target), v.below(columns)
-    last = v.b.sub(columns, I64(1))
-    starts = [v.at(source, stride, _least(v, I64(j), last)) for j in range(v.lanes)]
-    whole = v.b.mul(v.b.sdiv(K, I64(v.lanes)), I64(v.lanes))
-    with cgutils.for_range_slice(v.b, I64(0), whole, I64(v.lanes), inc=True) as (k, _):
-        for i, value in enumerate(_transposed(v, [v.load(v.at(s, v.align, k)) for s in starts])):
-            v.store(value, v.at(target, row, v.b.add(k, I64(i))), mask=shown)
-    left = v.b.sub(K, whole)
-    with v.b.if_then(v.b.icmp_signed(">", left, I64(0))):
-        block = [v.load(v.at(s, v.align, whole), mask=v.below(left)) for s in starts]
-        for i, value in enumerate(_transposed(v, block)):
-            with v.b.if_then(v.b.icmp_signed(">", left, I64(i))):
-                v.store(value, v.at(target, row, v.b.add(whole, I64(i))), mask=shown)
+    target, shown = v.address(target), v.below(columns)
+    turn_over(v, K, columns, source, stride, lambda value, k: v.store(value, v.at(target, row, k), mask=shown))
+
+
+def turn_over(v: Vectors, K: Any, columns: Any, source: Any, stride: Any, put: Callable) -> None:
+    """Make rows of K elements of each of some columns, at most as a vector holds, and write put(row, its number).
+
+    stride: bytes from column to column. Square blocks of lanes x lanes are transposed in registers.
+    """
+    b, source, last = v.b, v.address(source), v.b.sub(columns, I64(1))
+    starts = [v.at(source, stride, _least(b, I64(j), last)) for j in range(v.lanes)]
+    for first, mask in v.parts(K):
+        block = [v.load(v.at(start, v.align, first), mask=mask) for start in starts]
+        for i, row in enumerate(_transposed(v, block)):
+            k = b.add(first, I64(i))
+            if mask is None:
+                put(row, k)
+            else:
+                with b.if_then(b.icmp_signed("<", k, K)):
+                    put(row, k)
 
 
 def _transposed(v, rows):
@@ -184,5 +187,5 @@ def _transposed(v, rows):
     return rows
 
 
-def _least(v, x, y):
-    return v.b.select(v.b.icmp_signed("<", x, y), x, y)
+def _least(b, x, y):
+    return b.select(b.icmp_signed("<", x, y), x, y)

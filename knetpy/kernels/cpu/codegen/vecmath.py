@@ -15,7 +15,7 @@ from typing import Any
 
 from numba.extending import intrinsic
 
-from knetpy.kernels.cpu.expcode import LIFT, Code, stretched
+from knetpy.kernels.cpu.codegen.expcode import LIFT, Code, stretched
 from knetpy.kernels.cpu.jit import jit
 
 

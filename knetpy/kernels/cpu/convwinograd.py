@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import prange
 from numba.core import cgutils
 
+from knetpy.kernels.cpu.codegen.panels import address
+from knetpy.kernels.cpu.codegen.tile import ACCUMULATE, Tiles, tiles, walk
+from knetpy.kernels.cpu.codegen.vectors import I64, Vectors, call, lanes, routine
 from knetpy.kernels.cpu.convplan import Problem
 from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.panels import address
-from knetpy.kernels.cpu.tile import ACCUMULATE, Tiles, run, tiles
-from knetpy.kernels.cpu.vectors import I64, Vectors, call, lanes, routine
+from knetpy.kernels.cpu.threads import portion, threaded
 
 new = np.empty  # tests poison what it returns
 CHANNELS = 32  # at least; of fewer, transforming takes longer than what it saves
@@ -82,9 +82,7 @@ def plan(p: Problem, vectors: int, dtype: str, bits: int) -> Plan:
     most = max(SQUARES if weights > 1 << 20 else 12, ROOM // (POINTS * sum(pitches)))
     tasks = -(-squares // most)
     most, table = -(-squares // tasks), tiles(vectors, dtype, bits)
-    for rows in {most, squares % most} - {0}:
-        for j in range(0, p.columns, vectors * lane):
-            table.provide(rows, min(vectors, -(-(p.columns - j) // lane)))
+    table.provide_all({most, squares % most}, [p.columns])
     pixel = p.channels * size
     numbers: tuple[int, ...] = (squares, most, down, across, *p.size[1:], h.places, w.places, h.before, w.before)
     numbers += (p.strides[0], *p.strides[2:4], p.out[1] * p.out[2] * pixel, p.out[2] * pixel, pixel)
@@ -104,10 +102,10 @@ def convolve(plan: Plan, x: int, weights: int, y: int, start: int, flags: int) -
     return not np.isnan(checks).any()
 
 
-@jit(parallel=True)
-def _winograd(tasks, weighs, origin, numbers, transformers, steps, codes):
-    """All of the weights, or all of x: one kernel, as each parallel loop takes long to compile."""
-    for task in prange(tasks):
+@threaded
+def _winograd(rank, tasks, weighs, origin, numbers, transformers, steps, codes):
+    """All of the weights, or all of x: one kernel, as each takes long to compile."""
+    for task in portion(rank, tasks):
         if weighs:
             _weigh(task, origin, numbers, transformers)
         else:
@@ -177,17 +175,11 @@ def _multiply(u, v, product, count, numbers, steps, codes):
     for point in range(POINTS):
         for panel in range(panels):
             some = min(width, columns - panel * width)
-            vectors = (some + lane - 1) // lane
             for k in range(0, depth, DEPTH):
                 b, terms = u + ((point * panels + panel) * depth + k) * row, min(DEPTH, depth - k)
                 a, c = v + point * most * x_pitch + k * size, product + point * most * y_pitch + panel * row
-                i, flags = 0, ACCUMULATE if k else 0
-                while i < count:
-                    left = min(count - i, steps.shape[1] - 1)
-                    a_at, c_at = a + i * x_pitch, c + i * y_pitch
-                    along = (0, size, x_pitch)
-                    run(codes[vectors, left], (1, terms), a_at, along, b, (0, row), c_at, y_pitch, 0, flags, some)
-                    i += steps[vectors, left]
+                from_, by, to, flags = (a, (0, size, x_pitch)), (b, (0, row)), (c, y_pitch), ACCUMULATE if k else 0
+                walk(count, some, lane, steps, codes, (1, terms), from_, by, to, 0, flags)
 
 
 # ------------------------------------------------------------------------------------------------- routines
@@ -235,15 +227,12 @@ class _Transform(Vectors):
         total = None
         for factor, x in zip(factors, values):
             if factor and total is None:
-                total = x if factor == 1 else self.b.fmul(self.number(factor), x)
+                total = x if factor == 1 else self.b.fmul(self.constant(factor), x)
             elif factor in (1, -1):
                 total = (self.b.fadd if factor == 1 else self.b.fsub)(total, x)
             elif factor:
-                total = self.multiply_add(self.number(factor), x, total)
+                total = self.multiply_add(self.constant(factor), x, total)
         return total
-
-    def number(self, x):
-        return ir.Constant(self.vector, [float(x)] * self.lanes)
 
     def finish(self, found, at, start, flags, check, mask):
         """Mark what is not finite; add, rectify."""
@@ -261,6 +250,6 @@ class _Transform(Vectors):
         added = self.b.phi(self.vector)
         added.add_incoming(row, after)
         added.add_incoming(self.zero, before)
-        floor = self.b.select(self.b.icmp_unsigned("!=", flags, I64(0)), self.zero, self.number(-math.inf))
+        floor = self.b.select(self.b.icmp_unsigned("!=", flags, I64(0)), self.zero, self.constant(-math.inf))
         sums = [self.b.fadd(x, added) for x in found]
         return [self.b.select(self.b.fcmp_ordered(">", floor, x), floor, x) for x in sums]

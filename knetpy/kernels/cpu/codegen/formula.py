@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils
 
-from knetpy.kernels.cpu.vectors import BITS, I64, Vectors, routine
+from knetpy.kernels.cpu.codegen.vectors import BITS, I64, Vectors, routine
 
 DOUBLE = ir.DoubleType()
 # Where NumPy's C API has the address of the elements in an array's object: to ask for it in Python takes ten times
@@ -68,19 +67,15 @@ def compiled(formula: Formula, arrays: int, dtype: str, bits: int = BITS) -> int
         objects = [v.read(row, n) for n in range(arrays)]
         places = [v.at(v.address(v.read(array, DATA // 8)), v.align, start) for array in objects]
         scalars = [v.copies(v.number(numbers, n)) for n in range(formula.arguments - arrays)]
-        whole = builder.and_(count, I64(-v.lanes))
-        with cgutils.for_range_slice(builder, I64(0), whole, I64(v.lanes), inc=True) as (at, _):
-            v.compute(formula, places, scalars, at)
-        rest = builder.sub(count, whole)
-        with builder.if_then(builder.icmp_signed(">", rest, I64(0))):
-            v.compute(formula, places, scalars, whole, v.below(rest))
+        for at, mask in v.parts(count):
+            v.compute(formula, places, scalars, at, mask)
 
     key = sha256(repr(formula).encode()).hexdigest()[:16]
     return routine(f"{key}-{arrays}{dtype}{bits}", 4, write, fastmath=False)
 
 
 class _Elementwise(Vectors):
-    def compute(self, formula: Formula, places: list, scalars: list, at: Any, mask: Any = None) -> None:
+    def compute(self, formula: Formula, places: list, scalars: list, at: Any, mask: Any) -> None:
         """One vector of elements from `at` on, or those of it that the mask shows."""
         places = [self.at(place, self.align, at) for place in places]
         values = [self.load(place, mask=mask) for place in places] + scalars
@@ -99,13 +94,9 @@ class _Elementwise(Vectors):
         number = self.read(address, n, DOUBLE)
         return number if self.element == DOUBLE else self.b.fptrunc(number, self.element)
 
-    def constant(self, x: float) -> Any:
-        """A vector of copies of a Python number."""
-        return ir.Constant(self.vector, [x] * self.lanes)
-
     def call(self, name: str, x: Any) -> Any:
         """LLVM's function `name` of each element."""
-        return self.b.call(self._declare(name, self.vector, [self.vector]), [x])
+        return self.b.call(self.declare(name, self.vector, [self.vector]), [x])
 
     def larger(self, x: Any, y: Any, sign: str) -> Any:
         """x where it is the larger (">=") or smaller ("<=") one or NaN, else y."""

@@ -11,15 +11,15 @@ from typing import Any
 
 from numba.core import cgutils
 
-from knetpy.kernels.cpu.tile import Tiles, _Tile, tile
-from knetpy.kernels.cpu.vectors import I64, routine
+from knetpy.kernels.cpu.codegen.tile import Tile, Tiles, tile
+from knetpy.kernels.cpu.codegen.vectors import I64, routine
 
 BUSY = 8  # accumulators
 MOST = {512: (24, 12, 8, 6), 256: (12, 6, 4, 3), 128: (12, 6, 4, 3)}  # rows of a tile of one vector, of two and so on
 MANY = 24  # rows from which on a tile more costs the same each time
 
 
-class _Sums(_Tile):
+class _Sums(Tile):
     """A tile with several sets of accumulators."""
 
     def __init__(self, builder: Any, rows: int, vectors: int, dtype: str, bits: int):

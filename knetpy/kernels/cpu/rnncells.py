@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from knetpy.kernels.cpu import vecmath
+from knetpy.kernels.cpu.codegen import vecmath
+from knetpy.kernels.cpu.codegen.curves import SLOPES
+from knetpy.kernels.cpu.codegen.vecmath import one, zero
 from knetpy.kernels.cpu.elementwise import loops
 from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.vecmath import one, zero
 
 
 def _lstm(pointer):
@@ -140,18 +141,8 @@ def _tanh_of_sum(x, p):
 
 
 @jit(forceinline=True)
-def _tanh_slope(dy, y):
-    return dy * (one(y) - y * y)
-
-
-@jit(forceinline=True)
 def _relu_of_sum(x, p):
     return zero(x) if x + p <= zero(x) else x + p
-
-
-@jit(forceinline=True)
-def _relu_slope(dy, y):
-    return zero(y) if y <= zero(y) else dy
 
 
 def _add(pointer):
@@ -181,6 +172,6 @@ ADD = _by_dtype(_add)
 CELLS = {
     "lstm": Cell(_by_dtype(_lstm), _by_dtype(_lstm_back), 5),
     "gru": Cell(_by_dtype(_gru), _by_dtype(_gru_back), 4, apart=True),
-    "rnn_tanh": Cell(_by_dtype(_plain, _tanh_of_sum), _by_dtype(_plain_back, _tanh_slope), 1),
-    "rnn_relu": Cell(_by_dtype(_plain, _relu_of_sum), _by_dtype(_plain_back, _relu_slope), 1),
+    "rnn_tanh": Cell(_by_dtype(_plain, _tanh_of_sum), _by_dtype(_plain_back, SLOPES["tanh"]), 1),
+    "rnn_relu": Cell(_by_dtype(_plain, _relu_of_sum), _by_dtype(_plain_back, SLOPES["relu"]), 1),
 }

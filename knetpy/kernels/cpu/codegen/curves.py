@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 
-from knetpy.kernels.cpu import vecmath
+from knetpy.kernels.cpu.codegen import vecmath
+from knetpy.kernels.cpu.codegen.vecmath import number, one, zero
 from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.vecmath import number, one, zero
+from knetpy.kernels.reference.activation import CUBIC
+from knetpy.kernels.reference.bias import SLOPE
 
 
 @jit(forceinline=True)
-def near(x, reach):
-    """x cut off at -reach and reach."""
-    x = -reach if x < -reach else x
-    return reach if x > reach else x
+def clipped(x, low, high):
+    """x cut off at both."""
+    x = low if x < low else x
+    return high if x > high else x
 
 
 # ------------------------------------------------------------------------------------------- by the value y
@@ -38,7 +40,6 @@ def _relu_dx(dy, y):
     return zero(y) if y <= zero(y) else dy
 
 
-SLOPE = 0.01
 _slope = number(SLOPE)
 
 
@@ -86,7 +87,7 @@ def _silu(_, x):
 @jit(forceinline=True)
 def _silu_dx(dy, x):
     opened, closed = vecmath.sigmoids(x)
-    return dy * opened * (one(x) + near(x, _REACH_SILU(x)) * closed)
+    return dy * opened * (one(x) + clipped(x, -_REACH_SILU(x), _REACH_SILU(x)) * closed)
 
 
 @jit(forceinline=True)
@@ -100,20 +101,20 @@ def _gelu_dx(dy, x):
 
 
 _REACH_CUBIC = number(25.0)
-_LINE, _CUBE = number(math.sqrt(8 / math.pi)), number(math.sqrt(8 / math.pi) * 0.044715)
-_CUBE3 = number(3 * math.sqrt(8 / math.pi) * 0.044715)
+_LINE, _CUBE = number(math.sqrt(8 / math.pi)), number(math.sqrt(8 / math.pi) * CUBIC)
+_CUBE3 = number(3 * math.sqrt(8 / math.pi) * CUBIC)
 
 
 @jit(forceinline=True)
 def _gelu_tanh(_, x):
-    z = near(x, _REACH_CUBIC(x))
+    z = clipped(x, -_REACH_CUBIC(x), _REACH_CUBIC(x))
     x = -_REACH_CUBIC(x) if x < -_REACH_CUBIC(x) else x
     return x * vecmath.sigmoid(z * (_LINE(x) + _CUBE(x) * (z * z)))
 
 
 @jit(forceinline=True)
 def _gelu_tanh_dx(dy, x):
-    x = near(x, _REACH_CUBIC(x))
+    x = clipped(x, -_REACH_CUBIC(x), _REACH_CUBIC(x))
     square = x * x
     opened, closed = vecmath.sigmoids(x * (_LINE(x) + _CUBE(x) * square))
     return dy * opened * (one(x) + x * (_LINE(x) + _CUBE3(x) * square) * closed)

@@ -14,8 +14,8 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from knetpy.kernels.cpu.expcode import Code
-from knetpy.kernels.cpu.vectors import BITS, I32, I64, Vectors, routine
+from knetpy.kernels.cpu.codegen.expcode import Code
+from knetpy.kernels.cpu.codegen.vectors import BITS, I32, I64, Vectors, routine
 
 BIAS, MASK, DBIAS = 1, 2, 4  # kinds of rows: a sum of what they have
 
@@ -84,7 +84,7 @@ class _Rows(Vectors):
             before = b.select(first, self.lowest, self.broadcast(top_at))
             peak = self.larger(before, self.across(self.larger, b.load(most)))
             shift, sums = self.finite(peak), self.variable(self.zero)
-            for j in self.whole(count):
+            for j in self.whole(I64(0), count):
                 e = self.weight(self.load_at(row, j), shift)
                 self.store_at(e, row, j)
                 b.store(b.fadd(e, b.load(sums)), sums)
@@ -152,7 +152,7 @@ class _Rows(Vectors):
 
     def shown(self, mask, j):
         kind = ir.VectorType(ir.IntType(8), self.lanes)
-        place = self.b.bitcast(self.at(mask, self.lanes, j), kind.as_pointer())
+        place = self.b.bitcast(self.at(mask, 1, j), kind.as_pointer())
         return self.b.icmp_unsigned("!=", self.b.load(place, align=1), ir.Constant(kind, [0] * self.lanes))
 
     def weight(self, x, shift):
@@ -190,8 +190,9 @@ class _Rows(Vectors):
 
     def clear(self, row, count, width):
         """Zeros in the vectors that `width` elements have beyond those of `count`."""
-        first, end = [self.vectors_of(n) for n in (count, width)]
-        with cgutils.for_range_slice(self.b, first, end, I64(1), inc=True) as (j, _):
+        lanes = I64(self.lanes)
+        beyond = self.b.mul(self.b.sdiv(self.b.add(count, I64(self.lanes - 1)), lanes), lanes)
+        for j in self.whole(beyond, width):
             self.store_at(self.zero, row, j)
 
     def visible(self, row, seen, step, width):
@@ -200,32 +201,20 @@ class _Rows(Vectors):
         count = self.b.select(self.b.icmp_signed("<", count, width), count, width)
         return self.b.select(self.b.icmp_signed(">", count, I64(0)), count, I64(0))
 
-    def parts(self, count):
-        """Write a loop over the whole vectors of `count` elements, then what is left: yields (number, mask or None)."""
-        whole = self.b.sdiv(count, I64(self.lanes))
-        with cgutils.for_range(self.b, whole) as loop:
-            yield loop.index, None
-        left = self.b.sub(count, self.b.mul(whole, I64(self.lanes)))
-        with self.b.if_then(self.b.icmp_signed(">", left, I64(0))):
-            yield whole, self.below(left)
-
-    def whole(self, count):
-        """Write a loop over all vectors of `count` elements."""
-        with cgutils.for_range(self.b, self.vectors_of(count)) as loop:
-            yield loop.index
-
-    def vectors_of(self, count):
-        return self.b.sdiv(self.b.add(count, I64(self.lanes - 1)), I64(self.lanes))
+    def whole(self, start, stop):
+        """Write what is done with whole vectors, as many as it takes: yields their first elements."""
+        with cgutils.for_range_slice(self.b, start, stop, I64(self.lanes)) as (j, _):
+            yield j
 
     def places(self, row, *operands):
         """Where the row with this number begins in each of (address, bytes from row to row)."""
         return [self.at(self.address(address), stride, row) for address, stride in operands]
 
     def load_at(self, row, j, mask=None):
-        return self.load(self.at(row, self.bits // 8, j), mask=mask)
+        return self.load(self.at(row, self.align, j), mask=mask)
 
     def store_at(self, value, row, j, mask=None):
-        self.store(value, self.at(row, self.bits // 8, j), mask=mask)
+        self.store(value, self.at(row, self.align, j), mask=mask)
 
     def store_lane(self, value, place):
         self.b.store(self.lane(value), self.b.bitcast(place, self.element.as_pointer()), align=self.align)
@@ -237,9 +226,6 @@ class _Rows(Vectors):
         place = cgutils.alloca_once(self.b, self.vector)
         self.b.store(value, place)
         return place
-
-    def constant(self, value):
-        return ir.Constant(self.vector, [value] * self.lanes)
 
     def number(self, double):
         """Copies of the number that an int64 has the bits of."""

@@ -7,7 +7,7 @@ of a given width. It is compiled once, by itself. Kernels get its address as a p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -102,8 +102,24 @@ class Vectors:
         self.lanes, self.align = lanes(dtype, bits), np.dtype(dtype).itemsize
         self.element = _FLOATS[dtype]
         self.vector = ir.VectorType(self.element, self.lanes)
-        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        self.zero = self.constant(0.0)
         self._suffix = f"v{self.lanes}f{8 * self.align}"
+
+    def constant(self, x: float) -> Any:
+        """A vector of copies of a Python number."""
+        return ir.Constant(self.vector, [float(x)] * self.lanes)
+
+    def parts(self, count: Any) -> Iterator[tuple[Any, Any]]:
+        """Write what is done with `count` elements, a vector at a time: yields the first element and a mask or None.
+
+        The body is written twice: in a loop over whole vectors, and under a mask for what is left.
+        """
+        lanes = I64(self.lanes)
+        whole = self.b.sub(count, self.b.srem(count, lanes))
+        with cgutils.for_range_slice(self.b, I64(0), whole, lanes) as (first, _):
+            yield first, None
+        with self.b.if_then(self.b.icmp_signed("<", whole, count)):
+            yield whole, self.below(self.b.sub(count, whole))
 
     def address(self, integer: Any) -> Any:
         """An address as a pointer to bytes."""
@@ -120,7 +136,7 @@ class Vectors:
         if mask is None:
             return self.b.load(place, align=self.align)
         kinds = [place.type, I32, mask.type, self.vector]
-        load = self._declare("masked.load", self.vector, kinds, f".p0{self._suffix}")
+        load = self.declare("masked.load", self.vector, kinds, f".p0{self._suffix}")
         return self.b.call(load, [place, I32(self.align), mask, self.zero])
 
     def store(self, value: Any, pointer: Any, j: int = 0, mask: Any = None) -> None:
@@ -130,7 +146,7 @@ class Vectors:
             self.b.store(value, place, align=self.align)
         else:
             kinds = [self.vector, place.type, I32, mask.type]
-            store = self._declare("masked.store", ir.VoidType(), kinds, f".p0{self._suffix}")
+            store = self.declare("masked.store", ir.VoidType(), kinds, f".p0{self._suffix}")
             self.b.call(store, [value, place, I32(self.align), mask])
 
     def broadcast(self, pointer: Any) -> Any:
@@ -154,11 +170,12 @@ class Vectors:
 
     def multiply_add(self, x: Any, y: Any, z: Any) -> Any:
         """x * y + z: one rounding where the machine has such an instruction, two where it has none."""
-        return self.b.call(self._declare("fmuladd", self.vector, [self.vector] * 3), [x, y, z])
+        return self.b.call(self.declare("fmuladd", self.vector, [self.vector] * 3), [x, y, z])
 
     def _place(self, pointer: Any, j: int) -> Any:
         return self.b.bitcast(self.at(pointer, self.bits // 8, j), self.vector.as_pointer())
 
-    def _declare(self, name: str, result: Any, arguments: list, pointer: str = "") -> Any:
+    def declare(self, name: str, result: Any, arguments: list, pointer: str = "") -> Any:
+        """LLVM's function of that name for these vectors; pointer: what follows in its name if it takes an address."""
         kind = ir.FunctionType(result, arguments)
         return cgutils.get_or_insert_function(self.b.module, kind, f"llvm.{name}.{self._suffix}{pointer}")

@@ -14,17 +14,20 @@ have tiles of their own, and no loop over single elements remains.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
+from itertools import product
 from threading import Lock
 from typing import Any
 
 import numpy as np
 from numba.core import cgutils
 
+from knetpy.kernels.cpu.codegen.vectors import BITS, I64, Vectors, call, lanes, routine
 from knetpy.kernels.cpu.jit import jit
-from knetpy.kernels.cpu.vectors import BITS, I64, Vectors, call, routine
 
 ACCUMULATE, RELU = 1, 2  # flags: add to what C holds; the activation
+FLAGS = {None: 0, "relu": RELU}  # of activations
 
 # How many rows a tile may have, by the bits of a vector and the number of vectors: as many as leave registers for the
 # rest (32 at 512 bits, else 16), and the smaller ones that tails are made of. Of two with as many accumulators the
@@ -45,7 +48,7 @@ def tile(rows: int, vectors: int, dtype: str, bits: int = BITS) -> int:
     """
 
     def write(builder: Any, *arguments: Any) -> None:
-        _Tile(builder, rows, vectors, dtype, bits).write(*arguments)
+        Tile(builder, rows, vectors, dtype, bits).write(*arguments)
 
     return routine(f"tile-{rows}x{vectors}{dtype}{bits}", 14, write)
 
@@ -62,7 +65,22 @@ def run(address, sums, a, a_strides, b, b_strides, c, c_stride, start, flags, co
     call(address, (*sums, a, *a_strides, b, *b_strides, c, c_stride, start, flags, columns))
 
 
-class _Tile(Vectors):
+@jit(inline="always")
+def walk(rows, columns, lanes, steps, codes, sums, a, b, c, start, flags):
+    """Run tiles over all rows of a panel, in a driver, as `Tiles` says with `steps` and `codes`.
+
+    a, b, c: address, for the first row, and strides; these and the others are as in `run`. lanes: of a vector.
+    """
+    vectors, row, (a, along), (b, down), (c, pitch) = (columns + lanes - 1) // lanes, 0, a, b, c
+    while row < rows:
+        left = min(rows - row, steps.shape[1] - 1)
+        here, there = a + row * along[2], c + row * pitch
+        rest = (b, *down, there, pitch, start, flags, columns)
+        call(codes[vectors, left], (*sums, here, *along, *rest))  # as `run`, which would take Numba longer
+        row += steps[vectors, left]
+
+
+class Tile(Vectors):
     """Writes the code of one tile. Accumulators are variables in memory here; LLVM moves them to registers."""
 
     def __init__(self, builder: Any, rows: int, vectors: int, dtype: str, bits: int):
@@ -162,6 +180,14 @@ class Tiles:
                     self.codes[vectors, left] = self.code(step, vectors)
             rows -= int(self.steps[vectors, left])
 
+    def provide_all(self, rows: Iterable[int], columns: Iterable[int]) -> None:
+        """The same for each of these numbers of rows, and of columns of a whole result, in panels."""
+        lane = lanes(self.dtype, self.bits)
+        width = self.vectors * lane
+        widths = {part for n in columns for part in (min(n, width), n % width) if part}
+        for count, part in product(rows, widths):
+            self.provide(count, -(-part // lane))
+
     def first(self, rows: int, vectors: int) -> int:
         """How many of `rows` rows the first tile takes."""
         return first_rows(rows, vectors, self.bits)
@@ -184,11 +210,11 @@ def first_rows(rows: int, vectors: int, bits: int) -> int:
 
 @cache
 def cost(rows: int, vectors: int, bits: int) -> float:
-    """Return the cycles that `rows` rows of a panel take for one step of the sum: see `_cycles`."""
+    """Return the cycles that `rows` rows of a panel take for one step of the sum: see `cycles`."""
     limit = most_rows(bits)
     step = first_rows(limit, vectors, bits)
     many = max(0, -(-(rows - limit) // step))  # tiles, of the same rows all
-    return many * _cycles(step, vectors) + _cover(rows - many * step, vectors, bits)[0]
+    return many * cycles(step, vectors) + _cover(rows - many * step, vectors, bits)[0]
 
 
 def most_rows(bits: int) -> int:
@@ -202,10 +228,10 @@ def _cover(rows: int, vectors: int, bits: int) -> tuple[float, int]:
         return 0.0, 0
     choices = [r for r in ROWS[bits][vectors] if r <= rows]  # the most rows first: of equals it wins
     return min(
-        ((_cycles(r, vectors) + _cover(rows - r, vectors, bits)[0], r) for r in choices), key=lambda choice: choice[0]
+        ((cycles(r, vectors) + _cover(rows - r, vectors, bits)[0], r) for r in choices), key=lambda choice: choice[0]
     )
 
 
-def _cycles(rows: int, vectors: int) -> float:
+def cycles(rows: int, vectors: int) -> float:
     """Two multiply-adds and two loads a cycle, each multiply-add ready after four; and half a cycle for the rest."""
     return max(rows * vectors, rows + vectors, 8) / 2 + 0.5
