@@ -10,17 +10,20 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from . import ops, show
 
 __version__ = "0.1.0"
 
-# Names that users of other libraries type, where the nearest of ours would mislead them.
+# Names that users of other libraries type, where the nearest of ours would mislead them; NumPy's lead to NumPy.
 _ELSEWHERE = {
-    "swish": "kn.silu", "tanh": "np.tanh", "sigm": "kn.sigmoid", "logp": "kn.logsoftmax", "invx": "1 / x",
+    "swish": "kn.silu", "sigm": "kn.sigmoid", "logp": "kn.logsoftmax", "invx": "1 / x",
     "conv4": "kn.conv(x, w, flip=True)", "deconv4": "kn.conv_transpose", "max_pool2d": "kn.pool", "maxpool": "kn.pool",
     "avg_pool2d": 'kn.pool(x, mode="mean")', "meanpool": 'kn.pool(x, mode="mean")', "interpolate": "kn.upsample",
     "mse_loss": "kn.mse", "l1_loss": "kn.mae", "embedding": "kn.embed", "one_hot": "kn.onehot",
-    "scaled_dot_product_attention": "kn.attention", "dot_product_attention": "kn.attention",
+    "scaled_dot_product_attention": "kn.attention", "dot_product_attention": "kn.attention", "tensor": "np.array",
+    "Tensor": "np.array", "Linear": "kn.linear", "Conv2d": "kn.conv", "Embedding": "kn.embed", "LSTM": "kn.lstm",
 }  # fmt: skip
 
 
@@ -37,9 +40,10 @@ def _public() -> dict[str, tuple[str, str]]:
 def __getattr__(name: str) -> Any:
     if name == "__all__":
         return sorted(_public(), key=str.lower)
-    if name in _ELSEWHERE:
-        raise AttributeError(f"module 'knetpy' has no attribute {name!r}: write {_ELSEWHERE[name]}")
     if name.startswith("__") or name not in _public():
+        hint = _ELSEWHERE.get(name, f"np.{name}" if name in np.__all__ else "")
+        if hint:
+            raise AttributeError(f"module 'knetpy' has no attribute {name!r}: write {hint}")
         raise AttributeError(f"module 'knetpy' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     module, attribute = _public()[name]
     if module == ".":

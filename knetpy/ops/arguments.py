@@ -1,5 +1,6 @@
 """What ops ask of their arguments: one floating dtype, integers for each axis, words from a list."""
 
+import math
 import operator
 import reprlib
 from functools import lru_cache
@@ -8,33 +9,43 @@ import numpy as np
 
 from ..core.errors import DtypeError, ShapeError
 from ..core.value import Param, Result, Value, bare, plain
-from .half import narrowed, widened
 
-_MOST = 2**31 - 1  # sizes beyond it would overflow in compiled kernels
+MOST = 2**31 - 1  # sizes beyond it would overflow in compiled kernels
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _NUMBERS = (int, float, np.integer, np.floating)
+_NO_NUMBERS = (bool, np.timedelta64)  # although they are instances of these
 _ARRAYS = {np.ndarray, np.float16, np.float32, np.float64, Param, Result}  # classes that need no closer look
 _PLAIN = {int, str, bool, type(None)}  # of options
-REDUCTIONS = ("mean", "sum", "none")  # what becomes of an array of losses
 
 
-def as_floating(name, **arrays):
-    """The operands as arrays of one floating dtype; knetpy's own functions never promote."""
+def as_floating(name, *, optional=(), **arrays):
+    """The operands as arrays of one floating dtype; knetpy's own functions never promote. Optional ones may be None."""
     values = list(arrays.values())
     dtype = getattr(values[0], "dtype", None)
-    if (dtype is _FLOAT32 or dtype is _FLOAT64) and all([a.__class__ in _ARRAYS and a.dtype is dtype for a in values]):
+    if (dtype is _FLOAT32 or dtype is _FLOAT64) and all(
+        [a.dtype is dtype if a.__class__ in _ARRAYS else a is None and k in optional for k, a in arrays.items()]
+    ):
         return values  # the usual case, quickly
+    given = {k: a for k, a in arrays.items() if a is not None or k not in optional}
+    if len(given) < len(arrays):
+        known = dict(zip(given, as_floating(name, **given)))
+        return [known.get(k) for k in arrays]
     found = {k: a if a.__class__ in _ARRAYS else array_of(name, k, a) for k, a in arrays.items()}
     for k, a in found.items():
         if a.dtype.kind != "f":
             raise DtypeError(f"{name}: {k} has dtype {a.dtype}; write {k}.astype(np.float32)")
+        if not a.dtype.isnative:
+            found[k] = a.astype(a.dtype.char)
     (first, a), *others = found.items()
     for k, b in others:
         if a.dtype != b.dtype:
-            wide, narrow = (first, b) if a.dtype.itemsize >= b.dtype.itemsize else (k, a)
+            # Half numbers are what is stored, to be computed with in more digits; of the others the fewest are meant.
+            size = {n: x.dtype.itemsize for n, x in ((first, a), (k, b))}
+            odd, to = (min, max) if min(size.values()) == 2 else (max, min)
+            odd, to = odd(size, key=size.__getitem__), to(size, key=size.__getitem__)
             raise DtypeError(
-                f"{name}: {first} has dtype {a.dtype} and {k} has {b.dtype}; write {wide}.astype(np.{narrow.dtype})"
-                + (", or make the Param of such an array" if isinstance(found[wide], Param) else "")
+                f"{name}: {first} has dtype {a.dtype} and {k} has {b.dtype}; write {odd}.astype(np.{found[to].dtype})"
+                + (", or make the Param of such an array" if isinstance(found[odd], Param) else "")
             )
     return list(found.values())
 
@@ -42,13 +53,13 @@ def as_floating(name, **arrays):
 def array_of(name, operand, given):
     """What has one of NumPy's dtypes as it is, numbers and lists of them as a float32 array."""
     _refuse_subclass(name, operand, given)
-    if given is None or not isinstance(getattr(given, "dtype", _FLOAT32), np.dtype):
+    if isinstance(given, (np.ndarray, np.generic, Value)):
+        return np.asarray(given) if isinstance(given, np.ndarray) else given  # without its subclass
+    if given is None or hasattr(given, "dtype"):  # such as a tensor of PyTorch or a series of pandas
         kind = "None" if given is None else f"a {type(given).__module__}.{type(given).__qualname__}"
         raise TypeError(
             f"{name}: {operand} must be an array, got {kind}" + "; np.asarray may convert it" * (given is not None)
         )
-    if hasattr(given, "dtype"):
-        return given
     array = constant_of(name, operand, given)
     if array.dtype.kind not in "fiub":  # NumPy would read the words, and make NaN of None
         raise TypeError(f"{name}: {operand} must be an array or numbers in lists, got {_short(given)}")
@@ -91,14 +102,15 @@ def _refuse_subclass(name, operand, given):
 
 def kind(x):
     """The letter of a NumPy dtype ("f" of floating ones); "O" if x has none."""
-    return getattr(getattr(x, "dtype", None), "kind", "O")
+    dtype = getattr(x, "dtype", None)
+    return dtype.kind if isinstance(dtype, np.dtype) else "O"
 
 
 def stretches(shape, whole):
     """Whether an array of this shape broadcasts to the shape `whole`."""
     try:
         return np.broadcast_shapes(shape, whole) == tuple(whole)
-    except ValueError:
+    except (ValueError, RuntimeError):  # RuntimeError: too many axes for it
         return False
 
 
@@ -120,74 +132,33 @@ def remembered(find):
 
 def per_axis(name, option, given, axes, least=1):
     """An option given as one number or one for each spatial axis, as a tuple of ints of at least `least`."""
-    if given.__class__ is int and least <= given <= _MOST:  # the usual case, quickly
+    if given.__class__ is int and least <= given <= MOST:  # the usual case, quickly
         return (given,) * axes
-    numbers = tuple(given) if several(given) else (given,) * axes
-    if len(numbers) != axes or not all([_is_whole(n, least) for n in numbers]):
-        limit = f"<= {_MOST}" if any([_is_whole(n, _MOST, np.inf) for n in numbers]) else f">= {least}"
+    numbers = tuple([whole(n) for n in given]) if several(given) else (whole(given),) * axes
+    if len(numbers) != axes or not all([n is not None and least <= n <= MOST for n in numbers]):
+        limit = f"<= {MOST}" if any([n is not None and n > MOST for n in numbers]) else f">= {least}"
         each = f", or {axes} of them" * (axes > 1)
-        raise ValueError(f"{name}: {option} must be an integer {limit}{each}, got {given!r}")
-    return tuple([n.__index__() for n in numbers])
+        raise ValueError(f"{name}: {option} must be an integer {limit}{each}, got {_short(given)}")
+    return numbers
 
 
 def several(given):
     """Whether an option is given as one for each axis: a tuple, a list or an array that has an axis."""
-    return isinstance(given, (tuple, list)) or getattr(given, "shape", ()) != ()
+    return isinstance(given, (tuple, list)) or (isinstance(given, np.ndarray) and given.ndim > 0)
 
 
-def _is_whole(n, least, most=_MOST):
+def whole(n):
+    """A whole number of any type as an int; None of what is none."""
     try:
-        return least <= operator.index(n) <= most and not isinstance(n, bool)
+        return None if isinstance(n, bool) else operator.index(n)
     except TypeError:
-        return False
-
-
-def padding_pairs(name, given, axes):
-    """Padding as a (before, after) pair for each spatial axis."""
-    if isinstance(given, str):
-        raise ValueError(f"{name}: padding={given!r} is no number; for the same size at stride 1 write (K - 1) // 2")
-    try:
-        if several(given) and len(given) == axes and all([several(p) for p in given]):
-            return tuple([per_axis(name, "padding", p, 2, 0) for p in given])
-        return tuple([(p, p) for p in per_axis(name, "padding", given, axes, 0)])
-    except ValueError:
-        raise ValueError(
-            f"{name}: padding must be an integer >= 0, one for each of the {axes} spatial axes, or a (before, after) "
-            f"pair for each, got {given!r}"
-        ) from None
-
-
-def window_padding(name, given, size, window, stride, dilation):
-    """Padding as pairs. Of "same" so much that a window takes ceil(size / stride) places, the odd one of it after."""
-    if not isinstance(given, str):
-        return padding_pairs(name, given, len(size))
-    if given not in ("same", "valid"):
-        raise ValueError(
-            f'{name}: padding must be "same", "valid", an integer >= 0 or one for each axis, got {given!r}'
-        )
-    if given == "valid":
-        return ((0, 0),) * len(size)
-    lacks = [(-(-s // t) - 1) * t + d * (k - 1) + 1 - s for s, k, t, d in zip(size, window, stride, dilation)]
-    return tuple([(n // 2, n - n // 2) for n in [max(n, 0) for n in lacks]])
-
-
-def window_fits(name, size, window, dilation, padding, given):
-    """Raise unless the window lies within the padded spatial size; `given` tells the user what was given."""
-    for i, (n, k, d, pads) in enumerate(zip(size, window, dilation, padding)):
-        reach, room = d * (k - 1) + 1, n + sum(pads)
-        if k < 1:
-            raise ShapeError(f"{name}: the window has size 0 along spatial axis {i} ({given}); it must be at least 1")
-        if reach > room:
-            raise ShapeError(
-                f"{name}: the window reaches over {reach} along spatial axis {i}, which has {room} with its padding "
-                f"({given}, dilation {d}, padding {pads}); pad more or take a smaller window"
-            )
+        return None
 
 
 def number(name, option, given, least=-np.inf, most=np.inf, *, above=-np.inf):
     """An option that is one number from `least` to `most` and above `above`, as a float; infinite ones are refused."""
-    if given.__class__ is not float and (isinstance(given, bool) or not isinstance(given, _NUMBERS)):
-        raise TypeError(f"{name}: {option} must be a number, got {given!r}")
+    if given.__class__ is not float and (isinstance(given, _NO_NUMBERS) or not isinstance(given, _NUMBERS)):
+        raise TypeError(f"{name}: {option} must be a number, got {_short(given)}")
     try:
         found = float(given)
     except OverflowError:
@@ -206,11 +177,16 @@ def flag(name, option, given):
     return bool(given)
 
 
+def flags(name, **options):
+    """Options that are True or False, in order."""
+    return [flag(name, option, given) for option, given in options.items()]
+
+
 def one_of(name, option, given, words):
     """Raise unless an option is one of the words that it may be."""
     if not isinstance(given, str) or given not in words:
         allowed = ", ".join(f'"{word}"' for word in words)
-        raise ValueError(f"{name}: {option} must be one of {allowed}, got {given!r}")
+        raise ValueError(f"{name}: {option} must be one of {allowed}, got {_short(given)}")
 
 
 def axis_of(name, operand, x, axis):
@@ -223,11 +199,12 @@ def axis_of(name, operand, x, axis):
 
 def axis_among(name, axis, ndim, of):
     """One of `ndim` axes, counted from 0; `of` tells in messages whose they are."""
-    if not _is_whole(axis, -np.inf, np.inf):
-        raise TypeError(f"{name}: an axis must be an integer, got {axis!r}")
-    if not -ndim <= axis < ndim:
-        raise np.exceptions.AxisError(f"{name}: axis {axis} is out of range for {of}")
-    return axis.__index__() % ndim
+    found = whole(axis)
+    if found is None:
+        raise TypeError(f"{name}: an axis must be an integer, got {_short(axis)}")
+    if not -ndim <= found < ndim:
+        raise np.exceptions.AxisError(f"{name}: axis {found} is out of range for {of}")
+    return found % ndim
 
 
 def axes_of(name, operand, x, axis):
@@ -274,30 +251,5 @@ def same_shapes(name, **arrays):
     (first, a), *others = arrays.items()
     for k, b in others:
         if a.shape != b.shape:
-            raise ShapeError(f"{name}: {first} has shape {a.shape} and {k} has {b.shape}; they must be equal")
-
-
-def reduced(losses, reduction):
-    """The mean of losses (of none: 0), their sum, or the losses themselves."""
-    if reduction == "none":
-        return losses
-    return np.sum(losses) if reduction == "sum" else divided(losses, losses.size)
-
-
-def divided(losses, total):
-    """The sum of losses divided by a number, and 0 if that is 0; float16 is summed in float32, as it overflows soon."""
-    return narrowed(np.sum(widened(losses)) / (float(total) or np.inf), losses.dtype)
-
-
-def alike(name, reduction, **arrays):
-    """The operands of a loss: arrays of one shape and floating dtype; raises also for an unknown reduction.
-
-    Integers after the first operand, such as counts, are constants and take its dtype.
-    """
-    one_of(name, "reduction", reduction, REDUCTIONS)
-    (first, x), *others = arrays.items()
-    if kind(x) == "f":
-        arrays = {first: x} | {k: a.astype(x.dtype) if kind(a) in "iu" else a for k, a in others}
-    found = as_floating(name, **arrays)
-    same_shapes(name, **dict(zip(arrays, found)))
-    return found
+            way = f": write {k}.reshape({a.shape})" if math.prod(a.shape) == math.prod(b.shape) else ""
+            raise ShapeError(f"{name}: {first} has shape {a.shape} and {k} has {b.shape}; they must be equal{way}")

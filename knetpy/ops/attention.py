@@ -7,7 +7,7 @@ from ..core.primitive import primitive
 from ..core.value import Value
 from ..kernels import kernel
 from ..settings import training
-from .arguments import as_floating, constant_of, number, numbers_of, per_axis, stretches
+from .arguments import as_floating, constant_of, flag, flags, number, numbers_of, per_axis, stretches
 from .dropout import dropout as drop
 from .softmax import softmax
 
@@ -45,31 +45,21 @@ _attention = primitive(
 
 
 def attention(
-    q,
-    k,
-    v,
-    *,
-    mask=None,
-    bias=None,
-    causal=False,
-    scale=None,
-    dropout=0.0,
-    heads=None,
-    return_weights=False,
+    q, k, v, *, mask=None, bias=None, causal=False, scale=None, dropout=0.0, heads=None, return_weights=False
 ):
     """softmax(scale * q @ k.T + bias) @ v: for each of L queries, the mean of S values weighted by how keys match.
 
     Parameters:
-      q: (..., L, D), k: (..., S, D), v: (..., S, E), floating. The leading axes broadcast. With four or more axes,
+      q, k, v: (..., L, D), (..., S, D) and (..., S, E), floating. The leading axes broadcast. With four or more axes,
         axis -3 is taken as the heads: q may have n times as many as k and v, then n in a row share a key and a value.
-      mask: boolean, True where a query may see a key; broadcasts to (..., L, S).
-      bias: floating, added to the scores; broadcasts to (..., L, S).
-      causal: query i sees the keys 0 to i only, also where L and S differ (as PyTorch's is_causal).
-      scale: a number, by default 1 / sqrt(D).
-      dropout: the share of weights that is dropped in training mode.
-      heads: split the last axis of q, k and v into this many heads and merge those of the result. The mask and the bias
-        are for all heads alike, unless they have one axis more than q: then they broadcast to (..., heads, L, S).
-      return_weights: return also the weights that v was multiplied by.
+      mask=None: boolean, True where a query may see a key; broadcasts to (..., L, S).
+      bias=None: floating, added to the scores; broadcasts to (..., L, S).
+      causal=False: query i sees the keys 0 to i only, also where L and S differ (as PyTorch's is_causal).
+      scale=None: a number, by default 1 / sqrt(D).
+      dropout=0.0: the share of weights that is dropped in training mode.
+      heads=None: split the last axis of q, k and v into this many heads and merge those of the result. The mask and the
+        bias are for all heads alike, unless they have one axis more than q: then they broadcast to (..., heads, L, S).
+      return_weights=False: return also the weights that v was multiplied by.
     Returns: (..., L, E), or the pair of it and the weights (..., L, S), after dropout. A query that sees no key, or
       only such with a score of -Inf, gives 0.
     Raises: ShapeError, DtypeError, ValueError, TypeError.
@@ -78,7 +68,7 @@ def attention(
       training mode and in all other derivatives.
     Source: Vaswani et al., "Attention is all you need", 2017, section 3.2.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> q, k, v = np.ones((2, 4)), np.ones((3, 4)), np.array([[0.0], [1.0], [5.0]])
     >>> kn.attention(q, k, v)
     array([[2.],
@@ -90,33 +80,26 @@ def attention(
     q, k, v, bias = _arrays(q, k, v, bias, heads)
     groups = _groups(q.shape, k.shape, v.shape)
     scores = _scores_shape(q.shape, k.shape, v.shape, groups)
-    mask = _checked_mask(mask)
-    if heads is not None:
-        mask, bias = [_for_all_heads(x, len(scores)) for x in (mask, bias)]
-    for operand, x in (("mask", mask), ("bias", bias)):
-        if x is not None:
-            _check_broadcast(operand, x.shape, scores)
+    mask, bias = [_over_scores(*given, scores, heads) for given in (("mask", _checked_mask(mask)), ("bias", bias))]
     scale = (q.shape[-1] or 1) ** -0.5 if scale is None else number("attention", "scale", scale)
     dropout = number("attention", "dropout", dropout, 0, 1)
     if groups is not None:
-        q, k, v, bias, mask = [x if x is None else _grouped(x, groups) for x in (q, k, v, bias, mask)]
-    how, weights = {"mask": mask, "causal": bool(causal), "scale": scale}, None
+        q, k, v, bias, mask = [_grouped(x, groups) for x in (q, k, v, bias, mask)]
+    causal, return_weights = flags("attention", causal=causal, return_weights=return_weights)
+    how, weights = {"mask": mask, "causal": causal, "scale": scale}, None
     if return_weights or (dropout and training()):
         y, weights = _composed(q, k, v, bias, **how, dropout=dropout)
     else:
         y = _attention(q, k, v, bias, **how, learned=isinstance(bias, Value))
     if groups is not None:
-        y, weights = [x if x is None else _ungrouped(x) for x in (y, weights)]
-    if heads is not None:
-        y = np.swapaxes(y, -2, -3)
-        y = np.reshape(y, (*y.shape[:-2], y.shape[-2] * y.shape[-1]))
+        y, weights = _ungrouped(y), _ungrouped(weights)
+    y = y if heads is None else _merged(y)
     return (y, weights) if return_weights else y
 
 
 def _arrays(q, k, v, bias, heads):
     """The operands as arrays of one floating dtype, split into heads."""
-    given = {"q": q, "k": k, "v": v} | ({} if bias is None else {"bias": bias})
-    q, k, v, *more = as_floating("attention", **given)
+    q, k, v, bias = as_floating("attention", q=q, k=k, v=v, bias=bias, optional=("bias",))
     if min(len(x.shape) for x in (q, k, v)) < 2:
         raise ShapeError(
             f"attention: q must be (..., L, D), k (..., S, D) and v (..., S, E), got {q.shape}, {k.shape} and {v.shape}"
@@ -124,7 +107,7 @@ def _arrays(q, k, v, bias, heads):
     if heads is not None:
         (heads,) = per_axis("attention", "heads", heads, 1)
         q, k, v = [_split(name, x, heads) for name, x in (("q", q), ("k", k), ("v", v))]
-    return q, k, v, more[0] if more else None
+    return q, k, v, bias
 
 
 def _split(name, x, heads):
@@ -132,9 +115,16 @@ def _split(name, x, heads):
     *leading, size = x.shape
     if size % heads:
         raise ShapeError(
-            f"attention: heads={heads} does not divide the last axis of {name} {x.shape}, of {size} elements"
+            f"attention: heads={heads} does not divide the last axis of {name} {x.shape}, of {size} elements; take a "
+            "divisor of it"
         )
     return np.swapaxes(np.reshape(x, (*leading, heads, size // heads)), -2, -3)
+
+
+def _merged(y):
+    """(..., heads, L, E) -> (..., L, heads * E)"""
+    y = np.swapaxes(y, -2, -3)
+    return np.reshape(y, (*y.shape[:-2], y.shape[-2] * y.shape[-1]))
 
 
 def _groups(q, k, v):
@@ -149,13 +139,15 @@ def _groups(q, k, v):
 
 def _grouped(x, groups):
     """(..., heads, L, D) -> (..., groups, heads / groups, L, D), with 1 where x broadcasts."""
-    if len(x.shape) < 3:
+    if x is None or len(x.shape) < 3:
         return x
     *leading, heads, rows, columns = x.shape
     return np.reshape(x, (*leading, *((1, 1) if heads == 1 else (groups, heads // groups)), rows, columns))
 
 
 def _ungrouped(x):
+    if x is None:
+        return None
     *leading, groups, repeats, rows, columns = x.shape
     return np.reshape(x, (*leading, groups * repeats, rows, columns))
 
@@ -181,11 +173,6 @@ def _scores_shape(q, k, v, groups):
         ) from None
 
 
-def _for_all_heads(x, axes):
-    """A mask or bias with an axis for the heads, where it has all axes but that."""
-    return np.expand_dims(x, -3) if x is not None and 2 < len(x.shape) == axes - 1 else x
-
-
 def _checked_mask(mask):
     if mask is None:
         return None
@@ -198,19 +185,28 @@ def _checked_mask(mask):
     return mask
 
 
-def _check_broadcast(name, shape, scores):
-    if not stretches(shape, scores):
+def _over_scores(name, x, scores, heads):
+    """A mask or bias, where there is one, in a shape that broadcasts to that of the scores."""
+    if x is None:
+        return None
+    if heads is not None and 2 < len(x.shape) == len(scores) - 1:  # it has all axes but that of the heads
+        x = np.expand_dims(x, -3)
+    if not stretches(x.shape, scores):
         raise ShapeError(
-            f"attention: {name} of shape {tuple(shape)} does not broadcast to the scores, (..., L, S) = {scores}; "
+            f"attention: {name} of shape {tuple(x.shape)} does not broadcast to the scores, (..., L, S) = {scores}; "
             f"insert an axis with {name}[:, None], or swap its last two"
         )
+    return x
 
 
 def causal_mask(L, S=None):
-    """The boolean mask (L, S) by which query i sees the keys 0 to i; S is L by default. A constant.
+    """The boolean mask by which query i sees the keys 0 to i; `attention` needs none for it, but causal=True.
 
-    Parameters: L, S, integers from 0.
-    Raises: ValueError for anything else. `attention` needs no mask for it, but causal=True.
+    Parameters:
+      L: how many queries, an integer from 0.
+      S=None: how many keys; L by default.
+    Returns: (L, S), boolean. A constant: it has no derivative.
+    Raises: ValueError for anything else.
 
     >>> import knetpy as kn
     >>> kn.causal_mask(2)
@@ -236,14 +232,15 @@ def rope(x, positions=None, *, base=10000.0, interleaved=False, offset=0):
 
     Parameters:
       x: (..., L, D), floating, D even: queries or keys, before attention.
-      positions: numbers that broadcast to (..., L), constant; by default 0 to L - 1. offset: is added to them.
-      base: a number above 0.
-      interleaved: pair i are the elements 2i and 2i + 1 (as in the paper); else i and i + D / 2 (as in LLaMA).
+      positions=None: numbers that broadcast to (..., L), constant; by default 0 to L - 1. offset=0: is added to them.
+      base=10000.0: a number above 0.
+      interleaved=False: pair i are the elements 2i and 2i + 1 (as in the paper); else i and i + D / 2 (as in LLaMA).
     Returns: array of the shape and dtype of x.
     Raises: ShapeError, DtypeError, ValueError, TypeError.
+    Derivative: by x: dy turned back.
     Source: Su et al., "RoFormer", 2021, section 3.2.2.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.rope(np.array([[1.0, 0.0], [1.0, 0.0]])).round(3)
     array([[1.   , 0.   ],
            [0.54 , 0.841]])
@@ -257,7 +254,7 @@ def rope(x, positions=None, *, base=10000.0, interleaved=False, offset=0):
     angles = (places + offset)[..., None] * base ** (-np.arange(0, size, 2) / max(size, 1))
     with np.errstate(invalid="ignore"):  # of infinite positions
         cos, sin = np.cos(angles).astype(x.dtype), np.sin(angles).astype(x.dtype)
-    return _rope(x, cos=cos, sin=sin, interleaved=bool(interleaved))
+    return _rope(x, cos=cos, sin=sin, interleaved=flag("rope", "interleaved", interleaved))
 
 
 def _checked_positions(positions, leading):

@@ -8,13 +8,17 @@ from .. import settings
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import bare
+from ..journal import recall
 from ..kernels import kernel
 from ..parameters.model import remembered
 from ..transforms.run import defer
-from .activation import relu
 from .arguments import as_floating, number, same_shapes
+from .bias import check_activation
 from .half import widened
-from .norm import along, channel_axis, check_affine, normalised, operands
+from .norm import AFFINE, channel_axis, check_affine, normalised, shape_along
+from .piecewise import relu
+
+_forward = kernel("norm", "fixed")
 
 
 class Moments:
@@ -24,21 +28,21 @@ class Moments:
     momentum is 1 minus this one). The variance of the batch enters unbiased (divided by n - 1).
 
     Parameters:
-      momentum: a number from 0 to 1, by default 0.1; None for the average over all batches.
-      mean, var: floating arrays (C,) to begin with. Without them they are None until the first batch gives their size,
-        and begin as 0 and 1, float32 or in the dtype of x (float32 for float16).
+      momentum=0.1: a number from 0 to 1; None for the average over all batches.
+      mean=None, var=None: floating arrays (C,) to begin with. Without them they are None until the first batch gives
+        their size, and begin as 0 and 1, float32 or in the dtype of x (float32 for float16).
     Attributes: momentum, mean, var, count (of batches).
     Raises: ShapeError, DtypeError, ValueError.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> m = kn.Moments(momentum=0.5)
     >>> y = kn.batchnorm(np.array([[1.0], [3.0]]), m, training=True)
     >>> m, m.mean, m.var
     (Moments(momentum=0.5, channels=1, count=1), array([1.]), array([1.5]))
     """
 
-    def __new__(cls, *args, **options):
-        return settings.recall(lambda: remembered(lambda: object.__new__(cls), name="Moments", kind="Moments"))
+    def __new__(cls, momentum=0.1, *, mean=None, var=None):
+        return recall(lambda: remembered(lambda: object.__new__(cls), name="Moments", kind="Moments"))
 
     def __init__(self, momentum=0.1, *, mean=None, var=None):
         if hasattr(self, "count"):  # made in an earlier call of a model, which remembers it
@@ -85,30 +89,34 @@ def batchnorm(
 
     Parameters:
       x: (N, C, *S), floating, with at least 2 axes.
-      moments: `Moments`, read outside of training and updated in it; None takes the statistics of the batch always.
-      scale, bias: (C,), of the dtype of x; or None.
-      residual: an array of the shape and dtype of x, added to the result before the activation; or None.
-      activation: a function of an array, applied last; None for none. kn.relu costs no pass over memory of its own.
-      axis: the channel axis; the statistics of the batch are taken over all others.
-      eps: a number >= 0, added to the variance, which is the biased one (divided by n).
-      training: whether the statistics are those of the batch; None asks `kn.training()`.
+      moments=None: `Moments`, read outside of training and updated in it; None takes the statistics of the batch
+        always.
+      scale=None, bias=None: (C,), of the dtype of x; or None.
+      residual=None: an array of the shape and dtype of x, added to the result before the activation; or None.
+      activation=None: a function of an array, applied last; None for none. kn.relu costs no pass over memory of its
+        own.
+      axis=1: the channel axis; the statistics of the batch are taken over all others.
+      eps=1e-5: a number >= 0, added to the variance, which is the biased one (divided by n).
+      training=None: whether the statistics are those of the batch; None asks `kn.training()`.
     Returns: array of the shape and dtype of x. Statistics are float64, float16 is computed in float32. Where a channel
       is constant the result is exactly the bias. NaN and Inf make NaN of what shares their statistics.
     Side effect: in training the moments take in the batch: once, when the outermost transform has succeeded (`defer`);
       at once outside of transforms. An empty batch leaves them.
     Raises: ValueError in training for a single element in each channel; ShapeError, DtypeError, AxisError, TypeError.
+    Derivative: by x, scale, bias and residual, in training through the statistics of the batch; at kinks that of the
+      activation.
     Source: Ioffe and Szegedy, "Batch Normalization", 2015.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.batchnorm(np.array([[1.0, 5.0], [3.0, 5.0]]), eps=0.25).round(3)
     array([[-0.894,  0.   ],
            [ 0.894,  0.   ]])
     """
-    if activation is not None and not callable(activation):
-        raise TypeError(f"batchnorm: activation must be a function of an array, such as kn.relu, got {activation!r}")
-    x, scale, bias = operands("batchnorm", x, scale, bias)
+    check_activation("batchnorm", activation)
+    x, scale, bias, residual = as_floating(
+        "batchnorm", x=x, scale=scale, bias=bias, residual=residual, optional=(*AFFINE, "residual")
+    )
     if residual is not None:
-        residual, _ = as_floating("batchnorm", residual=residual, x=x)
         same_shapes("batchnorm", residual=residual, x=x)
     axis = channel_axis("batchnorm", x, axis, 2)
     axes = tuple([a for a in range(len(x.shape)) if a != axis])
@@ -120,21 +128,22 @@ def instancenorm(x, scale=None, bias=None, *, moments=None, eps=1e-5, training=N
 
     Parameters:
       x: (N, C, *S), floating, with at least 3 axes.
-      scale, bias: (C,), of the dtype of x; or None.
-      moments: usually None: the statistics are those of the example, always. With `Moments` they are so in training
-        only, and the moments take in their averages over the batch; else the moments are used.
-      eps: a number >= 0, added to the (biased) variance.
-      training: None asks `kn.training()`; without moments it does not matter.
+      scale=None, bias=None: (C,), of the dtype of x; or None.
+      moments=None: usually None: the statistics are those of the example, always. With `Moments` they are so in
+        training only, and the moments take in their averages over the batch; else the moments are used.
+      eps=1e-5: a number >= 0, added to the (biased) variance.
+      training=None: None asks `kn.training()`; without moments it does not matter.
     Returns: array of the shape and dtype of x.
     Raises: ValueError for a single place, unless moments are used; ShapeError, DtypeError, AxisError, TypeError.
+    Derivative: by x, scale and bias, through the statistics.
     Source: Ulyanov et al., "Instance Normalization", 2016.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.instancenorm(np.array([[[1.0, 3.0], [5.0, 5.0]]]), eps=0.25).round(3)
     array([[[-0.894,  0.894],
             [ 0.   ,  0.   ]]])
     """
-    x, scale, bias = operands("instancenorm", x, scale, bias)
+    x, scale, bias = as_floating("instancenorm", x=x, scale=scale, bias=bias, optional=AFFINE)
     axis = channel_axis("instancenorm", x, 1, 3)
     return _by_channel("instancenorm", x, moments, scale, bias, axis, tuple(range(2, len(x.shape))), eps, training)
 
@@ -145,7 +154,7 @@ def _by_channel(name, x, moments, scale, bias, axis, axes, eps, training, residu
     _check_moments(name, x, axis, moments)
     if training is not None and not isinstance(training, (bool, np.bool_)):
         raise TypeError(f"{name}: training must be True, False or None, got {training!r}")
-    eps, affine, count = number(name, "eps", eps, 0), along(x, (axis,)), math.prod([x.shape[a] for a in axes])
+    eps, affine, count = number(name, "eps", eps, 0), shape_along(x, (axis,)), math.prod([x.shape[a] for a in axes])
     if moments is not None and not (settings.training() if training is None else training):
         return _finished(_by_moments(x, scale, bias, moments, affine, eps), residual, activation)
     if count == 1:
@@ -153,7 +162,7 @@ def _by_channel(name, x, moments, scale, bias, axis, axes, eps, training, residu
             f"{name}: x {x.shape} has a single element for each mean and variance (axes {axes}), which training would "
             "make zero; give it more, or outside of training pass training=False and moments"
         )
-    fused = {"residual": residual, "relu": True} if activation is relu else {}
+    fused = {"residual": residual, "rectified": True} if activation is relu else {}
     y, mean, var = normalised(x, scale, bias, axes=axes, affine=affine, eps=eps, **fused)
     if moments is not None and math.prod(x.shape):
         defer(_update(moments, x, axis, mean, var * (count / (count - 1))))
@@ -202,7 +211,7 @@ def _over_channels(dy, affine, shape):
 
 # mean and var have the shape `affine` and are constants; scale and bias have it but for axes of size 1.
 _fixed = primitive(
-    lambda x, scale, bias, *, mean, var, affine, eps: kernel("norm", "fixed")(
+    lambda x, scale, bias, *, mean, var, affine, eps: _forward(
         x, *[None if a is None else a.reshape(affine) for a in (scale, bias)], mean, var, eps=eps
     ),
     name="norm",

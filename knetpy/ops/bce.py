@@ -4,9 +4,9 @@ import numpy as np
 
 from ..core.primitive import primitive
 from .activation import sigmoid
-from .arguments import REDUCTIONS, alike, as_floating, axis_of, one_of, reduced
+from .arguments import as_floating, axis_of, flag
 from .labels import (
-    along,
+    alike,
     check_probabilities,
     class_weights,
     element_weights,
@@ -15,6 +15,8 @@ from .labels import (
     whole_labels,
 )
 from .limits import weighted
+from .reduction import reduced
+from .shape import along
 
 
 @primitive(
@@ -60,33 +62,33 @@ def bce(scores, labels, *, logits=True, weight=None, pos_weight=None, reduction=
     """Binary cross entropy: -labels * log(p) - (1 - labels) * log(1 - p), where p = sigmoid(scores).
 
     Parameters:
-      scores: floating array of raw scores; with logits=False of probabilities from 0 to 1, whose logarithms count as at
-        least -100.
+      scores: floating array.
       labels: 0 or 1, or between, of the shape of scores; integer, boolean, or floating of the dtype of scores.
-      weight: constant factors of the losses, 0 or more, that broadcast to the shape of scores.
-      pos_weight: constant factors of the first of the two terms, as weight; for raw scores only.
-      reduction: "mean" (of the weighted losses, by their number), "sum" or "none".
+      logits=True: whether scores are raw; else they are probabilities from 0 to 1, whose logarithms count as at least
+        -100.
+      weight=None: constant factors of the losses, 0 or more, that broadcast to the shape of scores.
+      pos_weight=None: constant factors of the first of the two terms, as weight; for raw scores only.
+      reduction="mean": "mean" (of the weighted losses, by their number), "sum" or "none".
     Returns: a scalar, or an array of the shape of scores.
     Raises: DtypeError, ShapeError, ValueError. Warns when raw scores come out of sigmoid.
-    Derivatives, with logits=False: that by p divides by p * (1 - p), at least 1e-12; that by labels takes the
-      logarithms as they count (PyTorch has Inf at 0 and 1).
+    Derivative: by scores and floating labels. Of probabilities: that by p divides by p * (1 - p), at least 1e-12; that
+      by labels takes the logarithms as they count (PyTorch has Inf at 0 and 1).
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.bce(np.array([0.0, 1000.0]), [1, 1], reduction="none")
     array([0.69314718, 0.        ])
     """
-    one_of("bce", "reduction", reduction, REDUCTIONS)
     (scores,) = as_floating("bce", scores=scores)
     labels = soft_labels("bce", "labels", labels, scores=scores)
     weight = element_weights("bce", "weight", weight, scores)
     pos_weight = element_weights("bce", "pos_weight", pos_weight, scores)
     losses = yes_or_no("bce", scores, labels, logits, pos_weight)
-    return reduced(losses if weight is None else weighted(weight, losses), reduction)
+    return reduced("bce", losses if weight is None else weighted(weight, losses), reduction)
 
 
 def yes_or_no(name, scores, labels, logits, pos_weight=None):
     """The losses of `bce`."""
-    if logits:
+    if flag(name, "logits", logits):
         warn_of_probabilities(name, scores, sigmoid)
         if pos_weight is None:
             return _bce(scores, labels)
@@ -101,17 +103,21 @@ def yes_or_no(name, scores, labels, logits, pos_weight=None):
 def logistic(scores, labels, *, reduction="mean"):
     """log(1 + exp(-labels * scores)), without overflow: `bce` for labels -1 and 1.
 
-    Parameters: scores, floating array; labels, -1 or 1, of its shape, constants; reduction, "mean", "sum" or "none".
+    Parameters:
+      scores: floating array.
+      labels: -1 or 1, of the shape of scores, constants.
+      reduction="mean": "mean", "sum" or "none".
     Returns: a scalar, or an array of the shape of scores.
     Raises: DtypeError, ShapeError, ValueError.
+    Derivative: by scores.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.logistic(np.array([0.0, 1000.0]), [1, -1], reduction="none")
     array([6.93147181e-01, 1.00000000e+03])
     """
-    (scores,) = alike("logistic", reduction, scores=scores)
+    (scores,) = alike("logistic", scores=scores)
     labels = whole_labels("logistic", labels, scores.shape, scores.dtype, (-1, 1))
-    return reduced(np.logaddexp(0, scores * -labels), reduction)
+    return reduced("logistic", np.logaddexp(0, scores * -labels), reduction)
 
 
 def multilabel_soft_margin(scores, labels, axis=-1, *, weight=None, reduction="mean"):
@@ -119,22 +125,23 @@ def multilabel_soft_margin(scores, labels, axis=-1, *, weight=None, reduction="m
 
     Parameters:
       scores, labels: as for `bce`, one class along `axis` each.
-      axis: the class axis, by default the last.
-      weight: one constant weight for each class, 0 or more.
-      reduction: "mean", "sum" or "none", over all but the class axis.
+      axis=-1: the class axis, by default the last.
+      weight=None: one constant weight for each class, 0 or more.
+      reduction="mean": "mean", "sum" or "none", over all but the class axis.
     Returns: a scalar, or an array of the shape without `axis`.
     Raises: DtypeError, ShapeError, ValueError, AxisError.
+    Derivative: by scores and labels.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.multilabel_soft_margin(np.array([[0.0, 100.0, -100.0]]), [[0, 1, 0]], reduction="none")
     array([0.23104906])
     """
     name = "multilabel_soft_margin"
-    (scores,) = alike(name, reduction, scores=scores)
+    (scores,) = alike(name, scores=scores)
     labels = soft_labels(name, "labels", labels, scores=scores)
     axis = axis_of(name, "scores", scores, axis)
     weight = class_weights(name, weight, scores, axis)
     losses = yes_or_no(name, scores, labels, True)
     if weight is not None:
         losses = weighted(along(weight, scores, axis), losses)
-    return reduced(np.sum(losses, axis=axis) / max(scores.shape[axis], 1), reduction)
+    return reduced(name, np.sum(losses, axis=axis) / max(scores.shape[axis], 1), reduction)

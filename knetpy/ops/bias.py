@@ -1,15 +1,19 @@
 """What ends a layer: a bias for each channel, then an activation, in one pass over memory."""
 
+import math
 from functools import partial
 
 import numpy as np
 
+from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..kernels import kernel
 from ..kernels.reference.bias import BY_OPERAND
-from .activation import gelu, sigmoid, silu
+from .activation import sigmoid
 from .elementwise import tanh
+from .gated import gelu, silu
 from .piecewise import leakyrelu, relu
+from .shape import along
 
 _forward, _back = kernel("bias", "forward"), kernel("bias", "back")
 
@@ -26,6 +30,23 @@ FUNCTIONS = {
 _NAMES = {f: name for name, f in FUNCTIONS.items() if name} | {np.tanh: "tanh"}
 
 
+def check_bias(name, bias, size, each):
+    """Raise unless a bias, where there is one, has so many elements; `each` tells in messages what each is for."""
+    if bias is not None and bias.shape != (size,):
+        raise ShapeError(
+            f"{name}: bias must have shape ({size},), one for each {each}, got {bias.shape}; "
+            + ("write np.reshape(bias, -1)" if math.prod(bias.shape) == size else f"see kn.param0({size})")
+        )
+
+
+def check_activation(name, activation):
+    """Raise for an option that is neither a function nor None."""
+    if activation is not None and not callable(activation):
+        raise TypeError(
+            f"{name}: activation must be a function of an array, such as kn.relu, or None, got {activation!r}"
+        )
+
+
 def kernel_of(activation):
     """The name under which kernels know an activation, None for none; raises KeyError for one that they do not know."""
     if isinstance(activation, partial) and activation.func is gelu and not activation.args:
@@ -33,13 +54,8 @@ def kernel_of(activation):
     return None if activation is None else _NAMES[activation]
 
 
-def along(bias, ndim, axis):
-    """A vector in the shape in which it lies along that axis of an array."""
-    return np.reshape(bias, tuple([-1 if a == axis % ndim else 1 for a in range(ndim)]))
-
-
 def _composed(x, bias, *, activation, axis):
-    return FUNCTIONS[activation](x + along(bias, len(x.shape), axis))
+    return FUNCTIONS[activation](x + along(bias, x, axis))
 
 
 def _declared(vjp):

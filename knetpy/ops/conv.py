@@ -3,15 +3,15 @@
 The input gradient is also a function of its own, the transposed convolution.
 """
 
-import math
-
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..kernels import kernel
-from .activation import relu
-from .arguments import as_floating, flag, one_of, per_axis, remembered, window_fits, window_padding
-from .bias import along, finished
+from .arguments import MOST, as_floating, flag, one_of, per_axis, remembered
+from .bias import check_activation, check_bias, finished
 from .pad import pad
+from .piecewise import relu
+from .shape import along
+from .window import window_fits, window_padding
 
 _forward, _dx, _dw = [kernel("conv", name) for name in ("conv", "conv_dx", "conv_dw")]
 _back = kernel("bias", "back")
@@ -40,7 +40,7 @@ _conv_dw = primitive(
 
 
 def _plain(x, w, bias, *, how):
-    return _conv(x, w, how=how) + along(bias, len(x.shape), 1)
+    return _conv(x, w, how=how) + along(bias, x, 1)
 
 
 _biased = primitive(
@@ -80,18 +80,20 @@ def conv(
     """Convolution as neural networks mean it (cross-correlation) over 1, 2 or 3 spatial axes.
 
     Parameters:
-      x: (N, C, *S), floating. w: (O, C / groups, *K) of the same dtype. bias: (O,) or None.
-      stride, dilation: a number, or one for each spatial axis.
-      padding: what is added around x: a number, one for each axis, or a (before, after) pair for each axis; "valid" for
-        none; "same" for So = ceil(S / stride), where an odd element is added after x.
-      groups: channels are split into this many groups that do not see each other; groups=C is a depthwise convolution.
-      padding_mode: what the padding holds: "zeros"; "reflect", x mirrored at its outermost elements (padding < S);
-        "replicate", the outermost elements; "circular", the other end of x (padding <= S).
-      flip: whether the window is flipped along its spatial axes, which makes it a true convolution.
-      activation: a function of an array such as kn.relu, applied last; None for none.
+      x: (N, C, *S), floating. w: (O, C / groups, *K) of the same dtype. bias=None: (O,) or None.
+      stride=1, dilation=1: a number, or one for each spatial axis.
+      padding=0: what is added around x: a number, one for each axis, or a (before, after) pair for each axis; "valid"
+        for none; "same" for So = ceil(S / stride), where an odd element is added after x.
+      groups=1: channels are split into this many groups that do not see each other; groups=C is a depthwise
+        convolution.
+      padding_mode="zeros": what the padding holds: "zeros"; "reflect", x mirrored at its outermost elements (padding <
+        S); "replicate", the outermost elements; "circular", the other end of x (padding <= S).
+      flip=False: whether the window is flipped along its spatial axes, which makes it a true convolution.
+      activation=None: a function of an array such as kn.relu, applied last; None for none.
     Returns: (N, O, *So) with So = (S + before + after - dilation * (K - 1) - 1) // stride + 1. Not C-contiguous: the
       channels lie last in memory. float16 is summed in float32.
     Raises: ShapeError, DtypeError, ValueError, TypeError, naming what does not fit.
+    Derivative: by x, w and bias; at kinks that of the activation.
 
     >>> import numpy as np, knetpy as kn
     >>> kn.conv(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)), padding="same")
@@ -99,8 +101,8 @@ def conv(
              [4., 4., 2.],
              [2., 2., 1.]]]])
     """
-    x, w = _operands("conv", x, w, flip, activation)
-    bias = _checked_bias("conv", bias, x, w.shape[0])
+    x, w, bias = _operands("conv", x, w, bias, flip, activation)
+    check_bias("conv", bias, w.shape[0], "output channel")
     one_of("conv", "padding_mode", padding_mode, _PADDINGS)
     how = _geometry(x.shape, w.shape, stride, padding, dilation, groups)
     if padding_mode != "zeros" and any(map(any, how["padding"])):
@@ -135,25 +137,27 @@ def conv_transpose(
     It is the derivative of `conv` by its input, of which x is the cotangent and w the same window.
 
     Parameters:
-      x: (N, C, *S), floating. w: (C, O / groups, *K) of the same dtype. bias: (O,) or None.
-      stride, dilation: how far apart the elements of x, and those of the window, go; a number or one for each axis.
-      padding: what is cut off the result: a number, one for each axis, or a (before, after) pair for each axis; "valid"
-        for none; "same" for So = S * stride, the transpose of conv with padding="same" on an input of that size.
-      output_padding: elements added after each axis, a number or one for each axis, less than stride or dilation: the
+      x: (N, C, *S), floating. w: (C, O / groups, *K) of the same dtype. bias=None: (O,) or None.
+      stride=1, dilation=1: how far apart the elements of x, and those of the window, go; a number or one for each axis.
+      padding=0: what is cut off the result: a number, one for each axis, or a (before, after) pair for each axis;
+        "valid" for none; "same" for So = S * stride, the transpose of conv with padding="same" on an input of that
+        size.
+      output_padding=0: elements added after each axis, a number or one for each axis, less than stride or dilation: the
         sizes of conv's input that give the same S differ by it.
-      groups, flip, activation: as conv's.
+      groups=1, flip=False, activation=None: as conv's.
     Returns: (N, O, *So) with So = (S - 1) * stride - before - after + dilation * (K - 1) + 1 + output_padding. Not
       C-contiguous: the channels lie last in memory.
     Raises: ShapeError, DtypeError, ValueError, TypeError, naming what does not fit.
+    Derivative: by x, w and bias; at kinks that of the activation.
 
     >>> import numpy as np, knetpy as kn
     >>> kn.conv_transpose(np.array([[[1.0, 10.0]]]), np.array([[[1.0, 2.0, 3.0]]]), stride=2)
     array([[[ 1.,  2., 13., 20., 30.]]])
     """
-    x, w = _operands("conv_transpose", x, w, flip, activation)
+    x, w, bias = _operands("conv_transpose", x, w, bias, flip, activation)
     stride, dilation, (groups,) = _steps("conv_transpose", len(x.shape) - 2, stride, dilation, groups)
     _check_transposed_channels(x.shape, w.shape, groups)
-    bias = _checked_bias("conv_transpose", bias, x, w.shape[1] * groups)
+    check_bias("conv_transpose", bias, w.shape[1] * groups, "output channel")
     output_padding = per_axis("conv_transpose", "output_padding", output_padding, len(stride), 0)
     padding, added = _transposed_padding(x.shape[2:], w.shape[2:], stride, padding, output_padding, dilation)
     how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
@@ -200,6 +204,11 @@ def _transposed(x, w, added, how):
             f"conv_transpose: x {x.shape}, w {w.shape} and padding {padding} give a result of spatial size {out}; the "
             "spatial sizes of x, of the window and of the result must be at least 1: make padding smaller"
         )
+    if max(full) > MOST:
+        raise ShapeError(
+            f"conv_transpose: x {x.shape} and w {w.shape} give a result of spatial size {out}, more than {MOST} along "
+            "an axis; make stride or dilation smaller"
+        )
     if all([o < after + t for o, (_, after), t in zip(added, padding, stride)]):
         cut = tuple([(before, max(after - o, 0)) for (before, after), o in zip(padding, added)])
         return _conv_dx(x, w, size=out, how={**how, "padding": cut})
@@ -212,12 +221,11 @@ def _window(w, flip):
     return w[(..., *[slice(None, None, -1)] * (len(w.shape) - 2))] if flip else w
 
 
-def _operands(name, x, w, flip, activation):
-    """x and w as arrays of one dtype with as many axes as each other."""
+def _operands(name, x, w, bias, flip, activation):
+    """x, w and bias as arrays of one dtype, x and w with as many axes as each other."""
     flag(name, "flip", flip)
-    if activation is not None and not callable(activation):
-        raise TypeError(f"{name}: activation must be a function of an array, such as kn.relu, got {activation!r}")
-    x, w = as_floating(name, x=x, w=w)
+    check_activation(name, activation)
+    x, w, bias = as_floating(name, x=x, w=w, bias=bias, optional=("bias",))
     if len(x.shape) not in (3, 4, 5) or len(w.shape) != len(x.shape):
         channels = "(C, O, *K)" if name == "conv_transpose" else "(O, C, *K)"
         one = len(w.shape) == len(x.shape) + 1
@@ -225,24 +233,12 @@ def _operands(name, x, w, flip, activation):
             f"{name}: x must be (N, C, *S) and w {channels} with 1, 2 or 3 spatial axes, got {x.shape} and {w.shape}; "
             + ("one image is x[None]" if one and x.shape[:1] == w.shape[1:2] else "x[:, None] inserts a channel axis")
         )
-    return x, w
+    return x, w, bias
 
 
 def _steps(name, axes, stride, dilation, groups):
     steps = [per_axis(name, option, v, axes) for option, v in (("stride", stride), ("dilation", dilation))]
     return *steps, per_axis(name, "groups", groups, 1)
-
-
-def _checked_bias(name, bias, x, channels):
-    if bias is None:
-        return None
-    (bias, _) = as_floating(name, bias=bias, x=x)
-    if bias.shape != (channels,):
-        raise ShapeError(
-            f"{name}: bias must have shape ({channels},), one for each output channel, got {bias.shape}; "
-            + ("write np.reshape(bias, -1)" if math.prod(bias.shape) == channels else f"see kn.param0({channels})")
-        )
-    return bias
 
 
 def _check_channels(x, w, groups):

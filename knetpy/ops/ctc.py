@@ -5,8 +5,9 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..kernels import kernel
-from .arguments import REDUCTIONS, as_floating, integers, lengths_of, one_of, reduced
+from .arguments import as_floating, flags, integers, lengths_of, one_of, whole
 from .index import take_along_axis
+from .reduction import REDUCTIONS, reduced
 from .softmax import logsoftmax
 
 _forward, _dx, _spaced = [kernel("ctc", name) for name in ("ctc", "ctc_dx", "spaced")]
@@ -61,27 +62,30 @@ def ctc(
     one and then blanks are dropped; the probability is the sum over all ways to spell the labels.
 
     Parameters:
-      scores: floating array (N, T, C), raw scores; logsoftmax(scores) gives the same. With time_major=True (T, N, C).
-        One sequence alone: (T, C).
+      scores: floating array (N, T, C), raw scores; logsoftmax(scores) gives the same. Of one
+        sequence alone (T, C).
       labels: integers (N, L) from 0 to C - 1 without the blank, filled up with anything; or those of all sequences one
         after the other, if label_lengths are given. Of one sequence alone: (L,).
-      lengths: how many times each sequence has, (N,) integers from 0 to T; None for T.
-      label_lengths: how many labels each sequence has, (N,) integers; None for L.
-      blank: the class that stands for no label, by default 0; -1 for the last.
-      reduction: "mean" divides each loss by the number of its labels (at least 1) and takes the mean; "sum"; or "none"
-        for the losses (N,), of one sequence alone a scalar.
-      zero_infinity: whether a sequence that cannot be spelled, because it is too short, has loss 0 instead of Inf.
+      lengths=None: how many times each sequence has, (N,) integers from 0 to T; None for T.
+      label_lengths=None: how many labels each sequence has, (N,) integers; None for L.
+      blank=0: the class that stands for no label, by default 0; -1 for the last.
+      reduction="mean": "mean" divides each loss by the number of its labels (at least 1) and takes the mean; "sum"; or
+        "none" for the losses (N,), of one sequence alone a scalar.
+      zero_infinity=False: whether a sequence that cannot be spelled, because it is too short, has loss 0 instead of
+        Inf.
+      time_major=False: whether scores are (T, N, C).
     Returns: a scalar, or an array of losses.
     Raises: DtypeError, ShapeError, ValueError.
     Derivative: 0 for what cannot be spelled (PyTorch has NaN without zero_infinity), and after the end of a sequence.
     Source: Graves et al. (2006), Connectionist temporal classification.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.ctc(np.zeros((2, 3)), [1]).round(4)  # -log(3 / 9): of 9 ways 1 1, 1 blank and blank 1
     np.float64(1.0986)
     """
     (scores,) = as_floating("ctc", scores=scores)
     one_of("ctc", "reduction", reduction, REDUCTIONS)
+    zero_infinity, time_major = flags("ctc", zero_infinity=zero_infinity, time_major=time_major)
     single = len(scores.shape) == 2
     if single:
         scores = np.expand_dims(scores, 0)
@@ -98,15 +102,16 @@ def ctc(
         losses = np.where(np.equal(losses, np.inf), 0, losses)
     if reduction == "mean":
         losses = losses / np.maximum(label_lengths, 1).astype(losses.dtype)
-    return losses[0] if single and reduction == "none" else reduced(losses, reduction)
+    return losses[0] if single and reduction == "none" else reduced("ctc", losses, reduction)
 
 
 def _checked_blank(blank, classes):
-    if not isinstance(blank, (int, np.integer)) or not -classes <= blank < classes:
+    found = whole(blank)
+    if found is None or not -classes <= found < classes:
         raise ValueError(
-            f"ctc: blank must be one of the {classes} classes along the last axis of scores, got {blank!r}"
+            f"ctc: blank must be one of the {classes} classes along the last axis of scores, got {blank!r:.60}"
         )
-    return int(blank) % classes
+    return found % classes
 
 
 def _checked_lengths(option, given, n, most, what):

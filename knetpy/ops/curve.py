@@ -4,10 +4,9 @@ from functools import partial
 
 import numpy as np
 
-from ..core.errors import DtypeError
 from ..core.primitive import primitive
 from ..kernels import kernel
-from .arguments import constant_of
+from .arguments import as_floating
 
 
 def activation(name=None, **rules):
@@ -22,24 +21,20 @@ def activation(name=None, **rules):
 
 
 def _check(name, x, *_, **options):
-    """Explain why a function that works on all numbers has failed."""
-    x = constant_of(name, "x", x)
-    if x.dtype.kind not in "fiub":
-        raise DtypeError(f"{name}: x has dtype {x.dtype}; write x.astype(np.float32)")
+    """Explain why a function has failed."""
+    as_floating(name, x=x)
 
 
-def served(name):
-    """The kernel of that name, of x (of dy and x for `..._dx`) and numbers; integers become floating, as in NumPy."""
-    serve, operands = kernel("activation", name), 2 if name.endswith("_dx") else 1
+def served(name, family="activation"):
+    """The kernel of that name, of x (of dy and x for `..._dx`) and numbers."""
+    serve, operands = kernel(family, name), 2 if name.endswith("_dx") else 1
 
     def call(*args, **out):
         x = args[operands - 1]
         if x.__class__ is np.ndarray and x.ndim and x.dtype.kind == "f":
             return serve(*args, **out)
-        _check(name, x)
-        *dy, x = map(np.asarray, args[:operands])
-        x = x if x.dtype.kind == "f" else x.astype(np.result_type(x, np.float16))
-        return serve(*dy, x, *args[operands:])[()]
+        (x,) = as_floating(name, x=x)
+        return serve(*map(np.asarray, (*args[: operands - 1], x)), *args[operands:])[()]
 
     return call
 
@@ -57,9 +52,13 @@ def slope_of(name, serve, **rules):
     return by
 
 
-def curved(name, **rules):
-    """The activation that the kernels of that name serve, with the rule of its slope."""
-    serve, slope = served(name), slope_of(f"{name}_dx", served(f"{name}_dx"), **rules)
+def curved(name, called=None, **rules):
+    """The activation that the kernels of that name serve, with the rule of its slope; `called`: what users call it."""
+    return with_slope(called or name, served(name), slope_of(f"{name}_dx", served(f"{name}_dx"), **rules))
+
+
+def with_slope(name, serve, slope):
+    """The activation of that name that `serve` computes, with its slope; `at`: the numbers that both take."""
     return activation(name, x=lambda dy, x, at, out: slope(dy, x, at, out))(lambda x, *, at=(): serve(x, *at))
 
 

@@ -34,7 +34,9 @@ def _check(*operands, inputs, output, optimize):
         for axis, (c, n) in enumerate(zip(s, np.shape(x))):
             size, where = sizes.setdefault(c, (n, f"axis {axis} of {np.shape(x)}"))
             if 1 not in (n, size) and n != size:
-                raise ShapeError(f"einsum: index {c!r} is {size} ({where}) and {n} (axis {axis} of {np.shape(x)})")
+                raise ShapeError(
+                    f"einsum: index {c!r} is {size} ({where}) and {n} (axis {axis} of {np.shape(x)}); they must agree"
+                )
 
 
 @primitive(check=_check, operands=_rule)

@@ -60,7 +60,7 @@ def embed(table, indices, *, padding_index=None):
     Parameters:
       table: (V, D), floating: a row for each of V words.
       indices: integers from 0 to V - 1, of any shape.
-      padding_index: the row with this number is read, but gets no gradient; None for none.
+      padding_index=None: the row with this number is read, but gets no gradient; None for none.
     Returns: (*indices.shape, D), of the dtype of the table.
     Raises: IndexError for an index out of range (negative ones do not count from the end), ShapeError, DtypeError,
       ValueError for a padding_index that is no index.
@@ -68,7 +68,7 @@ def embed(table, indices, *, padding_index=None):
       Adam with lazy=True, touch nothing else (so too for embedding_bag and gather along axis 0, not for
       table[indices]); g[p] is dense.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> table = np.arange(6.0).reshape(3, 2)
     >>> kn.embed(table, [2, 0])
     array([[4., 5.],
@@ -88,15 +88,15 @@ def embedding_bag(table, indices, offsets=None, *, mode="mean", weights=None, pa
     Parameters:
       table: (V, D), floating.
       indices: integers from 0 to V - 1: (B, N), a bag in each row, or one after another in a vector (M,).
-      offsets: for a vector: (B,), where in it each bag begins; the first is 0, the last bag ends at M.
-      mode: "mean", "sum" or "max".
-      weights: factors of the rows, in the shape of indices and the dtype of the table, with mode="sum".
-      padding_index: the row with this number counts as absent; None for none.
+      offsets=None: for a vector: (B,), where in it each bag begins; the first is 0, the last bag ends at M.
+      mode="mean": "mean", "sum" or "max".
+      weights=None: factors of the rows, in the shape of indices and the dtype of the table, with mode="sum".
+      padding_index=None: the row with this number counts as absent; None for none.
     Returns: (B, D), of the dtype of the table; zeros for an empty bag.
     Raises: IndexError for an index out of range, ShapeError, DtypeError, ValueError.
     Derivative: of a maximum, to the first of equal rows in the bag. NaN counts as the largest.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.embedding_bag(np.arange(6.0).reshape(3, 2), [2, 0, 1], [0, 2])
     array([[2., 3.],
            [2., 3.]])
@@ -132,7 +132,7 @@ def _looked_up(name, table, indices, padding_index):
     if len(table.shape) != 2:
         raise ShapeError(f"{name}: table must be (V, D), got {table.shape}; kn.gather takes slices of any shape")
     rows = table.shape[0]
-    indices = places(name, "index", indices, rows, f"table {table.shape} has {rows} rows")
+    indices = places(name, "indices", indices, rows, f"table {table.shape} has {rows} rows")
     if padding_index is None:
         return table, indices, indices
     (padding,) = per_axis(name, "padding_index", padding_index, 1, 0)
@@ -141,15 +141,18 @@ def _looked_up(name, table, indices, padding_index):
     return table, indices, np.where(indices == padding, -1, indices)
 
 
-def places(name, what, given, size, because, error=IndexError):
+def places(name, operand, given, size, because, error=IndexError):
     """Integers from 0 to size - 1; `because` tells in messages where the size comes from."""
-    several = "indices" if what == "index" else what + "s"
-    array = integers(name, several, given)
+    what, several = ("label", "labels") if operand == "labels" else ("index", "indices")
+    array = integers(name, operand, given)
     bad = (array < 0) | (array >= size)
     if bad.any():
         allowed = f"{several} run from 0 to {size - 1}" if size else "none is allowed"
         if array[bad][0] < 0:
             allowed = f"{several} count from 0, negative ones are refused"
+            if what == "index" and array[bad][0] >= -size:
+                allowed += f"; to count negative ones from the end write np.where({operand} < 0, {operand} + {size}, "
+                allowed += f"{operand})"
         raise error(f"{name}: {what} {array[bad][0]} is out of range: {because}; {allowed}")
     return array
 

@@ -3,12 +3,13 @@
 import numpy as np
 
 from ..core.primitive import primitive
-from .arguments import REDUCTIONS, as_floating, number, one_of, reduced
+from .arguments import as_floating, axis_of, flag, number
 from .bce import yes_or_no
 from .index import take_along_axis
 from .labels import check_probabilities, class_labels, class_weights, warn_of_probabilities, whole_labels
 from .limits import weighted
-from .nll import _nll, over_labels
+from .nll import _nll
+from .reduction import over_labels, reduced
 from .softmax import _softmax
 
 
@@ -36,27 +37,28 @@ def focal(scores, labels, axis=-1, *, gamma=2.0, logits=True, weight=None, ignor
     """-weight * (1 - p) ** gamma * log(p), where p is the label's probability, softmax(scores) at the label.
 
     Parameters:
-      scores, labels, axis, ignore: as for `nll`; with logits=False scores are probabilities.
-      gamma: 0 or more: how little counts what has a high probability already; with 0 it is `nll`.
-      weight: one constant weight for each class (the paper's alpha), 0 or more.
-      reduction: "mean" over the labels that count (by their number, whatever the weights), "sum" or "none".
+      scores, labels, axis=-1, ignore=None: as for `nll`.
+      gamma=2.0: 0 or more: how little counts what has a high probability already; with 0 it is `nll`.
+      logits=True: whether scores are raw; else they are probabilities.
+      weight=None: one constant weight for each class (the paper's alpha), 0 or more.
+      reduction="mean": "mean" over the labels that count (by their number, whatever the weights), "sum" or "none".
     Returns: a scalar, or an array of the labels' shape.
     Raises: DtypeError, ShapeError, ValueError. Warns when raw scores come out of softmax.
+    Derivative: by scores.
     Source: Lin et al. (2017), Focal loss for dense object detection.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.focal(np.array([[0.0, 0.0], [0.0, 1000.0]]), [0, 1], reduction="none")
     array([0.1732868, 0.       ])
     """
     name = "focal"
     (scores,) = as_floating(name, scores=scores)
+    axis = axis_of(name, "scores", scores, axis)
     labels = class_labels(name, scores, labels, axis, ignore)
-    one_of(name, "reduction", reduction, REDUCTIONS)
     gamma, weight = number(name, "gamma", gamma, 0), class_weights(name, weight, scores, axis)
-    axis = axis % len(scores.shape)
     counts = None if ignore is None else labels != ignore
     picked = np.expand_dims(labels if counts is None else np.where(counts, labels, 0), axis)
-    if logits:
+    if flag("focal", "logits", logits):
         warn_of_probabilities(name, scores, _softmax)
         losses = _nll(scores, labels=picked, axis=axis, weight=None, smoothing=0.0)
     else:
@@ -64,33 +66,34 @@ def focal(scores, labels, axis=-1, *, gamma=2.0, logits=True, weight=None, ignor
         with np.errstate(divide="ignore"):
             losses = -np.log(take_along_axis(scores, picked, axis))
     losses = _focal(losses, gamma, None if weight is None else weight[picked])
-    return over_labels(losses, axis, counts, None, reduction)
+    return over_labels(name, losses, axis, counts, None, reduction)
 
 
 def binary_focal(scores, labels, *, gamma=2.0, alpha=None, logits=True, reduction="mean"):
     """`bce` times (1 - p) ** gamma, where p is the probability of the label: sigmoid(scores), or 1 minus it.
 
     Parameters:
-      scores: floating array of raw scores; with logits=False of probabilities.
+      scores: floating array.
       labels: 0 or 1, of the shape of scores, constants.
-      gamma: 0 or more; with 0 it is `bce`.
-      alpha: from 0 to 1: the factor of the losses with label 1, where those with label 0 have 1 - alpha; None for
+      gamma=2.0: 0 or more; with 0 it is `bce`.
+      alpha=None: from 0 to 1: the factor of the losses with label 1, where those with label 0 have 1 - alpha; None for
         neither.
-      reduction: "mean", "sum" or "none".
+      logits=True: whether scores are raw; else they are probabilities.
+      reduction="mean": "mean", "sum" or "none".
     Returns: a scalar, or an array of the shape of scores.
     Raises: DtypeError, ShapeError, ValueError. Warns when raw scores come out of sigmoid.
+    Derivative: by scores.
     Source: Lin et al. (2017), Focal loss for dense object detection.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.binary_focal(np.array([0.0, 1000.0]), [0, 1], reduction="none")
     array([0.1732868, 0.       ])
     """
     name = "binary_focal"
     (scores,) = as_floating(name, scores=scores)
-    one_of(name, "reduction", reduction, REDUCTIONS)
     labels = whole_labels(name, labels, scores.shape, scores.dtype, (0, 1))
     gamma = number(name, "gamma", gamma, 0)
     if alpha is not None:
         alpha = number(name, "alpha", alpha, 0, 1)
         alpha = np.where(labels > 0, alpha, 1 - alpha).astype(scores.dtype)
-    return reduced(_focal(yes_or_no(name, scores, labels, logits), gamma, alpha), reduction)
+    return reduced(name, _focal(yes_or_no(name, scores, labels, logits), gamma, alpha), reduction)

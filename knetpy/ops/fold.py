@@ -5,7 +5,8 @@ import math
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..kernels import kernel
-from .arguments import as_floating, per_axis, several, window_fits, window_padding
+from .arguments import as_floating, per_axis, several
+from .window import spatial_axes, window_fits, window_padding
 
 _columns, _image = kernel("fold", "unfold"), kernel("fold", "fold")
 
@@ -29,11 +30,12 @@ def unfold(x, window, *, stride=1, padding=0, dilation=1):
 
     Parameters:
       x: (N, C, *S), floating, with 1, 2 or 3 spatial axes.
-      window: its size K, a number or one for each spatial axis. stride, dilation: likewise.
-      padding: zeros around x: a number, one for each axis, (before, after) pairs, "same" or "valid", as in conv.
+      window: its size K, a number or one for each spatial axis. stride=1, dilation=1: likewise.
+      padding=0: zeros around x: a number, one for each axis, (before, after) pairs, "same" or "valid", as in conv.
     Returns: (N, C * prod(K), L), L = prod((S + before + after - dilation * (K - 1) - 1) // stride + 1) the number of
       places of the window, in row-major order; the rows go by channel first, then by position in the window.
     Raises: ShapeError, DtypeError, ValueError, naming what does not fit.
+    Derivative: `fold` of dy.
 
     >>> import numpy as np, knetpy as kn
     >>> kn.unfold(np.arange(4.0).reshape(1, 1, 4), 2)
@@ -41,9 +43,7 @@ def unfold(x, window, *, stride=1, padding=0, dilation=1):
             [1., 2., 3.]]])
     """
     (x,) = as_floating("unfold", x=x)
-    axes = len(x.shape) - 2
-    if axes not in (1, 2, 3):
-        raise ShapeError(f"unfold: x must be (N, C, *S) with 1, 2 or 3 spatial axes, got {x.shape}; see x[None]")
+    spatial_axes("unfold", x.shape)
     return _unfold(x, how=_checked("unfold", x.shape[2:], f"x {x.shape}", window, stride, padding, dilation))
 
 
@@ -53,9 +53,10 @@ def fold(x, size, window, *, stride=1, padding=0, dilation=1):
     Parameters:
       x: (N, C * prod(K), L), floating: columns as `unfold` gives them.
       size: the spatial size S of the image, a tuple with one number for each of 1, 2 or 3 axes.
-      window, stride, padding, dilation: those of `unfold`.
+      window, stride=1, padding=0, dilation=1: those of `unfold`.
     Returns: (N, C, *S). Where windows overlap their elements are added; what none of them reaches is 0.
     Raises: ShapeError, DtypeError, ValueError, naming what does not fit.
+    Derivative: `unfold` of dy.
 
     >>> import numpy as np, knetpy as kn
     >>> kn.fold(np.ones((1, 2, 3)), (4,), 2)

@@ -7,8 +7,9 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.value import bare
 from ..random import DROPOUT, take, uniform
-from .arguments import as_floating, flag, number, per_axis, several
-from .pool import pool_take, spatial_axes
+from .arguments import as_floating, flag, numbers_of, per_axis
+from .pool import pool_take
+from .window import nonempty_axes, numbers_per_axis
 
 
 def fractional_pool(x, window, *, size=None, ratio=None, samples=None, return_indices=False):
@@ -17,25 +18,25 @@ def fractional_pool(x, window, *, size=None, ratio=None, samples=None, return_in
     Parameters:
       x: (N, C, *S), floating, with 1, 2 or 3 spatial axes.
       window: its size, a number or one for each spatial axis.
-      size: the spatial size of the result, likewise; or
-      ratio: of the size of the result to that of x, above 0 and below 1, likewise. One of the two must be given.
-      samples: (N, C, axes), numbers u from 0 to below 1, one for each spatial axis, that decide where the windows lie;
-        None draws them from `kn.random`'s dropout stream, in training mode or not. (PyTorch's 2-d _random_samples have
-        the last axis first.)
-      return_indices: whether to return also where in the flattened S the maxima lie, an int64 array.
+      size=None: the spatial size of the result, likewise; or
+      ratio=None: of the size of the result to that of x, above 0 and below 1, likewise. One of the two must be given.
+      samples=None: (N, C, axes), numbers u from 0 to below 1, one for each spatial axis, that decide where the windows
+        lie; None draws them from `kn.random`'s dropout stream, in training mode or not. (PyTorch's 2-d _random_samples
+        have the last axis first.)
+      return_indices=False: whether to return also where in the flattened S the maxima lie, an int64 array.
     Returns: (N, C, *size). Window i begins at floor((i + u) * a) - floor(u * a), where a = (S - window) / (size - 1)
       and u is the sample; the last one ends with x.
     Raises: ShapeError, DtypeError, ValueError, TypeError.
     Derivative: to the first of equal elements in row-major order; NaN counts as the largest.
     Source: Graham, "Fractional max-pooling", 2014.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.fractional_pool(np.arange(7.0).reshape(1, 1, 7), 2, size=4).shape
     (1, 1, 4)
     """
     (x,) = as_floating("fractional_pool", x=x)
     return_indices = flag("fractional_pool", "return_indices", return_indices)
-    axes = spatial_axes("fractional_pool", x.shape)
+    axes = nonempty_axes("fractional_pool", x.shape)
     window = per_axis("fractional_pool", "window", window, axes)
     size = _size(x.shape, size, ratio, axes)
     for i, (n, k, m) in enumerate(zip(x.shape[2:], window, size)):
@@ -55,17 +56,17 @@ def _size(x, size, ratio, axes):
         raise ValueError(f"fractional_pool: give size or ratio, one of the two; got size={size} and ratio={ratio}")
     if size is not None:
         return per_axis("fractional_pool", "size", size, axes)
-    ratios = tuple(ratio) if several(ratio) else (ratio,) * axes
-    if len(ratios) != axes:
-        raise ValueError(f"fractional_pool: ratio must be a number, or {axes} of them, got {ratio!r}")
-    ratios = [number("fractional_pool", "ratio", r, most=1, above=0) for r in ratios]
+    ratios = numbers_per_axis("fractional_pool", "ratio", ratio, axes, most=1, above=0)
     return per_axis("fractional_pool", "size", [int(n * r) for n, r in zip(x[2:], ratios)], axes)
 
 
 def _samples(x, given, axes):
     """A number from 0 to 1 for each image and channel, as an array (N, C) for each axis."""
     shape = (*x.shape[:2], axes)
-    samples = uniform(take(DROPOUT), shape, np.float32) if given is None else np.asarray(bare(given))
+    if given is None:
+        samples = uniform(take(DROPOUT), shape, np.float32)
+    else:
+        samples = numbers_of("fractional_pool", "samples", given)
     if samples.shape != shape or not ((samples >= 0) & (samples < 1)).all():
         raise ValueError(f"fractional_pool: samples must be numbers from 0 to below 1 of shape {shape}")
     return [samples[..., i].astype(np.float64) for i in range(axes)]

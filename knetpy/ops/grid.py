@@ -41,17 +41,19 @@ def grid_sample(x, grid, *, mode="bilinear", padding_mode="zeros", align_corners
     Parameters:
       x: (N, C, H, W) or (N, C, D, H, W), floating.
       grid: (N, *So, 2) or (N, *So, 3) of the same dtype, with as many axes as x: at each place of the result the point
-        (x, y) or (x, y, z), where -1 and 1 are the outer edges of the image, or with `align_corners` the centres of its
+        (x, y) or (x, y, z), where -1 and 1 are the outer edges of the image, or with align_corners the centres of its
         outermost elements; x counts along the last axis.
-      mode: "bilinear" (in every axis), "nearest" (halves to the even element), or "bicubic" (a = -3/4, two axes only).
-      padding_mode: what lies outside: "zeros", "border" (the nearest element of x), "reflection" (x mirrored).
+      mode="bilinear": "bilinear" (in every axis), "nearest" (halves to the even element), or "bicubic" (a = -3/4, two
+        axes only).
+      padding_mode="zeros": what lies outside: "zeros", "border" (the nearest element of x), "reflection" (x mirrored).
+      align_corners=False: whether -1 and 1 are the centres of the outermost elements, not their edges.
     Returns: (N, C, *So).
     Raises: ShapeError, DtypeError, ValueError, naming what does not fit.
     Derivative: by x and grid. At the centres of elements, where there are two slopes, the one to the elements after;
       0 by points that "border" has moved. A point with a NaN gives NaN (PyTorch: NaN, 0 or an element, by mode), an
       infinite one what lies there, but NaN by "reflection".
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> x = np.arange(4.0).reshape(1, 1, 2, 2)
     >>> kn.grid_sample(x, np.array([[[[0.0, 0.0], [0.5, -0.5], [9.0, 9.0]]]]))
     array([[[[1.5, 1. , 0. ]]]])
@@ -75,10 +77,12 @@ def affine_grid(theta, size, align_corners=False):
     Parameters:
       theta: (N, 2, 3), or (N, 3, 4) for three spatial axes, floating.
       size: the shape (N, C, *So) of the result of `grid_sample`.
-      align_corners: as for `grid_sample`.
+      align_corners=False: as for `grid_sample`.
     Returns: (N, *So, 2) or (N, *So, 3).
+    Raises: ShapeError, DtypeError, ValueError, TypeError, naming what does not fit.
+    Derivative: by theta.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.affine_grid(np.array([[[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]]), (1, 1, 1, 2))
     array([[[[0., 0.],
              [1., 0.]]]])

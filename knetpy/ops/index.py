@@ -10,6 +10,7 @@ from ..core.primitive import primitive
 from ..core.protocols import serve
 from ..core.value import Value, bare, is_tracked
 from ..kernels import kernel
+from .arguments import axis_of, constant_of
 from .spelling import spells
 
 _take_along, _add_along = kernel("scatter", "take_along"), kernel("scatter", "add_along")
@@ -88,6 +89,8 @@ def take(x, indices, axis=None, out=None, mode="raise"):
     axis = normalize_axis_index(axis, x.ndim)
     indices, n = np.asarray(indices), x.shape[axis]
     indices = indices.astype(np.intp) if indices.dtype == bool or not indices.size else indices
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"np.take: indices must be integers, got {indices.dtype}; write indices.astype(int)")
     if mode == "wrap":
         indices = indices % max(n, 1)
     elif mode == "clip":
@@ -100,38 +103,63 @@ def take(x, indices, axis=None, out=None, mode="raise"):
 def take_along_axis(x, indices, axis=-1):
     """`np.take_along_axis`: one element for each index, matched along the other axes.
 
-    Parameters: x, array; indices, integers with as many axes as x, which broadcast along the others than `axis`,
-      negative ones from the end; axis, by default the last, None for the flattened x.
-    Returns: array of the shape of the indices. Raises: IndexError, ValueError, AxisError, as NumPy.
+    Parameters:
+      x: array.
+      indices: integers with as many axes as x, which broadcast along the others than `axis`; negative ones count from
+        the end.
+      axis=-1: a number, by default the last axis; None for the flattened x.
+    Returns: array of the shape of the indices.
+    Raises: IndexError, ValueError, AxisError, as NumPy.
     Derivative: elements that are named repeatedly add up. PyTorch calls it take_along_dim, and torch.gather without
       broadcasting; `gather` takes whole slices instead.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> x = np.array([[3.0, 1.0], [4.0, 5.0]])
     >>> kn.grad(lambda x: np.take_along_axis(x, x.argmax(1)[:, None], 1).sum())(x)
     array([[1., 0.],
            [0., 1.]])
     """
-    if not isinstance(x, Value):
-        return np.take_along_axis(np.asarray(x), np.asarray(indices), axis)
+    x, indices = x if isinstance(x, Value) else constant_of("take_along_axis", "x", x), _indices(indices)
     if axis is None:
         x, axis = np.reshape(x, -1), 0
-    indices = np.asarray(indices)
-    if indices.dtype.kind not in "iu":
-        raise IndexError(f"take_along_axis: indices must be integers, got {indices.dtype}")
-    if indices.ndim != x.ndim:
-        raise ValueError(f"take_along_axis: indices have {indices.ndim} axes and x has {x.ndim}; they must agree")
-    axis = normalize_axis_index(axis, x.ndim)
-    n, shape = x.shape[axis], indices.shape
-    least, most = indices.min(initial=0), indices.max(initial=-1)
-    if (
-        any([m not in (1, k) for i, (m, k) in enumerate(zip(shape, x.shape)) if i != axis])
-        or not -n <= least <= most < n
-    ):
-        key = np.ogrid[tuple([slice(k) for k in x.shape])]  # x is stretched, or NumPy says what is wrong
+    axis = axis_of("take_along_axis", "x", x, axis)
+    least, most = _check_along(x.shape, indices, axis)
+    if not isinstance(x, Value):
+        return np.take_along_axis(x, indices, axis)
+    if any([m not in (1, k) for i, (m, k) in enumerate(zip(indices.shape, x.shape)) if i != axis]):
+        key = np.ogrid[tuple([slice(k) for k in x.shape])]  # x is stretched
         return getitem(x, tuple([indices if i == axis else k for i, k in enumerate(key)]))
+    indices, n = indices.copy(), x.shape[axis]  # kernels trust them: nobody may change them any more
     indices = indices if least >= 0 else np.where(indices < 0, indices + n, indices)
     return _taken(x, index=_three(indices, x.shape, axis), axis=axis)
+
+
+def _indices(given):
+    indices = constant_of("take_along_axis", "indices", given)
+    if indices.dtype.kind not in "iu":
+        raise IndexError(f"take_along_axis: indices must be integers, got {indices.dtype}; write indices.astype(int)")
+    return indices.astype(np.int64, copy=False)
+
+
+def _check_along(shape, indices, axis):
+    """The least and the largest of the indices, which must fit the array."""
+    if indices.ndim != len(shape):
+        raise ValueError(
+            f"take_along_axis: indices {indices.shape} and x {shape} must have equally many axes, got "
+            f"{indices.ndim} and {len(shape)}; insert one by indices[:, None], or take whole slices with kn.gather"
+        )
+    if any([m != k and 1 not in (m, k) for i, (m, k) in enumerate(zip(indices.shape, shape)) if i != axis]):
+        raise IndexError(
+            f"take_along_axis: indices of shape {indices.shape} and x of shape {shape} do not broadcast along the axes "
+            f"other than {axis}; each must agree or be 1"
+        )
+    n, (least, most) = shape[axis], (int(indices.min()), int(indices.max())) if indices.size else (0, -1)
+    if least < -n or most >= n:  # never of no indices
+        raise IndexError(
+            f"take_along_axis: index {most if most >= n else least} in indices is out of range: axis {axis} of x "
+            f"{shape} has {n} elements"
+        )
+    return least, most
 
 
 def _three(indices, shape, axis):

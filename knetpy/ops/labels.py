@@ -1,4 +1,4 @@
-"""What losses ask of labels and of the weights of classes."""
+"""What losses ask of their operands: arrays alike, labels, weights."""
 
 import numpy as np
 
@@ -6,6 +6,19 @@ from ..core.errors import DtypeError, ShapeError, warn
 from ..core.trace import active
 from ..core.value import Result, bare
 from .arguments import as_floating, axis_of, constant_of, integers, kind, numbers_of, same_shapes, stretches
+
+
+def alike(name, **arrays):
+    """The operands of a loss: arrays of one shape and floating dtype.
+
+    Integers after the first operand, such as counts, are constants and take its dtype.
+    """
+    (first, x), *others = arrays.items()
+    if kind(x) == "f":
+        arrays = {first: x} | {k: a.astype(x.dtype) if kind(a) in "iu" else a for k, a in others}
+    found = as_floating(name, **arrays)
+    same_shapes(name, **dict(zip(arrays, found)))
+    return found
 
 
 def class_labels(name, scores, labels, axis, ignore=None, hint="; mask others with ignore="):
@@ -27,7 +40,7 @@ def class_labels(name, scores, labels, axis, ignore=None, hint="; mask others wi
         )
     if not (ignore is None or isinstance(ignore, (int, np.integer))):
         raise TypeError(f"{name}: ignore must be a label, an integer, or None, got {ignore!r}")
-    bad = (labels < 0) | (labels >= shape[axis])
+    bad = labels.view(np.uint64) >= shape[axis]  # as negative ones are, too
     if ignore is not None:
         bad &= labels != ignore
     if bad.any():
@@ -60,11 +73,6 @@ def class_weights(name, weight, scores, axis):
             f"scores {scores.shape}, got {weight.shape}"
         )
     return weight
-
-
-def along(vector, x, axis):
-    """A vector laid along an axis of x."""
-    return vector.reshape([len(vector) if i == axis else 1 for i in range(len(x.shape))])
 
 
 def element_weights(name, option, weight, scores):

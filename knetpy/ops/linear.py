@@ -7,10 +7,10 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..kernels import kernel
-from .activation import relu
-from .arguments import array_of, as_floating, per_axis
-from .bias import finished
+from .arguments import array_of, as_floating, flag, flags, per_axis
+from .bias import check_activation, check_bias, finished
 from .matmul import _matmul
+from .piecewise import relu
 
 _kernel, _back = kernel("matmul", "matmul"), kernel("bias", "back")
 
@@ -18,7 +18,14 @@ _kernel, _back = kernel("matmul", "matmul"), kernel("bias", "back")
 def mat(x, dims=1):
     """`x` as a matrix: its first `dims` axes become rows, the others columns; images (N, C, H, W) become (N, C*H*W).
 
-    >>> import knetpy as kn
+    Parameters:
+      x: array with at least `dims` axes.
+      dims=1: how many of its axes become rows, a whole number.
+    Returns: (prod(x.shape[:dims]), prod(x.shape[dims:])), a view of x where NumPy can make one.
+    Raises: ShapeError for more axes than x has, ValueError for another number.
+    Derivative: dy in the shape of x.
+
+    >>> import numpy as np, knetpy as kn
     >>> kn.mat(np.zeros((2, 3, 4, 5))).shape
     (2, 60)
     """
@@ -30,18 +37,23 @@ def mat(x, dims=1):
 
 
 def bmm(a, b, *, transpose_a=False, transpose_b=False):
-    """Products of the matrices in two batches.
+    """Products of the matrices in two batches; `a @ b` is the same with NumPy's promotion and broadcasting.
 
-    Parameters: a, (..., I, K), or (..., K, I) with transpose_a; b, (..., K, J), or (..., J, K) with transpose_b;
-      floating arrays of one dtype with equally many axes, three or more. The leading axes are equal, or 1 in one.
+    Parameters:
+      a: (..., I, K), or (..., K, I) with transpose_a; floating, with three axes or more.
+      b: (..., K, J), or (..., J, K) with transpose_b; of the dtype of a, with as many axes. The leading axes are equal,
+        or 1 in one.
+      transpose_a=False, transpose_b=False: whether the last two axes change places.
     Returns: (..., I, J).
-    Raises: ShapeError, DtypeError. `a @ b` is the same with NumPy's promotion and broadcasting.
+    Raises: ShapeError, DtypeError.
+    Derivative: by a and b.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.bmm(np.ones((2, 3, 4)), np.ones((2, 5, 4)), transpose_b=True).shape
     (2, 3, 5)
     """
     a, b = as_floating("bmm", a=a, b=b)
+    transpose_a, transpose_b = flags("bmm", transpose_a=transpose_a, transpose_b=transpose_b)
     _check_bmm(a.shape, b.shape, transpose_a, transpose_b)
     return _matmul(np.swapaxes(a, -1, -2) if transpose_a else a, np.swapaxes(b, -1, -2) if transpose_b else b)
 
@@ -66,25 +78,27 @@ def linear(x, w, bias=None, *, activation=None, transpose_w=False):
     """activation(x @ w + bias), over the last axis of x: a fully connected layer.
 
     Parameters:
-      x: (..., I), floating. w: (I, O), or (O, I) as PyTorch has it with transpose_w=True. bias: (O,) or None.
-      activation: a function such as kn.relu, or None.
+      x: (..., I), floating. w: (I, O), of the same dtype. bias=None: (O,).
+      activation=None: a function such as kn.relu, applied last.
+      transpose_w=False: whether w is (O, I), as PyTorch has it.
     Returns: (..., O).
     Raises: ShapeError, DtypeError, TypeError.
+    Derivative: by x, w and bias; at kinks that of the activation.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.linear(np.ones((2, 3)), np.ones((3, 2)), np.array([0.0, -9.0]), activation=kn.relu)
     array([[3., 0.],
            [3., 0.]])
     """
-    if activation is not None and not callable(activation):
-        raise TypeError(f"linear: activation must be a function such as kn.relu, or None, got {activation!r}")
-    x, w, *more = as_floating("linear", x=x, w=w, **({} if bias is None else {"bias": bias}))
-    _check_linear(x.shape, w.shape, [b.shape for b in more], transpose_w)
+    check_activation("linear", activation)
+    x, w, bias = as_floating("linear", x=x, w=w, bias=bias, optional=("bias",))
+    transpose_w = flag("linear", "transpose_w", transpose_w)
+    _check_linear(x.shape, w.shape, bias, transpose_w)
     *leading, size = x.shape
     w = w.T if transpose_w else w
     if len(leading) == 1:
-        return dense(x, w, *more, activation=activation)
-    y = dense(np.reshape(x, (math.prod(leading), size)), w, *more, activation=activation)
+        return dense(x, w, bias, activation=activation)
+    y = dense(np.reshape(x, (math.prod(leading), size)), w, bias, activation=activation)
     return np.reshape(y, (*leading, y.shape[-1]))
 
 
@@ -115,7 +129,7 @@ _rectified = primitive(
 )
 
 
-def _check_linear(x, w, biases, transpose_w):
+def _check_linear(x, w, bias, transpose_w):
     if not x or len(w) != 2:
         raise ShapeError(f"linear: x must be (..., I) and w a matrix, got {x} and {w}")
     size, out = reversed(w) if transpose_w else w
@@ -125,40 +139,37 @@ def _check_linear(x, w, biases, transpose_w):
         raise ShapeError(
             f"linear: w {w} is {layout} with I = {size}, but the last axis of x {x} has {x[-1]} elements{other}"
         )
-    for bias in biases:
-        if bias != (out,):
-            raise ShapeError(f"linear: bias must have shape ({out},), one for each output (w {w}), got {bias}")
+    check_bias("linear", bias, out, f"output (w {w})")
 
 
 def bilinear(x1, x2, w, bias=None):
     """For each output o the product x1 @ w[o] @ x2, plus bias; PyTorch's bilinear.
 
-    Parameters: x1, (..., I); x2, (..., J), with the same leading axes; w, (O, I, J); bias, (O,) or None.
+    Parameters:
+      x1, x2: (..., I) and (..., J), floating, of one dtype, with the same leading axes.
+      w: (O, I, J). bias=None: (O,).
     Returns: (..., O).
     Raises: ShapeError, DtypeError.
+    Derivative: by x1, x2, w and bias.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.bilinear(np.ones((4, 2)), np.ones((4, 3)), np.ones((1, 2, 3))).tolist()
     [[6.0], [6.0], [6.0], [6.0]]
     """
-    x1, x2, w, *more = as_floating("bilinear", x1=x1, x2=x2, w=w, **({} if bias is None else {"bias": bias}))
-    _check_bilinear(x1.shape, x2.shape, w.shape, [b.shape for b in more])
+    x1, x2, w, bias = as_floating("bilinear", x1=x1, x2=x2, w=w, bias=bias, optional=("bias",))
+    _check_bilinear(x1.shape, x2.shape, w.shape, bias)
     o, i, j = w.shape
     leading = x1.shape[:-1]
     n = math.prod(leading)
     y = _matmul(np.reshape(x1, (n, i)), np.reshape(np.transpose(w, (1, 0, 2)), (i, o * j)))
     y = _matmul(np.reshape(y, (n, o, j)), np.reshape(x2, (n, j, 1)))
     y = np.reshape(y, (*leading, o))
-    for b in more:
-        y = y + b
-    return y
+    return y if bias is None else y + bias
 
 
-def _check_bilinear(x1, x2, w, biases):
+def _check_bilinear(x1, x2, w, bias):
     if not x1 or not x2 or len(w) != 3 or (x1[-1], x2[-1]) != w[1:]:
         raise ShapeError(f"bilinear: x1 (..., I), x2 (..., J) and w (O, I, J) do not fit, got {x1}, {x2} and {w}")
     if x1[:-1] != x2[:-1]:
         raise ShapeError(f"bilinear: the leading axes of x1 {x1} and x2 {x2} must be equal; see np.broadcast_to")
-    for bias in biases:
-        if bias != w[:1]:
-            raise ShapeError(f"bilinear: bias must have shape ({w[0]},), one for each output (w {w}), got {bias}")
+    check_bias("bilinear", bias, w[0], f"output (w {w})")

@@ -2,39 +2,43 @@
 
 import numpy as np
 
-from .activation import relu
-from .arguments import alike, axis_of, integers, number, reduced, same_shapes
+from .arguments import axis_of, integers, number, same_shapes
 from .index import take_along_axis
-from .labels import along, class_labels, class_weights, whole_labels
+from .labels import alike, class_labels, class_weights, whole_labels
 from .limits import weighted
+from .piecewise import relu
+from .reduction import reduced
+from .shape import along
 
 
 def hinge(scores, labels, *, reduction="mean"):
-    """max(0, 1 - labels * scores); the derivative is 0 where that just reaches 0.
+    """max(0, 1 - labels * scores).
 
     Parameters, returns and errors: as for `logistic`.
+    Derivative: by scores; 0 where the loss just reaches 0.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.hinge(np.array([0.5, 3.0, 2.0]), [1, 1, -1], reduction="none")
     array([0.5, 0. , 3. ])
     """
-    return reduced(_shortfall("hinge", scores, labels, reduction), reduction)
+    return reduced("hinge", _shortfall("hinge", scores, labels), reduction)
 
 
 def squared_hinge(scores, labels, *, reduction="mean"):
     """max(0, 1 - labels * scores) ** 2.
 
     Parameters, returns and errors: as for `logistic`.
+    Derivative: by scores; 0 where the loss just reaches 0.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.squared_hinge(np.array([0.5, 3.0, 2.0]), [1, 1, -1], reduction="none")
     array([0.25, 0.  , 9.  ])
     """
-    return reduced(np.square(_shortfall("squared_hinge", scores, labels, reduction)), reduction)
+    return reduced("squared_hinge", np.square(_shortfall("squared_hinge", scores, labels)), reduction)
 
 
-def _shortfall(name, scores, labels, reduction):
-    (scores,) = alike(name, reduction, scores=scores)
+def _shortfall(name, scores, labels):
+    (scores,) = alike(name, scores=scores)
     return relu(1 - scores * whole_labels(name, labels, scores.shape, scores.dtype, (-1, 1)))
 
 
@@ -43,32 +47,32 @@ def multi_margin(scores, labels, axis=-1, *, p=1, margin=1.0, weight=None, reduc
     classes.
 
     Parameters:
-      scores, labels, axis: as for `nll`.
-      p: 1 or 2.
-      margin: any number.
-      weight: one constant weight for each class, 0 or more: a loss is multiplied with that of its label.
-      reduction: "mean" (by the number of labels, whatever the weights), "sum" or "none".
+      scores, labels, axis=-1: as for `nll`.
+      p=1: 1 or 2.
+      margin=1.0: any number.
+      weight=None: one constant weight for each class, 0 or more: a loss is multiplied with that of its label.
+      reduction="mean": "mean" (by the number of labels, whatever the weights), "sum" or "none".
     Returns: a scalar, or an array of the labels' shape.
     Raises: DtypeError, ShapeError, ValueError.
     Derivative: 0 where a score just keeps the margin.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.multi_margin(np.array([[0.5, 1.0, -3.0, 0.0]]), [1], reduction="none")
     array([0.125])
     """
     name = "multi_margin"
-    (scores,) = alike(name, reduction, scores=scores)
+    (scores,) = alike(name, scores=scores)
+    axis = axis_of(name, "scores", scores, axis)
     labels = np.expand_dims(class_labels(name, scores, labels, axis, hint=""), axis)
     if number(name, "p", p) not in (1, 2):
         raise ValueError(f"{name}: p must be 1 or 2, got {p!r}")
     margin, weight = number(name, "margin", margin), class_weights(name, weight, scores, axis)
-    axis = axis % len(scores.shape)
     classes = scores.shape[axis]
     wrong = along(np.arange(classes), scores, axis) != labels
     with np.errstate(invalid="ignore"):  # Inf - Inf at the label itself
         excess = relu(np.where(wrong, scores - take_along_axis(scores, labels, axis) + margin, 0))
     losses = np.sum(excess if p == 1 else np.square(excess), axis=axis) / classes
-    return reduced(losses if weight is None else weighted(weight[np.squeeze(labels, axis)], losses), reduction)
+    return reduced(name, losses if weight is None else weighted(weight[np.squeeze(labels, axis)], losses), reduction)
 
 
 def multilabel_margin(scores, labels, axis=-1, *, reduction="mean"):
@@ -79,18 +83,18 @@ def multilabel_margin(scores, labels, axis=-1, *, reduction="mean"):
       scores: floating array, classes along `axis`.
       labels: integer array of the shape of scores: along `axis` the labels, then -1 and anything; one that stands there
         twice counts twice. Takes memory for the square of the number of classes.
-      axis: the class axis, by default the last.
-      reduction: "mean", "sum" or "none".
+      axis=-1: the class axis, by default the last.
+      reduction="mean": "mean", "sum" or "none".
     Returns: a scalar, or an array of the shape without `axis`.
     Raises: DtypeError, ShapeError, ValueError, AxisError.
     Derivative: 0 where a score just keeps the margin.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.multilabel_margin(np.array([[0.1, 0.2, 0.4, 0.8]]), [[3, 0, -1, -1]], reduction="none")
     array([0.85])
     """
     name = "multilabel_margin"
-    (scores,) = alike(name, reduction, scores=scores)
+    (scores,) = alike(name, scores=scores)
     axis, labels = axis_of(name, "scores", scores, axis), integers(name, "labels", labels)
     same_shapes(name, scores=scores, labels=labels)
     scores, labels = np.moveaxis(scores, axis, -1), np.moveaxis(labels, axis, -1)
@@ -109,4 +113,4 @@ def multilabel_margin(scores, labels, axis=-1, *, reduction="mean"):
     picked = take_along_axis(scores, labels, -1)
     with np.errstate(invalid="ignore"):
         excess = relu(np.where(pairs, 1 - picked[..., :, None] + scores[..., None, :], 0))
-    return reduced(np.sum(excess, axis=(-2, -1)) / max(classes, 1), reduction)
+    return reduced(name, np.sum(excess, axis=(-2, -1)) / max(classes, 1), reduction)

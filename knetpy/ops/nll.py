@@ -6,11 +6,13 @@ from ..core.errors import DtypeError
 from ..core.primitive import primitive
 from ..core.value import bare
 from ..kernels import kernel
-from .arguments import REDUCTIONS, alike, array_of, as_floating, axis_of, divided, kind, number, one_of, reduced
+from .arguments import array_of, as_floating, axis_of, flag, kind, number, one_of
 from .half import narrowed, widened
 from .index import take_along_axis
-from .labels import along, check_probabilities, class_labels, class_weights, warn_of_probabilities
+from .labels import alike, check_probabilities, class_labels, class_weights, warn_of_probabilities
 from .limits import weighted, xlogy
+from .reduction import REDUCTIONS, divided, over_labels, reduced
+from .shape import along
 from .softmax import _softmax, logsoftmax
 
 _forward, _dx = kernel("nll", "nll"), kernel("nll", "nll_dx")
@@ -68,29 +70,30 @@ def nll(scores, labels, axis=-1, *, weight=None, ignore=None, label_smoothing=0.
     Parameters:
       scores: floating array, one class along `axis` each; raw scores, not probabilities.
       labels: integer array of the shape of scores without `axis`, from 0 to classes - 1.
-      axis: the class axis, by default the last.
-      weight: one constant weight for each class, 0 or more; a loss counts as much as its label's class weighs.
-      ignore: a label that does not count, not even in the mean; None for none.
-      label_smoothing: the share, from 0 to 1, of each loss that is given to all classes evenly (Szegedy et al. 2016,
-        section 7); each class's part is multiplied with its own weight.
-      reduction: "mean" over the labels that count (0 if none does), "sum", or "none" for the array of losses. With
-        weights the mean is the sum divided by the sum of the weights of the labels (0 if that is 0).
+      axis=-1: the class axis, by default the last.
+      weight=None: one constant weight for each class, 0 or more; a loss counts as much as its label's class weighs.
+      ignore=None: a label that does not count, not even in the mean; None for none.
+      label_smoothing=0.0: the share, from 0 to 1, of each loss that is given to all classes evenly (Szegedy et al.
+        2016, section 7); each class's part is multiplied with its own weight.
+      reduction="mean": "mean" over the labels that count (0 if none does), "sum", or "none" for the array of losses.
+        With weights the mean is the sum divided by the sum of the weights of the labels (0 if that is 0).
     Returns: a scalar, or an array of the labels' shape.
     Raises: DtypeError, ShapeError, ValueError for a label out of range. Warns when the scores come out of softmax.
+    Derivative: by scores: softmax(scores) minus 1 at the label, weighed as the loss is.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.nll(np.array([[0.0, 0.0], [0.0, 1000.0]]), [0, 1])
     np.float64(0.34657359027997264)
     """
     if kind(scores) in "iu" and kind(labels) == "f":
         raise DtypeError("nll: scores are integers and labels are floating: the order is nll(scores, labels)")
     (scores,) = as_floating("nll", scores=scores)
+    axis = axis_of("nll", "scores", scores, axis)
     labels = class_labels("nll", scores, labels, axis, ignore)
     one_of("nll", "reduction", reduction, REDUCTIONS)
     smoothing = number("nll", "label_smoothing", label_smoothing, 0, 1)
     weight = class_weights("nll", weight, scores, axis)
     warn_of_probabilities("nll", scores, _softmax)
-    axis = axis % len(scores.shape)
     counts = None if ignore is None else labels != ignore
     labels = labels if counts is None else np.where(counts, labels, 0)
     one_each = labels.reshape(*labels.shape[:axis], 1, *labels.shape[axis:])
@@ -98,47 +101,33 @@ def nll(scores, labels, axis=-1, *, weight=None, ignore=None, label_smoothing=0.
     if counts is None and reduction != "none":
         total = 1 if reduction == "sum" else labels.size if weight is None else weight[labels].sum(dtype=float)
         return _nll_over(scores, **how, total=float(total) or np.inf)
-    return over_labels(_nll(scores, **how), axis, counts, None if weight is None else weight[labels], reduction)
-
-
-def over_labels(losses, axis, counts, weights, reduction):
-    """What becomes of losses of size 1 along `axis`, of which only those count where `counts` holds (None: all).
-
-    The mean is their sum divided by the sum of `weights`, one for each label, or by their number where that is None.
-    """
-    if counts is not None:
-        losses = np.where(np.expand_dims(counts, axis), losses, 0)
-    if reduction == "none":
-        return np.squeeze(losses, axis)
-    if reduction == "sum" or (counts is None and weights is None):
-        return reduced(losses, reduction)
-    one_each = counts if weights is None else weights
-    return divided(losses, np.sum(one_each, dtype=float, where=True if counts is None else counts))
+    return over_labels("nll", _nll(scores, **how), axis, counts, None if weight is None else weight[labels], reduction)
 
 
 def cross_entropy(scores, targets, axis=-1, *, logits=True, weight=None, label_smoothing=0.0, reduction="mean"):
     """Cross entropy of target probabilities: -sum(targets * logsoftmax(scores)) over the classes.
 
     Parameters:
-      scores: floating array of raw scores, classes along `axis`; with logits=False of probabilities.
+      scores: floating array, classes along `axis`.
       targets: probabilities of the shape and dtype of scores. For integer labels see `nll`.
-      axis: the class axis, by default the last.
-      weight: one constant weight for each class, 0 or more.
-      label_smoothing: the share, from 0 to 1, of each target that is given to all classes evenly.
-      reduction: "mean" over all but the class axis (whatever the weights), "sum", or "none" for an array of the shape
-        without `axis`.
+      axis=-1: the class axis, by default the last.
+      logits=True: whether scores are raw; else they are probabilities.
+      weight=None: one constant weight for each class, 0 or more.
+      label_smoothing=0.0: the share, from 0 to 1, of each target that is given to all classes evenly.
+      reduction="mean": "mean" over all but the class axis (whatever the weights), "sum", or "none" for an array of the
+        shape without `axis`.
     Returns: a scalar or an array.
     Raises: DtypeError, ShapeError, ValueError, AxisError. Warns when raw scores come out of softmax.
-    Derivatives: 0 * log(0) is 0; where the target is 0 the derivative by a probability is 0.
+    Derivative: by scores and targets. 0 * log(0) is 0; where the target is 0 the derivative by a probability is 0.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.cross_entropy(np.array([[0.5, 0.5]]), np.array([[0.0, 1.0]]), logits=False)
     np.float64(0.6931471805599453)
     """
     name = "cross_entropy"
     if kind(targets) in "iu":
         raise DtypeError(f"{name}: targets are integers; for labels use nll, for probabilities targets.astype(...)")
-    scores, targets = alike(name, reduction, scores=scores, targets=targets)
+    scores, targets = alike(name, scores=scores, targets=targets)
     axis = axis_of(name, "scores", scores, axis)
     smoothing = number(name, "label_smoothing", label_smoothing, 0, 1)
     weight = class_weights(name, weight, scores, axis)
@@ -146,21 +135,23 @@ def cross_entropy(scores, targets, axis=-1, *, logits=True, weight=None, label_s
         targets = targets * (1 - smoothing) + smoothing / max(scores.shape[axis], 1)
     if weight is not None:
         targets = targets * along(weight, scores, axis)
-    if logits:
+    if flag(name, "logits", logits):
         warn_of_probabilities(name, scores, _softmax)
         logs = weighted(targets, logsoftmax(scores, axis))
     else:
         check_probabilities(name, scores)
         logs = xlogy(targets, scores)
-    return reduced(-np.sum(logs, axis=axis), reduction)
+    return reduced(name, -np.sum(logs, axis=axis), reduction)
 
 
 def accuracy(scores, labels, axis=-1, *, ignore=None):
-    """The share of labels at which the highest score lies, a Python float; the first of tied scores counts.
+    """The share of labels at which the highest score lies; the first of tied scores counts.
 
-    Parameters: as for `nll`. No label that counts gives NaN. Has no derivative.
+    Parameters: as for `nll`.
+    Returns: a Python float; NaN if no label counts. It has no derivative.
+    Raises: as for `nll`.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), [1, 1])
     0.5
     """
@@ -168,11 +159,13 @@ def accuracy(scores, labels, axis=-1, *, ignore=None):
 
 
 def zeroone(scores, labels, axis=-1, *, ignore=None):
-    """The share of labels at which the highest score does not lie: 1 - `accuracy`, a Python float.
+    """The share of labels at which the highest score does not lie: 1 - `accuracy`.
 
-    Parameters: as for `nll`. No label that counts gives NaN. Has no derivative.
+    Parameters: as for `nll`.
+    Returns: a Python float; NaN if no label counts. It has no derivative.
+    Raises: as for `nll`.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.zeroone(np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]]), [1, 1, 1, 0])
     0.25
     """
@@ -181,6 +174,9 @@ def zeroone(scores, labels, axis=-1, *, ignore=None):
 
 def _share_right(name, scores, labels, axis, ignore):
     scores = np.asarray(bare(array_of(name, "scores", scores)))
+    if scores.dtype.kind not in "fiub":
+        raise DtypeError(f"{name}: scores must be numbers, got {scores.dtype}")
+    axis = axis_of(name, "scores", scores, axis)
     labels = class_labels(name, scores, labels, axis, ignore)
     counts = np.ones(labels.shape, bool) if ignore is None else labels != ignore
-    return float((scores.argmax(int(axis)) == labels)[counts].mean()) if counts.any() else float("nan")
+    return float((scores.argmax(axis) == labels)[counts].mean()) if counts.any() else float("nan")

@@ -5,7 +5,7 @@ import numpy as np
 from ..core.errors import DerivativeError
 from ..core.primitive import primitive
 from ..core.value import Value, bare, is_tracked
-from .arguments import one_of
+from .arguments import constant_of, one_of
 from .index import take_along_axis
 from .spelling import spells
 
@@ -30,20 +30,22 @@ def pad(x, pad_width, mode="constant", **options):
     """`np.pad`, differentiable in all of its modes, by x and by the values of the options.
 
     Parameters:
-      x: an array. pad_width: a number, a (before, after) pair, a pair for each axis, or a dict of axes to those.
-      mode: "constant" (with constant_values=0), "edge", "reflect" and "symmetric" (reflect_type="even" or "odd"),
-        "wrap", "linear_ramp" (end_values=0), "maximum", "mean", "median" and "minimum" (stat_length=None for the whole
-        axis), or "empty" (undefined elements; zeros where x is a knetpy value).
+      x: an array.
+      pad_width: a number, a (before, after) pair, a pair for each axis, or a dict of axes to those.
+      mode="constant": "constant", "edge", "reflect", "symmetric", "wrap", "linear_ramp", "maximum", "mean", "median",
+        "minimum", or "empty" (undefined elements; zeros where x is a knetpy value).
+      **options: those of NumPy's modes: constant_values (0), end_values (0), reflect_type ("even" or "odd"),
+        stat_length (None for the whole axis).
     Returns: an array of x's dtype with before + after more elements along each axis.
     Raises: ValueError, TypeError where NumPy does; DerivativeError for a function as mode where x has a derivative.
     Derivative: "maximum" and "minimum" split it evenly among ties; "median" gives it to the elements in the middle of a
       stable sort.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.grad(lambda x: (kn.pad(x, 1, "edge") * np.arange(4.0)).sum())(np.ones(2))
     array([1., 5.])
     """
-    x = x if hasattr(x, "dtype") else np.asarray(x)
+    x = x if isinstance(x, Value) else constant_of("pad", "x", x)
     width = _widths(pad_width, len(x.shape))
     if callable(mode):
         return _by_function(x, width, mode, options)
@@ -73,7 +75,7 @@ def _widths(given, ndim):
             pairs[axis] = pair if isinstance(pair, tuple) else (pair, pair)
         given = pairs
     pairs = _pairs("pad_width", given, ndim)
-    if pairs.dtype.kind != "i" and pairs.size:
+    if pairs.dtype.kind != "i" and (pairs.size or pairs.dtype.kind != "f"):  # an empty list is floating
         raise TypeError(f"pad: pad_width must be integers, got {given!r}")
     if (pairs < 0).any():
         raise ValueError(f"pad: pad_width must not be negative, got {given!r}; to cut off elements write x[1:-1]")

@@ -1,32 +1,21 @@
 """Activations of straight pieces. At kinks the derivative is PyTorch's; second derivatives are 0, but of hardswish."""
 
+from functools import partial
+
 import numpy as np
 
 from ..core.errors import ShapeError
-from ..kernels import kernel
-from ..kernels.reference import piecewise as reference
 from ..random import DROPOUT, take, uniform
 from ..settings import training
 from .arguments import as_floating, number
-from .curve import activation, slope_of
+from .curve import activation, served, slope_of, with_slope
+
+_served = partial(served, family="piecewise")
 
 
-def _served(name):
-    """The kernel of that name, of one array or two and of numbers; NumPy serves what is no floating array."""
-    serve, plain = kernel("piecewise", name), getattr(reference, name)
-
-    def call(x, *others, **out):
-        if x.__class__ is np.ndarray and x.ndim and x.dtype.kind == "f":
-            return serve(x, *others, **out)
-        return plain(np.asarray(x), *others)[()]
-
-    return call
-
-
-def _pieces(name, slope):
-    """A function of straight pieces; `at`: the numbers that say where they lie."""
-    serve = _served(name)
-    return activation(name, x=lambda dy, x, at, out: slope(dy, x, at, out))(lambda x, *, at=(): serve(x, *at))
+def _pieces(name, slope, called=None):
+    """A function of straight pieces; `called`: what users call it."""
+    return with_slope(called or name, _served(name), slope)
 
 
 def _constant(name):
@@ -39,13 +28,14 @@ def _hardswish_curve(x):
 
 
 _relu, _relu_slope = _served("relu"), _constant("relu_dx")  # which is a function of the value y
-_hardtanh = _pieces("hardtanh", _constant("hardtanh_dx"))
+_hardtanh_slope, _threshold_slope = _constant("hardtanh_dx"), _constant("threshold_dx")
+_hardtanh, _relu6 = [_pieces("hardtanh", _hardtanh_slope, called) for called in ("hardtanh", "relu6")]
+_threshold, _trelu = [_pieces("threshold", _threshold_slope, called) for called in ("threshold", "trelu")]
 _hardsigmoid = _pieces("hardsigmoid", _constant("hardsigmoid_dx"))
 _hardswish = _pieces(
     "hardswish", slope_of("hardswish_dx", _served("hardswish_dx"), x=lambda dy, g, x: dy * g * _hardswish_curve(x))
 )
 _leakyrelu = _pieces("leakyrelu", _constant("leakyrelu_dx"))
-_threshold = _pieces("threshold", _constant("threshold_dx"))
 _shrink_slope = _constant("shrink_dx")
 _softshrink, _hardshrink = _pieces("softshrink", _shrink_slope), _pieces("hardshrink", _shrink_slope)
 
@@ -54,7 +44,9 @@ _softshrink, _hardshrink = _pieces("softshrink", _shrink_slope), _pieces("hardsh
 def relu(x):
     """max(x, 0), elementwise; NaN stays NaN. The derivative is 0 at 0.
 
-    >>> import knetpy as kn
+    Parameters, returns and errors: as for `sigmoid`.
+
+    >>> import numpy as np, knetpy as kn
     >>> kn.relu(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
@@ -64,9 +56,9 @@ def relu(x):
 def hardtanh(x, low=-1.0, high=1.0):
     """x cut off at the numbers `low` and `high`, elementwise. The derivative is 0 at both, where `np.clip` has 1.
 
-    Raises: ValueError when low > high.
+    Parameters, returns and errors: as for `sigmoid`; low=-1.0, high=1.0: numbers, low <= high.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.hardtanh(np.array([-3.0, 0.5, 3.0]))
     array([-1. ,  0.5,  1. ])
     """
@@ -77,17 +69,21 @@ def hardtanh(x, low=-1.0, high=1.0):
 def relu6(x):
     """min(max(x, 0), 6), elementwise. The derivative is 0 at 0 and at 6.
 
-    >>> import knetpy as kn
+    Parameters, returns and errors: as for `sigmoid`.
+
+    >>> import numpy as np, knetpy as kn
     >>> kn.relu6(np.array([-1.0, 2.0, 8.0]))
     array([0., 2., 6.])
     """
-    return _hardtanh(x, at=(0.0, 6.0))
+    return _relu6(x, at=(0.0, 6.0))
 
 
 def hardsigmoid(x):
     """(x + 3) / 6 cut off at 0 and 1, elementwise: a sigmoid of straight lines. The derivative is 0 at -3 and at 3.
 
-    >>> import knetpy as kn
+    Parameters, returns and errors: as for `sigmoid`.
+
+    >>> import numpy as np, knetpy as kn
     >>> kn.hardsigmoid(np.array([-3.0, 0.0, 3.0]))
     array([0. , 0.5, 1. ])
     """
@@ -97,9 +93,10 @@ def hardsigmoid(x):
 def hardswish(x):
     """x * hardsigmoid(x), elementwise. The derivative is 0 at -3 and 1 at 3.
 
+    Parameters, returns and errors: as for `sigmoid`.
     Source: Howard et al., "Searching for MobileNetV3", 2019.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.hardswish(np.array([-3.0, 1.5, 3.0]))
     array([-0.   ,  1.125,  3.   ])
     """
@@ -109,7 +106,9 @@ def hardswish(x):
 def leakyrelu(x, slope=0.01):
     """x where x > 0, and slope * x elsewhere. The derivative is `slope` at 0; `prelu` learns it.
 
-    >>> import knetpy as kn
+    Parameters, returns and errors: as for `sigmoid`; slope=0.01: a number.
+
+    >>> import numpy as np, knetpy as kn
     >>> kn.leakyrelu(np.array([-1.0, 2.0]), 0.1)
     array([-0.1,  2. ])
     """
@@ -127,13 +126,14 @@ def _prelu(x, slope):
 def prelu(x, slope):
     """x where x > 0, and slope * x elsewhere, with a slope that can be learned: one, or one for each channel.
 
-    Parameters: x, floating array (N, C, ...) or of any shape; slope, array of the same dtype: one number, or C of
-      them, for axis 1 of x. A Python number takes the dtype of x.
+    Parameters:
+      x: floating array (N, C, ...) or of any shape.
+      slope: array of the same dtype: one number, or C of them, for axis 1 of x. A Python number takes the dtype of x.
     Returns: array of the shape and dtype of x. The derivative by x is the slope at 0.
     Raises: ShapeError for another number of slopes, DtypeError.
     Source: He et al., "Delving deep into rectifiers", 2015.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.prelu(np.array([[-1.0, -1.0], [2.0, 3.0]]), np.array([0.1, 0.2]))
     array([[-0.1, -0.2],
            [ 2. ,  3. ]])
@@ -165,12 +165,15 @@ def _rrelu(x, *, lower, upper, position):
 def rrelu(x, lower=1 / 8, upper=1 / 3):
     """leakyrelu with slopes drawn anew from `lower` to `upper` for each element in training mode; else with their mean.
 
-    Parameters: x, floating array of any shape; lower and upper, numbers.
+    Parameters:
+      x: floating array of any shape.
+      lower=1/8, upper=1/3: numbers, lower <= upper.
     Returns: array of the shape and dtype of x. The slopes come from `kn.random`'s dropout stream.
     Raises: ValueError when lower > upper, DtypeError for integers.
+    Derivative: the slope that was drawn for the element, where x <= 0.
     Source: Xu et al., "Empirical evaluation of rectified activations in convolution network", 2015.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.rrelu(np.array([-1.0, 2.0]), 0.1, 0.3)
     array([-0.2,  2. ])
     """
@@ -184,7 +187,9 @@ def rrelu(x, lower=1 / 8, upper=1 / 3):
 def threshold(x, threshold, value):
     """x where it is above the number `threshold`, and the number `value` elsewhere, with derivative 0.
 
-    >>> import knetpy as kn
+    Parameters, returns and errors: as for `sigmoid`; threshold, value: numbers.
+
+    >>> import numpy as np, knetpy as kn
     >>> kn.threshold(np.array([0.5, 2.0]), 1.0, -7.0)
     array([-7.,  2.])
     """
@@ -195,19 +200,22 @@ def threshold(x, threshold, value):
 def trelu(x, theta=1.0):
     """x where it is above the number `theta`, and 0 elsewhere, with derivative 0.
 
+    Parameters, returns and errors: as for `sigmoid`; theta=1.0: a number.
     Source: Konda, Memisevic, Krueger, "Zero-bias autoencoders and the benefits of co-adapting features", 2014.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.trelu(np.array([0.5, 2.0]))
     array([0., 2.])
     """
-    return _threshold(x, at=(number("trelu", "theta", theta), 0.0))
+    return _trelu(x, at=(number("trelu", "theta", theta), 0.0))
 
 
 def softshrink(x, width=0.5):
     """x moved towards 0 by `width`, and 0 where |x| <= width, with derivative 0.
 
-    >>> import knetpy as kn
+    Parameters, returns and errors: as for `sigmoid`; width=0.5: a number of at least 0.
+
+    >>> import numpy as np, knetpy as kn
     >>> kn.softshrink(np.array([-2.0, 0.25, 1.0]))
     array([-1.5,  0. ,  0.5])
     """
@@ -217,7 +225,9 @@ def softshrink(x, width=0.5):
 def hardshrink(x, width=0.5):
     """x, and 0 where |x| <= width, with derivative 0.
 
-    >>> import knetpy as kn
+    Parameters, returns and errors: as for `sigmoid`; width=0.5: a number of at least 0.
+
+    >>> import numpy as np, knetpy as kn
     >>> kn.hardshrink(np.array([-2.0, 0.25, 1.0]))
     array([-2.,  0.,  1.])
     """

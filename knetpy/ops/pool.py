@@ -8,9 +8,10 @@ from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import Value, bare
 from ..kernels import kernel
-from .arguments import as_floating, flag, number, one_of, per_axis, remembered, several, window_padding
+from .arguments import as_floating, flag, number, one_of, per_axis, remembered, several
 from .half import narrowed, widened
 from .resample import Table, resample
+from .window import nonempty_axes, window_padding
 
 _largest, _maxpool, _positions, _pick, _spread = [
     kernel("pool", name) for name in ("largest", "maxpool", "positions", "pick", "spread")
@@ -64,20 +65,23 @@ def pool(
 
     Parameters:
       x: (N, C, *S), floating, with 1, 2 or 3 spatial axes.
-      window: its size, a number or one for each spatial axis. stride: likewise, by default the window.
-      padding: a number, one for each axis, or (before, after) pairs, less than dilation * (window - 1) + 1; "valid" for
-        none; "same" for So = ceil(S / stride), an odd element after x. Never the maximum; zeros in means and norms.
-      dilation: the distance of neighbouring elements under the window, a number or one for each axis.
-      mode: "max", "mean" (over the whole window, padding included), "mean_valid" (over the elements of x in it), or
-        "lp": (sum of |x| ** p) ** (1 / p), where p > 0.
-      ceil_mode: whether a last window counts that reaches beyond the padding, if it begins in x or before; "mean"
+      window=2: its size, a number or one for each spatial axis. stride=None: likewise, by default the window.
+      padding=0: a number, one for each axis, or (before, after) pairs, less than dilation * (window - 1) + 1; "valid"
+        for none; "same" for So = ceil(S / stride), an odd element after x. Never the maximum; zeros in means and norms.
+      dilation=1: the distance of neighbouring elements under the window, a number or one for each axis.
+      mode="max": "max", "mean" (over the whole window, padding included), "mean_valid" (over the elements of x in it),
+        or "lp": (sum of |x| ** p) ** (1 / p).
+      p=2: a number above 0, of "lp".
+      ceil_mode=False: whether a last window counts that reaches beyond the padding, if it begins in x or before; "mean"
         divides by how much of it lies within the padding.
-      return_indices: whether to return also where in the flattened S the maxima lie, an int64 array; only for "max".
+      return_indices=False: whether to return also where in the flattened S the maxima lie, an int64 array; only for
+        "max".
     Returns: (N, C, *So) with So = (S + before + after - dilation * (window - 1) - 1) // stride + 1, or with ceil_mode
       the same rounded up. Not C-contiguous: the channels lie last in memory. float16 is summed in float32.
     Raises: ShapeError, DtypeError, ValueError, TypeError, naming what does not fit.
     Derivative: of a maximum, to the first of equal elements in row-major order; NaN counts as the largest. Of "lp", 0
-      where all elements under the window are 0 and by elements that are 0 (unless p is 2, 4, 6 ...).
+      where all elements under the window are 0 and by elements that are 0 (unless p is 2, 4, 6 ...); beside an
+      infinite element, where p > 1, 0, and by that element its sign.
     PyTorch's lp_pool differs: with odd p it sums x ** p, and with ceil_mode it scales sums of windows that are cut off.
 
     >>> import numpy as np, knetpy as kn
@@ -101,19 +105,20 @@ def global_pool(x, mode="mean", *, keepdims=True, p=2):
 
     Parameters:
       x: (N, C, *S), floating, with 1, 2 or 3 spatial axes, none of them empty.
-      mode: "mean", "max", or "lp" with the number p > 0, as in `pool`.
-      keepdims: whether the spatial axes remain, with size 1.
+      mode="mean": "mean", "max" or "lp", as in `pool`. p=2: a number above 0, of "lp".
+      keepdims=True: whether the spatial axes remain, with size 1.
     Returns: (N, C, 1, ...), or (N, C) without `keepdims`.
-    Derivative: as in `pool`.
+    Raises: ShapeError, DtypeError, ValueError, TypeError, naming what does not fit.
+    Derivative: as for `pool`.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.global_pool(np.arange(4.0).reshape(1, 1, 2, 2), "mean")
     array([[[[1.5]]]])
     """
     (x,) = as_floating("global_pool", x=x)
     one_of("global_pool", "mode", mode, ("mean", "max", "lp"))
     keepdims = flag("global_pool", "keepdims", keepdims)
-    axes = tuple(range(2, 2 + spatial_axes("global_pool", x.shape)))
+    axes = tuple(range(2, 2 + nonempty_axes("global_pool", x.shape)))
     if mode == "max":
         y = _maxima(x, _even(x.shape[2:], (1,) * len(axes)), False)
     elif mode == "mean":
@@ -130,19 +135,21 @@ def adaptive_pool(x, size, *, mode="mean", return_indices=False, p=2):
       x: (N, C, *S), floating, with 1, 2 or 3 spatial axes, none of them empty.
       size: how many bins, a number or one for each spatial axis; None leaves an axis as it is. Bin i reaches from
         floor(i * S / size) to before ceil((i + 1) * S / size): bins may overlap, none is empty.
-      mode: "mean", "max", or "lp" with the number p > 0, as in `pool`.
-      return_indices: whether to return also where in the flattened S the maxima lie, an int64 array; only for "max".
+      mode="mean": "mean", "max" or "lp", as in `pool`. p=2: a number above 0, of "lp".
+      return_indices=False: whether to return also where in the flattened S the maxima lie, an int64 array; only for
+        "max".
     Returns: (N, C, *size).
-    Derivative: as in `pool`.
+    Raises: ShapeError, DtypeError, ValueError, TypeError, naming what does not fit.
+    Derivative: as for `pool`.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.adaptive_pool(np.arange(5.0).reshape(1, 1, 5), 2)
     array([[[1., 3.]]])
     """
     (x,) = as_floating("adaptive_pool", x=x)
     one_of("adaptive_pool", "mode", mode, ("mean", "max", "lp"))
     _only_maxima("adaptive_pool", mode, return_indices)
-    old, axes = x.shape[2:], spatial_axes("adaptive_pool", x.shape)
+    old, axes = x.shape[2:], nonempty_axes("adaptive_pool", x.shape)
     size = tuple(size) if several(size) else (size,) * axes
     kept = [n if m is None else m for n, m in zip(old, size)] if len(size) == axes else size
     size = per_axis("adaptive_pool", "size", kept, axes)
@@ -157,18 +164,6 @@ def adaptive_pool(x, size, *, mode="mean", return_indices=False, p=2):
 # ------------------------------------------------------------------------------------------------- windows
 
 
-def spatial_axes(name, x):
-    """The number of spatial axes of the shape x."""
-    if len(x) not in (3, 4, 5):
-        raise ShapeError(
-            f"{name}: x must be (N, C, *S) with 1, 2 or 3 spatial axes, got {x}; one image is x[None], a channel axis "
-            "is inserted by x[:, None]"
-        )
-    if 0 in x[2:]:
-        raise ShapeError(f"{name}: the spatial axes of x {x} must not be empty")
-    return len(x) - 2
-
-
 def _only_maxima(name, mode, return_indices):
     if flag(name, "return_indices", return_indices) and mode != "max":
         raise ValueError(f'{name}: return_indices is for mode="max", where there are positions; got mode={mode!r}')
@@ -178,7 +173,7 @@ def _only_maxima(name, mode, return_indices):
 def _window(name, x, window, stride, padding, dilation, ceil_mode, mode):
     """How kernels take the window for x of this shape."""
     one_of(name, "mode", mode, ("max", "mean", "mean_valid", "lp"))
-    axes = spatial_axes(name, x)
+    axes = nonempty_axes(name, x)
     window = per_axis(name, "window", window, axes)
     stride = window if stride is None else per_axis(name, "stride", stride, axes)
     dilation, ceil_mode = per_axis(name, "dilation", dilation, axes), flag(name, "ceil_mode", ceil_mode)
@@ -234,7 +229,7 @@ def _norm(name, x, p, sums):
     p = number(name, "p", p, above=0)
     z = widened(x)
     infinite = np.isinf(bare(z))
-    if not infinite.any():
+    if p <= 1 or not infinite.any():
         return narrowed(_finite_norm(z, p, sums), x.dtype)
     far = sums(np.where(infinite, np.abs(z), 0))  # the limit: to an infinite element all others are nothing
     near = _finite_norm(np.where(infinite, 0, z), p, sums)

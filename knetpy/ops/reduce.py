@@ -47,7 +47,7 @@ def _count(shape, axis):
     return math.prod([shape[a] for a in _axes(axis, len(shape))])
 
 
-_served = kernel("reduce", "sum")
+_kernel = kernel("reduce", "sum")
 LARGE = 1 << 14  # elements: of fewer, NumPy's sum is quick in any layout
 
 
@@ -61,7 +61,7 @@ def _large(x, axis, dtype):
 
 def _total(x, axis, keepdims):
     axes = _axes(axis, x.ndim)
-    y = _served(x, axes)
+    y = _kernel(x, axes)
     return y if keepdims else y.reshape([n for a, n in enumerate(x.shape) if a not in axes])[()]
 
 

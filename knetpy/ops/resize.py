@@ -6,35 +6,37 @@ import math
 import numpy as np
 
 from ..core.errors import ShapeError
-from .arguments import as_floating, flag, number, one_of, per_axis, several
-from .pool import adaptive_pool, spatial_axes
+from .arguments import as_floating, flag, one_of, per_axis
+from .pool import adaptive_pool
 from .resample import Table, resample
+from .window import nonempty_axes, numbers_per_axis
 
 _AXES = {"linear": (1, 2, 3), "bilinear": (2,), "trilinear": (3,), "bicubic": (2,)}
 _MODES = ("nearest", "nearest_exact", *_AXES, "area")
 
 
 def upsample(x, scale=None, *, size=None, mode="nearest", align_corners=False, antialias=False):
-    """An image resized, up or down, as PyTorch's `interpolate` does it.
+    """An image resized, up or down, as PyTorch's interpolate does it.
 
     Parameters:
       x: (N, C, *S), floating, with 1, 2 or 3 spatial axes, none of them empty.
-      scale: how many times larger, a number or one for each spatial axis; or
-      size: the new spatial size, likewise. One of the two must be given.
-      mode: "nearest" (element floor(i * S / So)), "nearest_exact" (floor((i + 1 / 2) * S / So)), "linear" (in every
-        axis; "bilinear" and "trilinear" are its names for two and three axes), "bicubic" (Keys' cubic with a = -3/4,
-        two axes), "area" (as `adaptive_pool`).
-      align_corners: for linear and bicubic modes, whether the centres of the outermost elements stay where they are;
-        otherwise the outer edges of these elements do.
-      antialias: for linear and bicubic modes, whether each element of a smaller image is a mean over all that it stands
-        for, as Pillow's; then a = -1/2 for "bicubic".
+      scale=None: how many times larger, a number or one for each spatial axis; or
+      size=None: the new spatial size, likewise. One of the two must be given.
+      mode="nearest": "nearest" (element floor(i * S / So)), "nearest_exact" (floor((i + 1 / 2) * S / So)), "linear" (in
+        every axis; "bilinear" and "trilinear" are its names for two and three axes), "bicubic" (Keys' cubic with a =
+        -3/4, two axes), "area" (as `adaptive_pool`).
+      align_corners=False: for linear and bicubic modes, whether the centres of the outermost elements stay where they
+        are; otherwise the outer edges of these elements do.
+      antialias=False: for linear and bicubic modes, whether each element of a smaller image is a mean over all that it
+        stands for, as Pillow's; then a = -1/2 for "bicubic".
     Returns: (N, C, *So), So = size or floor(S * scale). With `scale` positions are computed from it, not from So / S.
       PyTorch at times takes a `scale` by which an axis keeps its length, or doubles it, for exactly 1 or 2; here only
       the linear and antialiased modes copy an axis that keeps its length. Elements of weight 0 are left out, be they
       NaN or infinite (PyTorch multiplies by 0, and gets NaN).
     Raises: ShapeError, DtypeError, ValueError, TypeError, naming what does not fit.
+    Derivative: by x.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.upsample(np.array([[[1.0, 3.0]]]), 2), kn.upsample(np.array([[[1.0, 3.0]]]), 2, mode="linear")
     (array([[[1., 1., 3., 3.]]]), array([[[1. , 1.5, 2.5, 3. ]]]))
     """
@@ -61,15 +63,12 @@ def upsample(x, scale=None, *, size=None, mode="nearest", align_corners=False, a
 
 def _sizes(x, scale, size):
     """(the new size, the scale that the user gave) for each spatial axis of the shape x."""
-    axes = spatial_axes("upsample", x)
+    axes = nonempty_axes("upsample", x)
     if (scale is None) == (size is None):
         raise ValueError(f"upsample: give scale or size, one of the two; got scale={scale} and size={size}")
     if size is not None:
         return per_axis("upsample", "size", size, axes), (None,) * axes
-    scales = tuple(scale) if several(scale) else (scale,) * axes
-    if len(scales) != axes:
-        raise ValueError(f"upsample: scale must be a number, or {axes} of them, got {scale!r}")
-    scales = tuple([number("upsample", "scale", f, above=0) for f in scales])
+    scales = numbers_per_axis("upsample", "scale", scale, axes, above=0)
     new = [n * f for n, f in zip(x[2:], scales)]
     if not 1 <= min(new) <= max(new) < 2**31:
         raise ValueError(

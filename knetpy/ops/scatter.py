@@ -6,8 +6,11 @@ from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import bare
 from ..kernels import kernel
+from ..random import as_dtype
 from .arguments import array_of, as_floating, axis_among, axis_of, integers, one_of, per_axis
 from .embed import add_rows, places, rows_of
+
+_kernel = kernel("scatter", "extreme")
 
 
 def gather(x, index, axis=0):
@@ -18,12 +21,12 @@ def gather(x, index, axis=0):
     Parameters:
       x: array with at least one axis; floating, if there is to be a derivative.
       index: integers from 0 to x.shape[axis] - 1, of any shape.
-      axis: by default the first.
+      axis=0: by default the first.
     Returns: x.shape with the axis replaced by index.shape.
     Raises: IndexError for an index out of range, DtypeError, AxisError.
     Derivative: `scatter` with mode="add": slices that are named repeatedly add up.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.gather(np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), [2, 0], axis=1)
     array([[3., 1.],
            [6., 4.]])
@@ -46,29 +49,30 @@ def scatter(src, index, *, axis=0, size=None, mode="add", init=None):
     Parameters:
       src: floating; from `axis` on, its axes are those of index: (*before, *index.shape, *after).
       index: integers from 0 to size - 1, of any shape.
-      axis: the axis of the result that the index counts along.
-      size: of the result along axis, by default the largest index + 1.
-      mode: "add", "mul", "max", "min" or "mean".
-      init: (*before, size, *after), of the dtype of src: one more slice for each place; in a mean it counts as one.
+      axis=0: the axis of the result that the index counts along.
+      size=None: of the result along axis, by default the largest index + 1.
+      mode="add": "add", "mul", "max", "min" or "mean".
+      init=None: (*before, size, *after), of the dtype of src: one more slice for each place; in a mean it counts as
+        one.
     Returns: (*before, size, *after). Where no slice goes: 0 for add and mean, 1 for mul, -Inf for max, Inf for min.
     Raises: IndexError for an index out of range, ShapeError, DtypeError, ValueError, AxisError.
     Derivative: by src and init; exact with zeros for mul; of max and min, split evenly among tied elements.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.scatter(np.array([1.0, 2.0, 3.0]), [0, 2, 0])
     array([4., 0., 2.])
     >>> kn.scatter(np.array([1.0, 2.0, 3.0]), [0, 2, 0], mode="max", init=np.zeros(3))
     array([3., 0., 2.])
     """
     one_of("scatter", "mode", mode, tuple(_MODES))
-    src, *more = as_floating("scatter", src=src, **({} if init is None else {"init": init}))
+    src, init = as_floating("scatter", src=src, init=init, optional=("init",))
     index = integers("scatter", "index", index)
     axis, rest = _checked(src.shape, index.shape, axis)
-    size = _checked_size(index, axis, rest, size, more)
+    size = _checked_size(index, axis, rest, size, init)
     places("scatter", "index", index, size, f"the result has size {size} along axis {axis}")
     src, index = _rows(src, axis, index.ndim), index.reshape(-1)
-    if more:
-        src = np.concatenate([_rows(more[0], axis, 1), src])
+    if init is not None:
+        src = np.concatenate([_rows(init, axis, 1), src])
         index = np.concatenate([np.arange(size), index])
     y = _MODES[mode](src, index, size)
     return y if axis == 0 else np.moveaxis(y, 0, axis)
@@ -110,7 +114,7 @@ def _extreme_rule(dy, y, src, index, size):
 
 
 _extreme = primitive(
-    lambda src, *, index, size, largest: kernel("scatter", "extreme")(src, index, size=size, largest=largest),
+    lambda src, *, index, size, largest: _kernel(src, index, size=size, largest=largest),
     name="scatter",
     trusted=True,
     src=_extreme_rule,
@@ -137,21 +141,18 @@ def _checked(src, index, axis):
     return axis, (*src[:axis], 0, *src[axis + len(index) :])
 
 
-def _checked_size(index, axis, rest, size, more):
+def _checked_size(index, axis, rest, size, init):
     """The size of the result along `axis`, by the option, by init or by the indices."""
     if size is not None:
         (size,) = per_axis("scatter", "size", size, 1, 0)
-    for init in more:
-        wanted = (
-            *rest[:axis],
-            init.shape[axis] if size is None and axis < len(init.shape) else size,
-            *rest[axis + 1 :],
-        )
-        if tuple(init.shape) != wanted:
-            shape = str(wanted).replace("None", "size")
-            raise ShapeError(f"scatter: init must have the shape of the result, {shape}, got {tuple(init.shape)}")
-        size = init.shape[axis]
-    return int(index.max(initial=-1)) + 1 if size is None else size
+    if init is None:
+        return int(index.max(initial=-1)) + 1 if size is None else size
+    known = init.shape[axis] if size is None and axis < len(init.shape) else size
+    wanted = (*rest[:axis], known, *rest[axis + 1 :])
+    if tuple(init.shape) != wanted:
+        shape = str(wanted).replace("None", "size")
+        raise ShapeError(f"scatter: init must have the shape of the result, {shape}, got {tuple(init.shape)}")
+    return known
 
 
 def onehot(labels, classes=None, *, axis=-1, dtype=np.float32):
@@ -159,8 +160,9 @@ def onehot(labels, classes=None, *, axis=-1, dtype=np.float32):
 
     Parameters:
       labels: integers from 0 to classes - 1, of any shape.
-      classes: how many there are, by default the largest label + 1.
-      axis: where in the result the classes lie, by default last. dtype: of the result, by default float32.
+      classes=None: how many there are, by default the largest label + 1.
+      axis=-1: where in the result the classes lie, by default last. dtype=np.float32: of the result, by default
+        float32.
     Returns: labels.shape with an axis of size classes inserted.
     Raises: ValueError for a label out of range, DtypeError, AxisError.
 
@@ -169,11 +171,13 @@ def onehot(labels, classes=None, *, axis=-1, dtype=np.float32):
     array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float32)
     """
-    labels = integers("onehot", "labels", labels)
+    labels, dtype = integers("onehot", "labels", labels), as_dtype("onehot", dtype)
     if classes is None:
         classes = int(labels.max(initial=-1)) + 1
     (classes,) = per_axis("onehot", "classes", classes, 1, 0)
-    labels = places("onehot", "label", labels, classes, f"there are {classes} classes", ValueError)
+    labels = places("onehot", "labels", labels, classes, f"there are {classes} classes", ValueError)
     ndim = labels.ndim + 1
+    if ndim > 64:
+        raise ShapeError(f"onehot: labels have {labels.ndim} axes, and the result one more than arrays can have")
     axis = axis_among("onehot", axis, ndim, f"a result of {ndim} axes")
     return (np.expand_dims(labels, axis) == np.arange(classes).reshape(-1, *[1] * (ndim - axis - 1))).astype(dtype)

@@ -1,17 +1,15 @@
-"""Moves that change only where elements lie: reshape, transpose, concatenate, tile and their kin."""
+"""Moves of the elements of one array: reshape, transpose, broadcast_to, tile, flip and their kin."""
 
 import operator
-from functools import cache
-from itertools import accumulate
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from ..core.errors import ShapeError
+from ..core.errors import MutationError, ShapeError
 from ..core.primitive import primitive
 from ..core.protocols import serve
 from ..core.tape import unbroadcast
-from ..core.value import METHODS, Param, Value, bare
+from ..core.value import METHODS, Param, Value, bare, is_tracked, kind_of
 from .spelling import spells
 
 
@@ -39,7 +37,7 @@ def reshape(x, *sizes, order="C", copy=None, shape=None):
     if len(sizes) == 2 and isinstance(sizes[1], str):  # np.reshape(x, shape, "F")
         sizes, order = sizes[:1], sizes[1]
     shape = _sizes(sizes if shape is None else (shape,))
-    if _order(x, order) == "C":
+    if order == "C" or _order(x, order) == "C":
         return _reshape(x, shape=shape)
     return transpose(_reshape(transpose(x), shape=shape[::-1]))
 
@@ -62,6 +60,12 @@ def _order(x, order):
 def ravel(x, order="C"):
     """`np.ravel` and `x.flatten()`: one axis with all elements."""
     return reshape(x if hasattr(x, "flags") else np.asarray(x), -1, order=order)
+
+
+def along(vector, x, axis):
+    """A vector in the shape in which it lies along that axis of x."""
+    ndim = len(x.shape)
+    return np.reshape(vector, tuple([-1 if a == axis % ndim else 1 for a in range(ndim)]))
 
 
 @primitive(trusted=True, x=lambda dy, axes: _transpose(dy, axes=None if axes is None else tuple(np.argsort(axes))))
@@ -149,85 +153,22 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, **op
     return filled.astype(a.dtype if dtype is None else dtype)
 
 
+def _copyto(dst, src, casting="same_kind", where=True):
+    """`np.copyto`: what it writes into a plain array has no derivative."""
+    for x in (dst, src, where):
+        if isinstance(x, Value) and is_tracked(x):
+            raise MutationError(
+                f"np.copyto, which np.full_like of a plain array calls, would write in place, which {kind_of(x)} of "
+                f"shape {x.shape} refuses; write np.broadcast_to(r, shape) to fill an array, np.where to choose"
+            )
+    np.copyto(bare(dst), bare(src), casting, bare(where))
+
+
 @spells(np.broadcast_arrays)
 def broadcast_arrays(*arrays, subok=False):
     """`np.broadcast_arrays`."""
     shape = np.broadcast_shapes(*[np.shape(a) for a in arrays])
     return tuple([broadcast_to(a, shape) for a in arrays])
-
-
-def _check_concatenate(*arrays, axis):
-    first, *others = shapes = [np.shape(a) for a in arrays]
-    for shape in others:
-        if len(shape) != len(first) or any(m != n for i, (m, n) in enumerate(zip(first, shape)) if i != axis):
-            raise ShapeError(
-                f"concatenate: shapes {' and '.join(map(str, shapes))} must agree but for axis {axis}, along which "
-                "they are joined; np.stack makes a new axis"
-            )
-
-
-@primitive(
-    saves=("cuts",),
-    check=_check_concatenate,
-    arrays=lambda dy, i, axis, cuts: dy[(slice(None),) * axis + (slice(cuts[i], cuts[i + 1]),)],
-)
-def _concatenate(*arrays, axis):
-    y = np.concatenate(arrays, axis)
-    return y, list(accumulate([a.shape[axis] for a in arrays], initial=0))
-
-
-@spells(np.concatenate, np.concat)
-def concatenate(arrays, axis=0, out=None, dtype=None, casting="same_kind"):
-    """`np.concatenate`; axis=None flattens first.
-
-    >>> import knetpy as kn
-    >>> kn.grad(lambda x: (np.concatenate([x, 2 * x]) * np.arange(4.0)).sum())(np.ones(2))
-    array([4., 7.])
-    """
-    if out is not None:
-        raise TypeError("np.concatenate: out= is not supported on knetpy values")
-    arrays = [a if hasattr(a, "dtype") else np.asarray(a) for a in arrays]
-    if axis is None:
-        arrays, axis = [ravel(a) for a in arrays], 0
-    if arrays and arrays[0].ndim:
-        axis = normalize_axis_index(axis, arrays[0].ndim)
-    y = _concatenate(*arrays, axis=axis)
-    return y if dtype is None else y.astype(dtype, casting=casting)
-
-
-@spells(np.stack)
-def stack(arrays, axis=0, out=None, **options):
-    """`np.stack`."""
-    arrays = [a if hasattr(a, "dtype") else np.asarray(a) for a in arrays]
-    shapes = sorted({a.shape for a in arrays})
-    if len(shapes) > 1:
-        raise ShapeError(f"stack: all arrays must have one shape, got {' and '.join(map(str, shapes))}")
-    return concatenate([expand_dims(a, axis) for a in arrays], axis, out, **options)
-
-
-@spells(np.vstack)
-def vstack(arrays, **options):
-    """`np.vstack`."""
-    return concatenate([atleast_2d(a) for a in arrays], 0, **options)
-
-
-@spells(np.hstack)
-def hstack(arrays, **options):
-    """`np.hstack`."""
-    arrays = [atleast_1d(a) for a in arrays]
-    return concatenate(arrays, 0 if arrays[0].ndim == 1 else 1, **options)
-
-
-@spells(np.dstack)
-def dstack(arrays):
-    """`np.dstack`."""
-    return concatenate([atleast_3d(a) for a in arrays], 2)
-
-
-@spells(np.column_stack)
-def column_stack(arrays):
-    """`np.column_stack`."""
-    return concatenate([np.reshape(a, (-1, 1)) if np.ndim(a) < 2 else a for a in arrays], 1)
 
 
 def _atleast(function, arrays):
@@ -251,63 +192,6 @@ def atleast_2d(*arrays):
 def atleast_3d(*arrays):
     """`np.atleast_3d`."""
     return _atleast(np.atleast_3d, arrays)
-
-
-@spells(np.array_split)
-def array_split(x, indices_or_sections, axis=0):
-    """`np.array_split`: parts of nearly equal size, as slices of x."""
-    return _split(np.array_split, x, indices_or_sections, axis)
-
-
-@spells(np.split)
-def split(x, indices_or_sections, axis=0):
-    """`np.split`: parts of equal size, or cut at the given indices.
-
-    >>> import knetpy as kn
-    >>> kn.grad(lambda x: np.split(x, 2)[0].sum())(np.ones(4))
-    array([1., 1., 0., 0.])
-    """
-    return _split(np.split, x, indices_or_sections, axis)
-
-
-def _split(function, x, indices_or_sections, axis):
-    axis = normalize_axis_index(axis, len(np.shape(x)))
-    parts = function(np.arange(np.shape(x)[axis]), indices_or_sections)
-    ends = np.cumsum([len(p) for p in parts]).tolist()
-    whole = ends[-1] == np.shape(x)[axis] and all(p[0] == end - len(p) for p, end in zip(parts, ends) if len(p))
-    if whole and len(parts) > 1:
-        return list(_cut(len(parts))(x, places=tuple(ends[:-1]), axis=axis))
-    around = (slice(None),) * axis  # parts may overlap
-    return [x[(*around, slice(p[0], p[-1] + 1) if len(p) else slice(0, 0))] for p in parts]
-
-
-@cache
-def _cut(count):
-    """A function that cuts x into so many parts, whose cotangents are joined at once."""
-    return primitive(
-        lambda x, *, places, axis: tuple(np.split(x, places, axis)),
-        name="split",
-        outputs=count,
-        trusted=True,
-        x=lambda dy, axis: _joined(*dy, axis=axis),
-    )
-
-
-@primitive(
-    name="concatenate",
-    saves=("cuts",),
-    parts=lambda dy, i, axis, cuts: dy[(slice(None),) * axis + (slice(cuts[i], cuts[i + 1]),)],
-)
-def _joined(*parts, axis):
-    """The parts joined; if they lie side by side in memory, as kernels may have left them, the whole is there."""
-    cuts, first = list(accumulate([x.shape[axis] for x in parts], initial=0)), parts[0]
-    begin, step = first.__array_interface__["data"][0], first.strides[axis]
-    for x, cut in zip(parts, cuts):
-        alike = x.base is first.base is not None and x.strides == first.strides and x.dtype == first.dtype
-        if not alike or step <= 0 or x.__array_interface__["data"][0] != begin + cut * step:
-            return np.concatenate(parts, axis), cuts
-    shape = (*first.shape[:axis], cuts[-1], *first.shape[axis + 1 :])
-    return np.lib.stride_tricks.as_strided(first, shape, first.strides), cuts
 
 
 @spells(np.tile)
@@ -367,6 +251,7 @@ def roll(x, shift, axis=None):
     return _roll(x, shift=shift, axis=axis)
 
 
+serve(np.copyto, _copyto)
 serve(np.reshape, reshape)
 serve(np.transpose, transpose)
 serve(np.permute_dims, transpose)

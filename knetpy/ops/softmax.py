@@ -7,7 +7,7 @@ from ..core.primitive import primitive
 from ..kernels import kernel
 from ..kernels.reference.softmax import powers, shifted
 from ..random import DROPOUT, take, uniform
-from .arguments import as_floating, axes_of, axis_of, constant_of, number, stretches
+from .arguments import as_floating, axes_of, axis_of, constant_of, flag, number, stretches
 from .reduce import restored
 
 _forward, _dx = kernel("softmax", "softmax"), kernel("softmax", "softmax_dx")
@@ -87,13 +87,16 @@ def _as_mask(name, x, mask):
 def softmax(x, axis=-1, *, mask=None):
     """exp(x) / sum(exp(x)) along `axis`: positive numbers that sum to 1.
 
-    Parameters: x, floating array of any shape; axis, a number, a tuple, or None for all axes; mask, a boolean array
-      that broadcasts to x: only elements where it is True take part.
+    Parameters:
+      x: floating array of any shape.
+      axis=-1: a number, a tuple, or None for all axes.
+      mask=None: a boolean array that broadcasts to x: only elements where it is True take part.
     Returns: array of the shape and dtype of x. Infinite scores give the limit: where the maximum is Inf its elements
       share 1. Masked elements get 0, also where nothing takes part.
     Raises: ShapeError or DtypeError for another mask, AxisError.
+    Derivative: 0 by masked elements.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.softmax(np.array([0.0, 0.0, -np.inf])), kn.softmax(np.zeros(3), mask=np.array([True, False, True]))
     (array([0.5, 0.5, 0. ]), array([0.5, 0. , 0.5]))
     """
@@ -104,9 +107,10 @@ def softmax(x, axis=-1, *, mask=None):
 def logsoftmax(x, axis=-1, *, mask=None):
     """log(softmax(x)) along `axis`, without overflow or loss of precision.
 
-    Parameters and errors: as for `softmax`. Masked elements get -Inf, also where nothing takes part.
+    Parameters, errors and derivative: as for `softmax`.
+    Returns: array of the shape and dtype of x. Masked elements get -Inf, also where nothing takes part.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.logsoftmax(np.array([0.0, 10000.0]))
     array([-10000.,      0.])
     """
@@ -117,23 +121,25 @@ def logsoftmax(x, axis=-1, *, mask=None):
 def logsumexp(x, axis=-1, keepdims=False, *, mask=None):
     """log(sum(exp(x))) along `axis`, by default the last, without overflow.
 
-    Parameters and errors: as for `softmax`; keepdims, whether the axes stay, with size 1. Where nothing takes part
-      it is -Inf, with derivative 0.
+    Parameters and errors: as for `softmax`;
+      keepdims=False: whether the axes stay, with size 1.
+    Returns: array of the dtype of x, of its shape without the axes. Where nothing takes part it is -Inf.
+    Derivative: softmax(x); 0 where nothing takes part.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.logsumexp(np.array([1000.0, 1000.0]))
     np.float64(1000.6931471805599)
     """
     x, axes, mask = _checked("logsumexp", x, axis, mask)
-    return _logsumexp(x, axis=axes, keepdims=bool(keepdims), mask=mask)
+    return _logsumexp(x, axis=axes, keepdims=flag("logsumexp", "keepdims", keepdims), mask=mask)
 
 
 def softmin(x, axis=-1, *, mask=None):
     """softmax(-x): the smallest number gets the largest share.
 
-    Parameters, returns and errors: as for `softmax`.
+    Parameters, returns, errors and derivative: as for `softmax`.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.softmin(np.array([0.0, 0.0, np.inf]))
     array([0.5, 0.5, 0. ])
     """
@@ -155,15 +161,15 @@ def gumbel_softmax(x, axis=-1, *, temperature=1.0, hard=False):
 
     Parameters:
       x: floating array of any shape, raw scores.
-      axis: the class axis, a number.
-      temperature: a number above 0; the smaller it is, the closer the result is to one-hot.
-      hard: True for exact one-hot vectors, with the derivative of the soft ones ("straight through").
+      axis=-1: the class axis, a number.
+      temperature=1.0: a number above 0; the smaller it is, the closer the result is to one-hot.
+      hard=False: True for exact one-hot vectors, with the derivative of the soft ones ("straight through").
     Returns: array of the shape and dtype of x. Each call draws Gumbel noise from `kn.random`'s dropout stream, in
       training mode or not.
     Raises: ValueError for the temperature, AxisError, DtypeError.
     Source: Jang, Gu, Poole, "Categorical reparameterization with Gumbel-softmax", 2017.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.gumbel_softmax(np.array([0.0, 1000.0]), hard=True)
     array([0., 1.])
     """
@@ -172,7 +178,7 @@ def gumbel_softmax(x, axis=-1, *, temperature=1.0, hard=False):
     temperature = number("gumbel_softmax", "temperature", temperature, above=0)
     u = uniform(take(DROPOUT), x.shape, np.float64) + 2.0**-54  # never 0
     p = _softmax((x - np.log(-np.log(u)).astype(x.dtype)) / temperature, axis=(axis,), mask=None)
-    return _hardened(p, axis=axis) if hard else p
+    return _hardened(p, axis=axis) if flag("gumbel_softmax", "hard", hard) else p
 
 
 def _sparsemax_dx(dy, y, axis):
@@ -194,12 +200,14 @@ def _sparsemax(x, *, axis):
 def sparsemax(x, axis=-1):
     """Like softmax, but with exact zeros: the point nearest to x whose elements are positive or 0 and sum to 1.
 
-    Parameters: x, floating array of any shape; axis, a number.
+    Parameters:
+      x: floating array of any shape.
+      axis=-1: a number, by default the last axis.
     Returns: array of the shape and dtype of x. Elements that are 0 have derivative 0.
     Raises: AxisError, DtypeError.
     Source: Martins, Astudillo, "From softmax to sparsemax", 2016.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.sparsemax(np.array([1.0, 0.5, -1.0]))
     array([0.75, 0.25, 0.  ])
     """

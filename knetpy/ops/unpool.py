@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from ..core.errors import ShapeError
-from .arguments import as_floating, integers, padding_pairs, per_axis
-from .pool import pool_mean_dx, pool_put, spatial_axes
+from .arguments import as_floating, integers, per_axis
+from .pool import pool_mean_dx, pool_put
+from .window import nonempty_axes, padding_pairs
 
 
 def unpool(x, window=2, *, stride=None, padding=0, indices=None, size=None):
@@ -14,10 +15,10 @@ def unpool(x, window=2, *, stride=None, padding=0, indices=None, size=None):
 
     Parameters:
       x: (N, C, *So), floating, with 1, 2 or 3 spatial axes.
-      window, stride, padding: as in `pool`, the padding in numbers.
-      indices: None, or the positions in the flattened S that `pool` returned with x, integers of the shape of x.
-      size: the spatial size S of the result, a number or one for each axis, less than stride away from the default,
-        which is (So - 1) * stride + window - before - after.
+      window=2, stride=None, padding=0: as in `pool`, the padding in numbers.
+      indices=None: None, or the positions in the flattened S that `pool` returned with x, integers of the shape of x.
+      size=None: the spatial size S of the result, a number or one for each axis, less than stride away from the
+        default, which is (So - 1) * stride + window - before - after.
     Returns: (N, C, *S). Without indices every element is added to all places under its window (Knet's unpool, which is
       the transpose of summing under windows): repeated, where windows do not overlap, with zeros between them if stride
       is larger. So without padding or overlap pool(unpool(x)) == x for maxima and means; with padding for all modes
@@ -26,7 +27,7 @@ def unpool(x, window=2, *, stride=None, padding=0, indices=None, size=None):
     Raises: ShapeError, DtypeError, ValueError for an index out of range.
     Derivative: 0 by elements that did not stay (PyTorch's max_unpool gives them that of the one that did).
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.unpool(np.array([[[1.0, 2.0]]]))
     array([[[1., 1., 2., 2.]]])
     >>> y, indices = kn.pool(np.array([[[1.0, 5.0, 7.0, 2.0]]]), return_indices=True)
@@ -44,7 +45,7 @@ def unpool(x, window=2, *, stride=None, padding=0, indices=None, size=None):
 
 def _unwindow(x, window, stride, padding, size):
     """(how kernels take the window, the spatial size of the result) for an x of this shape that is to be unpooled."""
-    axes = spatial_axes("unpool", x)
+    axes = nonempty_axes("unpool", x)
     window = per_axis("unpool", "window", window, axes)
     stride = window if stride is None else per_axis("unpool", "stride", stride, axes)
     padding = padding_pairs("unpool", padding, axes)

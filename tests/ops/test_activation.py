@@ -166,7 +166,7 @@ def test_dropout_at_0_and_1(op):
 @pytest.mark.parametrize("op", [kn.dropout, kn.alpha_dropout])
 def test_dropout_of_channels(op):
     kn.seed(3)
-    y = dropped(op, np.ones((20, 30, 4, 5), np.float32), 0.4, axes=(0, 1))
+    y = dropped(op, np.ones((20, 30, 4, 5), np.float32), 0.4, axis=(0, 1))
     assert (y == y[:, :, :1, :1]).all() and y.dtype == np.float32
     low, high = y.min(), y.max()
     assert set(np.unique(y)) == {low, high}

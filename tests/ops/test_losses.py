@@ -132,7 +132,7 @@ CALLS = {
     "hinge_embedding": lambda x: kn.hinge_embedding(x, -np.ones((2, 3))),
     "cosine_similarity": lambda x: kn.cosine_similarity(x, x[::-1])[0],
     "pairwise_distance": lambda x: np.sum(kn.pairwise_distance(x, x * 2, p=3)),
-    "dice": lambda x: kn.dice(x, x * 0.5, axes=1),
+    "dice": lambda x: kn.dice(x, x * 0.5, axis=1),
     "tversky": lambda x: kn.tversky(x, x > 0.5),
     "ctc": lambda x: kn.ctc(x, [1]),
 }

@@ -230,7 +230,7 @@ def test_moments_shared_by_layers_of_different_width():
 
 
 NORMS = {
-    "layernorm": lambda x: kn.layernorm(x, axes=(1, 2)),
+    "layernorm": lambda x: kn.layernorm(x, axis=(1, 2)),
     "groupnorm": lambda x: kn.groupnorm(x, 1),
     "batchnorm": kn.batchnorm,
     "instancenorm": kn.instancenorm,
@@ -276,7 +276,7 @@ def test_equal_elements_give_exactly_the_bias():
     assert (kn.batchnorm(x, None, SCALE, BIAS) == BIAS[:, None]).all()
     assert (kn.instancenorm(x, SCALE, BIAS) == BIAS[:, None]).all()
     assert (kn.groupnorm(x, 3, SCALE, BIAS) == BIAS[:, None]).all()
-    assert (kn.layernorm(x, SCALE, BIAS, axes=1) == BIAS[:, None]).all()
+    assert (kn.layernorm(x, SCALE, BIAS, axis=1) == BIAS[:, None]).all()
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -344,7 +344,7 @@ FRESH = kn.Moments()
         lambda x: kn.batchnorm(x, FRESH, np.ones(4), np.ones(4), training=False),
         lambda x: kn.groupnorm(x, 2, np.ones(4), np.ones(4)),
         lambda x: kn.instancenorm(x, np.ones(4), np.ones(4)),
-        lambda x: kn.layernorm(x, np.ones(4), np.ones(4), axes=1),
+        lambda x: kn.layernorm(x, np.ones(4), np.ones(4), axis=1),
     ],
     ids=["batchnorm", "running", "groupnorm", "instancenorm", "layernorm"],
 )

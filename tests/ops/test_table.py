@@ -10,8 +10,9 @@ import pytest
 import knetpy as kn
 from knetpy.check.derivatives import floating, gradients
 from knetpy.core.protocols import OPERATORS
-from knetpy.tree import leaves
 from knetpy.core.value import METHODS, NUMPY, Value
+from knetpy.tree import leaves
+from tests.ops import layouts
 from tests.ops.checker import check_first, check_second, idle, quiet, same, scalar
 from tests.ops.row import draw
 from tests.ops.table import CONSTANTS, DTYPES, ROWS, WRONG
@@ -201,38 +202,11 @@ def test_scalars(row):
 # -------------------------------------------------------------------------------------- what arrays look like
 
 
-def fortran(a):
-    return np.array(a, order="F")
-
-
-def backwards(a):
-    return np.flip(np.flip(a).copy()) if a.ndim else a
-
-
-def strided(a):
-    wide, places = np.full([2 * n for n in a.shape], 7.0), (*[slice(None, None, 2)] * a.ndim, ...)
-    wide[places] = a
-    return wide[places]
-
-
-def locked(a):
-    a = a.copy()
-    a.flags.writeable = False
-    return a
-
-
-def unaligned(a):
-    raw = np.zeros(a.nbytes + 1, np.uint8)[1:]
-    view = raw.view(a.dtype).reshape(a.shape)
-    view[...] = a
-    return view
-
-
 @rows(lambda row: row.name not in ("reshape A", "ravel K"))  # which ask for the layout
 def test_memory_layout_does_not_matter(row):
     args, count = arguments(row), tuple(range(len(row.shapes)))
     wanted = kn.value_and_grad(scalar(row.f), count)(*args)
-    for layout in (fortran, backwards, strided, locked, unaligned):
+    for layout in (layouts.fortran, layouts.backwards, layouts.strided, layouts.locked, layouts.unaligned):
         same(kn.value_and_grad(scalar(row.f), count)(*map(layout, args)), wanted, exact=False)
 
 

@@ -18,7 +18,7 @@ def ours(op, p, axes):
     def call(x):
         kn.seed(1)
         with kn.training(True):
-            return op(x, p, axes=axes)
+            return op(x, p, axis=axes)
 
     return call
 

@@ -54,13 +54,13 @@ def contrastive(d, y, margin, reduction):
     return reduced((1 - y) * d**2 + y * torch.clamp(margin - d, min=0) ** 2, reduction)
 
 
-def dice(x, t, smooth, axes, reduction):
-    ratio = (2 * (x * t).sum(axes) + smooth) / ((x * x).sum(axes) + (t * t).sum(axes) + smooth)
+def dice(x, t, smooth, axis, reduction):
+    ratio = (2 * (x * t).sum(axis) + smooth) / ((x * x).sum(axis) + (t * t).sum(axis) + smooth)
     return reduced(1 - ratio, reduction)
 
 
-def tversky(x, t, beta, axes, reduction):
-    hits, misses, alarms = (x * t).sum(axes), ((1 - x) * t).sum(axes), (x * (1 - t)).sum(axes)
+def tversky(x, t, beta, axis, reduction):
+    hits, misses, alarms = (x * t).sum(axis), ((1 - x) * t).sum(axis), (x * (1 - t)).sum(axis)
     return reduced(1 - (hits + 1) / (hits + beta * misses + (1 - beta) * alarms + 1), reduction)
 
 
@@ -113,6 +113,6 @@ CASES = [
            grid={"p": (0.5, 1, 2, 3, np.inf)}),
     *cases("cosine_similarity", *unreduced(lambda a, b, dim: kn.cosine_similarity(a, b, dim), F.cosine_similarity),
            domains=SOME, grid={"dim": (0, -1)}),
-    *cases("dice", kn.dice, dice, domains=("unit",), grid={"smooth": (1, 0.1), "axes": ((0, 1), 1)}),
-    *cases("tversky", kn.tversky, tversky, domains=("unit",), grid={"beta": (0.7, 0.2), "axes": ((0, 1), 0)}),
+    *cases("dice", kn.dice, dice, domains=("unit",), grid={"smooth": (1, 0.1), "axis": ((0, 1), 1)}),
+    *cases("tversky", kn.tversky, tversky, domains=("unit",), grid={"beta": (0.7, 0.2), "axis": ((0, 1), 0)}),
 ]  # fmt: skip

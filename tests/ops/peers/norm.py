@@ -63,7 +63,7 @@ def _each_running(x, scale, bias):
     return F.instance_norm(x, *tensors(MEAN, VAR), scale, bias, use_input_stats=False)
 
 
-def _weight(v, g, axis):
+def weight(v, g, axis):
     """Their function in plain operations: the second derivative of torch._weight_norm itself fails their gradcheck."""
     others = [a for a in range(v.ndim) if a != axis]
     shape = [n if a == axis else 1 for a, n in enumerate(v.shape)]
@@ -106,7 +106,7 @@ CASES = [
     *[
         _both(
             "layer axes",
-            lambda x, s, b: kn.layernorm(x, s, b, axes=(-2, -1), eps=0.1),
+            lambda x, s, b: kn.layernorm(x, s, b, axis=(-2, -1), eps=0.1),
             lambda x, s, b: F.layer_norm(x, (3, 2), s, b, 0.1),
             (2, 3, 2),
             *affine,
@@ -176,7 +176,7 @@ CASES = [
         Case(
             f"weight {shape} {axis} {size}",
             lambda v, g, axis=axis: kn.weightnorm(v, g, axis=axis),
-            lambda v, g, axis=axis: _weight(v, g, axis),
+            lambda v, g, axis=axis: weight(v, g, axis),
             (shape, size),
         )
         for shape, axis, size in (

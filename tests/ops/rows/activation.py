@@ -156,7 +156,7 @@ WRONG = [
 DTYPES = {
     "prelu": (lambda: kn.prelu(np.ones((2, 3)), np.ones(3, "f4")), ("prelu: x has dtype float64", "slope", "float32")),
     "erf": (lambda: kn.erf(np.ones(2, complex)), ("erf: x has dtype complex128",)),
-    "erfc": (lambda: kn.erfc([None]), ("erfc: x has dtype object",)),
+    "erfc": (lambda: kn.erfc(np.array([None])), ("erfc: x has dtype object",)),
     "rrelu": (lambda: kn.rrelu(WHOLE), ("rrelu: x has dtype int64", "x.astype(np.float32)")),
     "glu": (lambda: kn.glu(WHOLE, 0), ("glu: x has dtype int64", "x.astype(np.float32)")),
 }  # fmt: skip

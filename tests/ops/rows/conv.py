@@ -224,7 +224,7 @@ WRONG = [
 # Calls of a wrong dtype, and what the message must say.
 DTYPES = {
     "conv": (lambda: kn.conv(X, W.astype("f4")), ("x has dtype float64", "w has float32", "astype")),
-    "conv bias": (lambda: kn.conv(X, W, np.ones(1, "f4")), ("bias has dtype float32", "x has float64", "astype")),
+    "conv bias": (lambda: kn.conv(X, W, np.ones(1, "f4")), ("x has dtype float64", "bias has float32", "astype")),
     "conv_transpose": (lambda: kn.conv_transpose(X, W.astype("f4")),
                        ("x has dtype float64", "w has float32", "astype")),
     "conv integers": (lambda: kn.conv(X.astype(int), W), ("x has dtype int64", "x.astype(np.float32)")),

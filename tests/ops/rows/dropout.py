@@ -39,13 +39,13 @@ ROWS = [
     *[Row(f"{op.__name__} off", op, lambda x, op=op: again(op, False)(x * 2), ((2, 3),), reference=lambda x: x * 2)
       for op in (kn.dropout, kn.alpha_dropout)],
     Row("dropout", kn.dropout, again(kn.dropout), ((2, 3),), reference=dropped(2, 3), exact=False),
-    Row("dropout images", kn.dropout, again(kn.dropout, axes=(0, 1)), IMAGES, reference=dropped(2, 3, 1, 1),
+    Row("dropout images", kn.dropout, again(kn.dropout, axis=(0, 1)), IMAGES, reference=dropped(2, 3, 1, 1),
         edges=(((0, 3, 2, 1),),)),
-    Row("dropout last", kn.dropout, again(kn.dropout, axes=-1), ((2, 3),), reference=dropped(1, 3)),
-    Row("dropout all", kn.dropout, again(kn.dropout, axes=()), ((2, 3),), reference=dropped(1, 1)),
+    Row("dropout last", kn.dropout, again(kn.dropout, axis=-1), ((2, 3),), reference=dropped(1, 3)),
+    Row("dropout all", kn.dropout, again(kn.dropout, axis=()), ((2, 3),), reference=dropped(1, 1)),
     Row("alpha_dropout", kn.alpha_dropout, again(kn.alpha_dropout), ((2, 3),), reference=alpha_dropped(2, 3),
         exact=False),
-    Row("alpha_dropout images", kn.alpha_dropout, again(kn.alpha_dropout, axes=(0, 1)), IMAGES,
+    Row("alpha_dropout images", kn.alpha_dropout, again(kn.alpha_dropout, axis=(0, 1)), IMAGES,
         reference=alpha_dropped(2, 3, 1, 1), exact=False),
 ]  # fmt: skip
 
@@ -53,9 +53,9 @@ WRONG = [
     *[Wrong(f"{f.__name__} p", lambda a, f=f: f(a, 1.5), ((2, 3),), ValueError, (f.__name__, "p", "1.5"), True)
       for f in (kn.dropout, kn.alpha_dropout)],
     Wrong("dropout p word", lambda a: kn.dropout(a, "half"), ((2, 3),), TypeError, ("dropout: p", "'half'"), True),
-    Wrong("dropout axes", lambda a: kn.dropout(a, axes=(0, 2)), ((2, 3),), np.exceptions.AxisError,
+    Wrong("dropout axes", lambda a: kn.dropout(a, axis=(0, 2)), ((2, 3),), np.exceptions.AxisError,
           ("dropout", "axis 2", "(2, 3)"), True),
-    Wrong("dropout axes twice", lambda a: kn.dropout(a, axes=(0, -2)), ((2, 3),), ValueError, ("dropout", "twice"),
+    Wrong("dropout axes twice", lambda a: kn.dropout(a, axis=(0, -2)), ((2, 3),), ValueError, ("dropout", "twice"),
           True),
 ]  # fmt: skip
 

@@ -95,13 +95,13 @@ def kl(prediction, target, axis=-1, log=False, log_target=False, reduction="mean
     return reduced(kl_of_rows(np.moveaxis(p, axis, -1), np.moveaxis(t, axis, -1)), reduction)
 
 
-def dice(x, t, smooth=1.0, axes=None, reduction="mean"):
-    hits, sizes = np.sum(x * t, axis=axes), np.sum(x**2, axis=axes) + np.sum(t**2, axis=axes)
+def dice(x, t, smooth=1.0, axis=None, reduction="mean"):
+    hits, sizes = np.sum(x * t, axis=axis), np.sum(x**2, axis=axis) + np.sum(t**2, axis=axis)
     return reduced(1 - (2 * hits + smooth) / (sizes + smooth), reduction)
 
 
-def tversky(x, t, beta=0.7, smooth=1.0, axes=None, reduction="mean"):
-    hits, misses, alarms = [np.sum(v, axis=axes) for v in (x * t, (1 - x) * t, x * (1 - t))]
+def tversky(x, t, beta=0.7, smooth=1.0, axis=None, reduction="mean"):
+    hits, misses, alarms = [np.sum(v, axis=axis) for v in (x * t, (1 - x) * t, x * (1 - t))]
     return reduced(1 - (hits + smooth) / (hits + beta * misses + (1 - beta) * alarms + smooth), reduction)
 
 
@@ -190,11 +190,11 @@ ROWS = [
     row("cosine_embedding one", kn.cosine_embedding, cosine_embedding, ((3,), (3,)), labels=np.array(-1),
         margin=-0.9, reduction="sum"),
     row("dice", kn.dice, dice, domain="positive", edges=EDGES),
-    row("dice axes", kn.dice, dice, ((2, 3, 2),) * 2, "positive", axes=(1, 2), smooth=0.5, reduction="none"),
-    row("dice mask", lambda x: kn.dice(x, GRID > 0, axes=-1, reduction="sum"),
-        lambda x: dice(x, GRID > 0, axes=-1, reduction="sum").astype(x.dtype), PAIR[:1], "positive"),
+    row("dice axes", kn.dice, dice, ((2, 3, 2),) * 2, "positive", axis=(1, 2), smooth=0.5, reduction="none"),
+    row("dice mask", lambda x: kn.dice(x, GRID > 0, axis=-1, reduction="sum"),
+        lambda x: dice(x, GRID > 0, axis=-1, reduction="sum").astype(x.dtype), PAIR[:1], "positive"),
     row("tversky", kn.tversky, tversky, domain="positive", edges=EDGES),
-    row("tversky axes", kn.tversky, tversky, ((2, 3, 2),) * 2, "positive", axes=1, beta=0.2, smooth=2,
+    row("tversky axes", kn.tversky, tversky, ((2, 3, 2),) * 2, "positive", axis=1, beta=0.2, smooth=2,
         reduction="none"),
 ]  # fmt: skip
 
@@ -221,7 +221,7 @@ WRONG = [
     Wrong("gaussian_nll eps", lambda a: kn.gaussian_nll(a, a, a, eps=0), ((2,),), ValueError, ("eps", "> 0"), True),
     Wrong("dice shapes", kn.dice, ODD, kn.ShapeError, ("dice", "(2, 3)", "(3,)"), True),
     Wrong("dice range", lambda a: kn.dice(a, [1, 2]), ((2,),), ValueError, ("target", "0 to 1", "2"), True),
-    Wrong("dice axes", lambda a: kn.dice(a, a, axes=(0, -1)), ((2,),), ValueError, ("twice",), True),
+    Wrong("dice axes", lambda a: kn.dice(a, a, axis=(0, -1)), ((2,),), ValueError, ("twice",), True),
     Wrong("dice smooth", lambda a: kn.dice(a, a, smooth=-1), ((2,),), ValueError, ("smooth", ">= 0"), True),
     Wrong("tversky beta", lambda a: kn.tversky(a, a, beta=1.2), ((2,),), ValueError, ("beta", "<= 1"), True),
     Wrong("triplet shapes", kn.triplet, ((2, 3), (2, 3), (1, 3)), kn.ShapeError, ("negative", "(1, 3)"), True),

@@ -35,19 +35,19 @@ def affine(y, place_of, scale, bias):
     return scaled
 
 
-def _axes(x, axes):
-    axes = range(x.ndim) if axes is None else axes if isinstance(axes, tuple) else (axes,)
+def _axes(x, axis):
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     return sorted(a % x.ndim for a in axes)
 
 
-def _layernorm(x, scale=None, bias=None, axes=-1, eps=1e-5, centred=True):
-    axes = _axes(x, axes)
+def _layernorm(x, scale=None, bias=None, axis=-1, eps=1e-5, centred=True):
+    axes = _axes(x, axis)
     y = in_groups(x, lambda p: tuple(i for a, i in enumerate(p) if a not in axes), lambda r: standard(r, eps, centred))
     return affine(y, lambda p: tuple(p[a] for a in axes), scale, bias)
 
 
-def _rmsnorm(x, scale=None, axes=-1, eps=None):
-    return _layernorm(x, scale, None, axes, np.finfo(x.dtype).eps if eps is None else eps, centred=False)
+def _rmsnorm(x, scale=None, axis=-1, eps=None):
+    return _layernorm(x, scale, None, axis, np.finfo(x.dtype).eps if eps is None else eps, centred=False)
 
 
 def _groupnorm(x, scale=None, bias=None, groups=1, axis=1, eps=1e-5):
@@ -84,7 +84,7 @@ def _normalise(x, axis=-1, eps=None, ord=None):
         return [v / max(norm, 1e-12 if eps is None else eps) for v in row]
 
     if ord is None:
-        return _layernorm(x, axes=axis, eps=1e-5 if eps is None else eps)
+        return _layernorm(x, axis=axis, eps=1e-5 if eps is None else eps)
     axes = _axes(x, axis)
     return in_groups(x, lambda p: tuple(i for a, i in enumerate(p) if a not in axes), over_norm)
 
@@ -150,10 +150,10 @@ ROWS = [
             ("plain", ((2, 3),), {}, (((0, 3),), ((2, 0),), ((1, 1),), ((4,),))),
             ("scale", ((2, 3), (3,)), {}, ()),
             ("scale and bias", ((2, 2, 3), *C), {}, (((0, 2, 3), *C), ((2, 0), (0,), (0,)), ((1, 1), (1,), (1,)))),
-            ("axes", ((2, 3, 2), (3, 2), (3, 2)), {"axes": (1, 2), "eps": 0.1}, (((0, 3, 2), (3, 2), (3, 2)),)),
-            ("inner axis", ((2, 3, 2), (3,), (3,)), {"axes": 1}, ()),
-            ("apart", ((2, 3, 2), (2, 2), (2, 2)), {"axes": (-1, 0)}, ()),
-            ("all", ((2, 3), (2, 3), (2, 3)), {"axes": None}, ()),
+            ("axes", ((2, 3, 2), (3, 2), (3, 2)), {"axis": (1, 2), "eps": 0.1}, (((0, 3, 2), (3, 2), (3, 2)),)),
+            ("inner axis", ((2, 3, 2), (3,), (3,)), {"axis": 1}, ()),
+            ("apart", ((2, 3, 2), (2, 2), (2, 2)), {"axis": (-1, 0)}, ()),
+            ("all", ((2, 3), (2, 3), (2, 3)), {"axis": None}, ()),
         )
     ],
     *[
@@ -161,7 +161,7 @@ ROWS = [
         for name, shapes, options, edges in (
             ("plain", ((2, 3),), {}, (((0, 3),), ((2, 0),), ((1, 1),))),
             ("scale", ((2, 2, 3), (3,)), {"eps": 1e-3}, (((0, 2, 3), (3,)), ((2, 0), (0,)))),
-            ("axes", ((3, 2, 2), (3, 2)), {"axes": (0, 2)}, ()),
+            ("axes", ((3, 2, 2), (3, 2)), {"axis": (0, 2)}, ()),
         )
     ],
     *[
@@ -255,15 +255,15 @@ MATRIX, SCALES = ((4, 3),), ((4, 3), (4,))
 
 WRONG = [
     Wrong("layernorm scale", kn.layernorm, SCALES, kn.ShapeError, ("layernorm: scale", "(3,)", "(4, 3)", "(4,)"), True),
-    Wrong("layernorm bias", lambda x, b: kn.layernorm(x, None, b, axes=(0, 1)), SCALES, kn.ShapeError,
+    Wrong("layernorm bias", lambda x, b: kn.layernorm(x, None, b, axis=(0, 1)), SCALES, kn.ShapeError,
           ("layernorm: bias", "(4, 3)", "(4,)", "axes (0, 1)"), True),
-    Wrong("layernorm axis", lambda x: kn.layernorm(x, axes=2), MATRIX, np.exceptions.AxisError,
+    Wrong("layernorm axis", lambda x: kn.layernorm(x, axis=2), MATRIX, np.exceptions.AxisError,
           ("layernorm", "axis 2", "(4, 3)"), True),
-    Wrong("layernorm axis twice", lambda x: kn.layernorm(x, axes=(1, -1)), MATRIX, ValueError,
+    Wrong("layernorm axis twice", lambda x: kn.layernorm(x, axis=(1, -1)), MATRIX, ValueError,
           ("twice", "(4, 3)"), True),
-    Wrong("layernorm no axis", lambda x: kn.layernorm(x, axes=()), MATRIX, ValueError,
-          ("axes ()", "at least one"), True),
-    Wrong("layernorm axis word", lambda x: kn.layernorm(x, axes="last"), MATRIX, TypeError,
+    Wrong("layernorm no axis", lambda x: kn.layernorm(x, axis=()), MATRIX, ValueError,
+          ("axis ()", "at least one"), True),
+    Wrong("layernorm axis word", lambda x: kn.layernorm(x, axis="last"), MATRIX, TypeError,
           ("integer", "'last'"), True),
     Wrong("layernorm eps", lambda x: kn.layernorm(x, eps=-1e-5), MATRIX, ValueError, ("eps", ">= 0", "-1e-05"), True),
     Wrong("layernorm eps array", lambda x: kn.layernorm(x, eps=np.ones(3)), MATRIX, TypeError, ("eps",), True),
@@ -294,7 +294,7 @@ WRONG = [
           ("activation", "kn.relu", "'relu'"), True),
     Wrong("batchnorm training", lambda x: kn.batchnorm(x, training="yes"), MATRIX, TypeError,
           ("training", "'yes'"), True),
-    Wrong("layernorm axes array", lambda x: kn.layernorm(x, axes=np.arange(2)), MATRIX, TypeError,
+    Wrong("layernorm axes array", lambda x: kn.layernorm(x, axis=np.arange(2)), MATRIX, TypeError,
           ("axis", "array"), True),
     Wrong("batchnorm channels", lambda x: kn.batchnorm(x, OF_TWO), MATRIX, kn.ShapeError,
           ("2 channels", "x has 3", "(4, 3)"), True),

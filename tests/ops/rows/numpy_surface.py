@@ -262,6 +262,14 @@ INDEXING = [
     Row("take_along_axis", np.take_along_axis, lambda x: np.take_along_axis(x, WHOLE % 2, 0), X23),
     Row("take_along_axis -1", np.take_along_axis, lambda x: np.take_along_axis(x, WHOLE[:1] - 1, -1), X23),
     Row("take_along_axis default", np.take_along_axis, lambda x: np.take_along_axis(x, x.argsort(), -1), X23, "apart"),
+    Row("take_along_axis bytes", np.take_along_axis, lambda x: np.take_along_axis(x, np.uint8([[0, 1, 1]]), 0), X23),
+    Row(
+        "take_along_axis of many by bytes",
+        np.take_along_axis,
+        lambda x: np.take_along_axis(x, np.int8([[-1, 2]]), 1),
+        ((1, 200),),
+    ),
+    Row("take_along_axis of none", np.take_along_axis, lambda x: np.take_along_axis(x, np.zeros((0, 3), int), 0), X23),
     Row("take_along_axis flat", np.take_along_axis, lambda x: np.take_along_axis(x, np.array([4, 4, 0]), None), X23),
     Row("bincount", np.bincount, lambda w: np.bincount([1, 4, 1, 0, 1], w), X5),
     Row("bincount minlength", np.bincount, lambda w: np.bincount([1, 4, 1, 0, 1], weights=w, minlength=7), X5),
@@ -482,6 +490,7 @@ CONSTANTS = {
     np.can_cast: lambda x: np.can_cast(np.float32, x.dtype),
     np.ceil: np.ceil,
     np.common_type: lambda x: np.common_type(x),
+    np.copyto: None,  # which writes into a plain array, or is refused
     np.count_nonzero: lambda x: np.count_nonzero(x),
     np.digitize: lambda x: np.digitize(x, [-1, 0, 1]),
     np.empty_like: lambda x: np.empty_like(x).shape,

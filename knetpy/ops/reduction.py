@@ -1,0 +1,45 @@
+"""What becomes of an array of losses: its mean, its sum, or the array itself."""
+
+import numpy as np
+
+from .arguments import one_of
+from .half import narrowed, widened
+from .labels import element_weights
+from .limits import weighted
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def reduced(name, losses, reduction, total=None):
+    """The mean of losses (of none: 0), their sum, or the losses; the mean divides by `total`, or by their number."""
+    one_of(name, "reduction", reduction, REDUCTIONS)
+    if reduction == "none":
+        return losses
+    return np.sum(losses) if reduction == "sum" else divided(losses, losses.size if total is None else total)
+
+
+def divided(losses, total):
+    """The sum of losses divided by a number, and 0 if that is 0; float16 is summed in float32, as it overflows soon."""
+    return narrowed(np.sum(widened(losses)) / (float(total) or np.inf), losses.dtype)
+
+
+def by_weight(name, losses, weight, reduction):
+    """What becomes of losses that count by `weight` (None: all alike): the mean divides by the sum of the weights."""
+    if weight is None:
+        return reduced(name, losses, reduction)
+    weight = element_weights(name, "weight", weight, losses)
+    total = np.broadcast_to(weight, losses.shape).sum(dtype=float)
+    return reduced(name, weighted(weight, losses), reduction, total)
+
+
+def over_labels(name, losses, axis, counts, weights, reduction):
+    """What becomes of losses of size 1 along `axis`, of which only those count where `counts` holds (None: all).
+
+    The mean is their sum divided by the sum of `weights`, one for each label, or by their number where that is None.
+    """
+    if counts is not None:
+        losses = np.where(np.expand_dims(counts, axis), losses, 0)
+    one_each = counts if weights is None else weights
+    total = None if one_each is None else np.sum(one_each, dtype=float, where=True if counts is None else counts)
+    found = reduced(name, losses, reduction, total)
+    return np.squeeze(found, axis) if reduction == "none" else found
