@@ -17,7 +17,10 @@ def check_nonfinite() -> Iterator[None]:
     Put grad, minimize or tape inside: it watches every call on values being differentiated and every cotangent. Slows
     down small ops: for finding a fault, not for training.
 
-    >>> import knetpy as kn
+    Returns: a context, for one `with`.
+    Raises: NonFiniteError inside of it.
+
+    >>> import numpy as np, knetpy as kn
     >>> with kn.check_nonfinite():
     ...     kn.grad(lambda x: np.sqrt(x))(0.0)
     Traceback (most recent call last):

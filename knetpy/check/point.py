@@ -1,7 +1,6 @@
 """A function at a point: what it can be differentiated by, and its value anywhere near, always from the same draws."""
 
 import numbers
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +9,8 @@ from ..core.errors import DerivativeError, NonFiniteError
 from ..core.tape import Tape
 from ..core.trace import Call, active
 from ..core.value import Param, Value, bare
+from ..journal import Journal
 from ..parameters.search import named_params
-from ..settings import Journal
 from ..transforms.boundary import _alias
 from ..transforms.run import label_of, run
 from ..tree import leaves, tree_map
@@ -32,7 +31,7 @@ class Variable(NamedTuple):
 class Point:
     """The function f and the values of its floating arguments and of the Params that it touches.
 
-    The first run records what f draws and makes (settings.recall); all others replay that. Side effects are not made.
+    The first run records what f draws and makes (journal.recall); all others replay that. Side effects are not made.
     """
 
     def __init__(self, f, args):
@@ -105,14 +104,6 @@ class Point:
             return np.reshape(ys[n], -1)[i].astype(np.float64) / self.scale
         return combined(ys, self.scale, np.float64)
 
-    @contextmanager
-    def choosing(self):
-        """Let one element of the outputs be chosen inside."""
-        try:
-            yield
-        finally:
-            self.chosen = None
-
     def at(self, direction=None, t=0.0):
         """The variables t times `direction` from here; Params are set to it."""
         xs = []
@@ -143,7 +134,7 @@ class Point:
 
 def is_variable(x):
     """Whether gradcheck takes derivatives by a leaf of an argument; Params it finds where they are touched."""
-    if hasattr(x, "dtype"):
+    if isinstance(getattr(x, "dtype", None), np.dtype):
         return x.dtype.kind == "f" and not isinstance(x, Value)
     return isinstance(x, numbers.Real) and not isinstance(x, numbers.Integral)
 

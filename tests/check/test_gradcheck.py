@@ -194,11 +194,6 @@ KINDS = {
         [A],
         "its rule for x or composed",
     ),
-    "the dtype": (
-        dict(kernel=lambda x: x**3, trusted=True, x=lambda dy, x: (dy * 3 * x**2).astype("f4")),
-        [A],
-        "its rule for x",
-    ),
 }
 
 
@@ -207,6 +202,21 @@ def test_kinds_of_wrong_rules(kind):
     declaration, operands, part = KINDS[kind]
     error = failure(kn.primitive(name="guilty", **declaration), *operands)
     says(error, "is wrong", f"the primitive guilty is wrong by itself, in {part}, called", "test_gradcheck.py")
+
+
+def test_a_rule_of_another_shape_is_named_by_the_sweep():
+    f = kn.primitive(lambda x: x**3, name="guilty", trusted=True, x=lambda dy, x: np.sum(dy * 3 * x**2, axis=0))
+    with pytest.raises(kn.ShapeError, match=r"a rule of guilty gave a cotangent of shape \(3,\)"):
+        kn.gradcheck(f, A)
+
+
+def test_a_rule_that_loses_digits():
+    """The sweep gives the gradient its dtype back; what is lost shows in differences of it."""
+    f = kn.primitive(lambda x: x**3, name="guilty", trusted=True, x=lambda dy, x: (dy * 3 * x**2).astype("f4"))
+    assert kn.grad(lambda x: np.sum(f(x)), 0)(A).dtype == np.float64
+    error = failure(f, A)
+    assert (error.kind, error.order) == ("rough", 2)
+    says(error, "cannot be checked", "noisy")
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e12])
