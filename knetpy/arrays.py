@@ -1,4 +1,4 @@
-"""What recording does to bare arrays: locks those that a derivative will read, makes views that cannot be written.
+"""What recording asks of bare arrays: locks those that a derivative will read, makes views that cannot be written.
 
 A mutation thereby raises at the guilty line. Only arrays that were writable are locked, and only their last holder
 unlocks them. The owner of a view's memory is locked with it, else writing through the owner would go unseen. What NumPy
@@ -108,3 +108,19 @@ def norm(array):
         block = flat[start : start + (1 << 16)].astype(np.float64) / largest
         total += float(block @ block)
     return largest * math.sqrt(total)
+
+
+# Classes of constants that are no more than their numbers.
+PLAIN = frozenset(
+    (np.ndarray, float, int, bool, np.float64, np.float32, np.float16, np.int64, np.int32, np.bool_, type(None))
+)
+
+
+def is_more(x):
+    """Whether `x` is more than its numbers: masked, labelled, with operators of its own (pandas, xarray, PyTorch)."""
+    if x.__class__ in PLAIN or isinstance(x, (np.generic, np.memmap)):
+        return False
+    if isinstance(x, np.ndarray):
+        return True
+    own_way = hasattr(x, "__array_ufunc__") or hasattr(x, "__array_wrap__")
+    return own_way and not hasattr(x, "__cuda_array_interface__")

@@ -12,14 +12,17 @@ get the same bits.
 
 from __future__ import annotations
 
+import operator
 import os
+import reprlib
+import sys
 from itertools import count
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from .settings import recall
+from .journal import recall
 
 INIT, DROPOUT, SHUFFLE, USER = range(4)
 STREAMS = 4
@@ -37,23 +40,29 @@ __all__ = ["bits", "normal", "permutation", "rand", "randn", "seed", "uniform"]
 def seed(n: int) -> None:
     """Start all random numbers of knetpy over, as a function of `n`; without it they differ from run to run.
 
-    `n` is an integer from 0 to 2**64 - 1. It holds for every thread. NumPy's own generators are left alone.
+    It holds for every thread. NumPy's own generators are left alone.
 
-    Raises `TypeError` if `n` is not an integer, `ValueError` if it is out of range.
+    Parameters:
+      n: an integer from 0 to 2**64 - 1.
+    Raises: TypeError if n is not an integer, ValueError if it is out of range.
 
-    >>> import knetpy.random as random
-    >>> random.seed(1)
-    >>> first = random.rand(3)
-    >>> random.seed(1)
-    >>> (random.rand(3) == first).all().item()
+    >>> import knetpy as kn
+    >>> kn.seed(1)
+    >>> first = kn.random.rand(3)
+    >>> kn.seed(1)
+    >>> (kn.random.rand(3) == first).all().item()
     True
     """
     global _state
-    if isinstance(n, bool) or not hasattr(n, "__index__"):
-        raise TypeError(f"seed: n must be an integer, got {n!r} of type {type(n).__name__}")
-    if not 0 <= n.__index__() < 2**64:
-        raise ValueError(f"seed: n must be from 0 to 2**64 - 1, got {n}")
-    _state = (n.__index__(), tuple(count() for _ in range(STREAMS)))
+    try:
+        number = None if isinstance(n, bool) else operator.index(n)
+    except TypeError:
+        number = None
+    if number is None:
+        raise TypeError(f"seed: n must be an integer, got {reprlib.repr(n)} of type {type(n).__name__}")
+    if not 0 <= number < 2**64:
+        raise ValueError(f"seed: n must be from 0 to 2**64 - 1, got {number}")
+    _state = (number, tuple(count() for _ in range(STREAMS)))
 
 
 def take(stream: int) -> Position:
@@ -74,7 +83,12 @@ def _next(stream: int) -> Position:
 
 
 def bits(position: Position, n: int) -> np.ndarray:
-    """The first `n` 32-bit words of the draw at `position`: uint32, shape (n,).
+    """The first 32-bit words of the draw at a position.
+
+    Parameters:
+      position: (seed, stream, call number), three integers.
+      n: how many, an integer of at least 0.
+    Returns: (n,), uint32; the same position gives the same words.
 
     >>> import knetpy as kn
     >>> kn.random.bits((0, 3, 0), 2).dtype
@@ -92,11 +106,17 @@ def bits(position: Position, n: int) -> np.ndarray:
 
 
 def uniform(position: Position, shape: Any, dtype: Any = np.float32) -> np.ndarray:
-    """Uniform numbers k / 2**d in [0, 1), with as many binary digits d as `dtype` holds (11, 24 or 53).
+    """Uniform numbers k / 2**d from 0 to below 1, with as many binary digits d as the dtype holds (11, 24 or 53).
 
-    `shape` is an int or a tuple, `dtype` float16, float32 or float64. float64 takes the upper 27 bits of word
-    2i and the upper 26 of word 2i + 1, the others the upper bits of word i. A position is (seed, stream, call
-    number): the same position gives the same numbers.
+    float64 takes the upper 27 bits of word 2i and the upper 26 of word 2i + 1 of `kn.random.bits`, the others the upper
+    bits of word i.
+
+    Parameters:
+      position: (seed, stream, call number), three integers.
+      shape: an integer or a tuple.
+      dtype=np.float32: or float16, or float64.
+    Returns: array of that shape and dtype; the same position gives the same numbers.
+    Raises: TypeError for another dtype.
 
     >>> import knetpy as kn
     >>> x = kn.random.uniform((0, 3, 0), (2, 3))
@@ -112,10 +132,17 @@ def uniform(position: Position, shape: Any, dtype: Any = np.float32) -> np.ndarr
 
 
 def normal(position: Position, shape: Any, dtype: Any = np.float32) -> np.ndarray:
-    """Standard normal numbers by Box and Muller's formula in float64; `shape`, `dtype` as in `uniform`.
+    """Standard normal numbers by Box and Muller's formula in float64.
 
-    Elements 2j and 2j + 1 are r cos(t) and r sin(t), r = sqrt(-2 log u), t = 2 pi v. u and v, never 0, come
-    from elements 2j and 2j + 1: (word + 1/2) / 2**32, or, for float64, `uniform` + 2**-54.
+    Elements 2j and 2j + 1 are r cos(t) and r sin(t), r = sqrt(-2 log u), t = 2 pi v. u and v, never 0, come from
+    elements 2j and 2j + 1: (word + 1/2) / 2**32, or, for float64, `kn.random.uniform` + 2**-54.
+
+    Parameters:
+      position: (seed, stream, call number), three integers.
+      shape: an integer or a tuple.
+      dtype=np.float32: or float16, or float64.
+    Returns: array of that shape and dtype; the same position gives the same numbers.
+    Raises: TypeError for another dtype.
 
     >>> import knetpy as kn
     >>> kn.random.normal((0, 3, 0), 4).shape
@@ -133,7 +160,12 @@ def normal(position: Position, shape: Any, dtype: Any = np.float32) -> np.ndarra
 
 
 def permutation(position: Position, n: int) -> np.ndarray:
-    """The numbers 0 to n - 1 in random order: int64, shape (n,).
+    """The numbers 0 to n - 1 in random order.
+
+    Parameters:
+      position: (seed, stream, call number), three integers.
+      n: how many, an integer of at least 0.
+    Returns: (n,), int64; the same position gives the same order.
 
     >>> import knetpy as kn
     >>> sorted(kn.random.permutation((0, 2, 0), 4).tolist())
@@ -176,40 +208,66 @@ def philox(counter: tuple, key: tuple[int, int]) -> tuple[np.ndarray, ...]:
 
 
 def rand(*shape: Any, dtype: Any = np.float32) -> np.ndarray:
-    """Random numbers uniform in [0, 1), from the stream that `seed` resets.
+    """Random numbers uniform from 0 to below 1, from the stream that `seed` resets.
 
-    `shape` is given as numbers or as one tuple; none gives a zero-dimensional array. `dtype` is float16,
-    float32 (default) or float64. Returns an array of that shape and dtype.
+    Parameters:
+      *shape: the sizes as numbers or as one tuple; none give a zero-dimensional array.
+      dtype=np.float32: or float16, or float64.
+    Returns: array of that shape and dtype.
+    Raises: TypeError for another dtype and for a shape that is not made of integers, ValueError for a negative one.
 
-    Raises `TypeError` for another dtype and for a shape that is not made of integers, `ValueError` for a
-    negative one.
-
-    >>> import knetpy.random as random
-    >>> x = random.rand(2, 3)
+    >>> import knetpy as kn
+    >>> x = kn.random.rand(2, 3)
     >>> x.shape, x.dtype.name, bool((x >= 0).all() and (x < 1).all())
     ((2, 3), 'float32', True)
     """
-    shape = as_shape("rand", shape)
+    shape, dtype = as_shape("rand", shape), as_dtype("rand", dtype, drawn=True)
     return uniform(take(USER), shape, dtype)
 
 
 def randn(*shape: Any, dtype: Any = np.float32) -> np.ndarray:
-    """Random numbers with the standard normal distribution; otherwise like `rand`.
+    """Random numbers with the standard normal distribution, from the stream that `seed` resets.
 
-    >>> import knetpy.random as random
-    >>> random.randn((2, 3), dtype="float64").dtype.name
+    Parameters:
+      *shape: the sizes as numbers or as one tuple; none give a zero-dimensional array.
+      dtype=np.float32: or float16, or float64.
+    Returns: array of that shape and dtype.
+    Raises: TypeError for another dtype and for a shape that is not made of integers, ValueError for a negative one.
+
+    >>> import knetpy as kn
+    >>> kn.random.randn((2, 3), dtype="float64").dtype.name
     'float64'
     """
-    shape = as_shape("randn", shape)
+    shape, dtype = as_shape("randn", shape), as_dtype("randn", dtype, drawn=True)
     return normal(take(USER), shape, dtype)
 
 
 def as_shape(name: str, shape: tuple) -> tuple[int, ...]:
     """The shape that the caller of `name(*shape)` or `name(shape)` means, as a tuple of Python ints."""
-    if len(shape) == 1 and isinstance(shape[0], tuple | list):
-        shape = tuple(shape[0])
-    if not all(hasattr(n, "__index__") and not isinstance(n, bool) for n in shape):
-        raise TypeError(f"{name}: a shape is made of integers, got {shape}; write {name}(2, 3) or {name}((2, 3))")
-    if any(n < 0 for n in shape):
-        raise ValueError(f"{name}: a shape cannot be negative, got {shape}")
-    return tuple(n.__index__() for n in shape)
+    given = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+    try:
+        sizes = tuple([operator.index(n) for n in given])
+    except TypeError:
+        sizes = ()
+    if len(sizes) < len(given) or any(isinstance(n, bool) for n in given):
+        raise TypeError(
+            f"{name}: a shape is made of integers, got {reprlib.repr(given)}; write {name}(2, 3) or {name}((2, 3))"
+        )
+    if any(n < 0 for n in sizes):
+        raise ValueError(f"{name}: a shape cannot be negative, got {sizes}")
+    if len(sizes) > 64 or max(prod(sizes) * 8, *sizes, 0) > sys.maxsize:
+        raise ValueError(f"{name}: no array has the shape {reprlib.repr(sizes)}; it would be too large")
+    return sizes
+
+
+def as_dtype(name: str, given: Any, *, option: str = "dtype", drawn: bool = False) -> np.dtype:
+    """The dtype that the caller of a function means; of drawn numbers a floating one."""
+    try:
+        dtype = None if given is None else np.dtype(given)
+    except (TypeError, ValueError, SyntaxError):
+        dtype = None
+    if dtype is None:
+        raise TypeError(f"{name}: {option} must be a dtype of NumPy's, such as np.float32, got {reprlib.repr(given)}")
+    if drawn and (dtype.kind != "f" or dtype.itemsize > 8):
+        raise TypeError(f"{name}: {option} must be float16, float32 or float64, got {dtype}")
+    return dtype if dtype.isnative else dtype.newbyteorder("=")

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 # Each row may import from the rows above it and from its own, but for core and kernels, which meet in ops.
 ROWS = [
-    ["arrays", "settings", "tree"],
+    ["arrays", "journal", "settings", "tree"],
     ["random"],
     ["core", "kernels"],
     ["parameters"],
@@ -114,6 +114,19 @@ def test_no_modules_import_each_other_in_a_circle():
     assert cycle(ROOT / "knetpy") == []
 
 
+LONGEST_FILE, LONGEST_FUNCTION = 350, 60  # lines; what is longer is two ideas, or two steps
+
+
+def test_no_file_and_no_function_is_too_long():
+    found = []
+    for path in (ROOT / "knetpy").rglob("*.py"):
+        text, name = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
+        found += [name] if len(text.splitlines()) > LONGEST_FILE else []
+        functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+        found += [f"{name}: {f.name}" for f in functions if f.end_lineno - f.lineno >= LONGEST_FUNCTION]
+    assert found == []
+
+
 def test_importing_the_package_loads_nothing_slow():
     code = """if True:
         import sys
@@ -158,7 +171,8 @@ def test_there_are_files_to_look_through():
 
 FINE = {
     "settings": "import os",
-    "random": "from .settings import recall",
+    "journal": "import os",
+    "random": "from .journal import recall",
     "core/value": "import numpy as np\nfrom ..random import take",
     "ops/pool": "from ..core import value\nfrom knetpy.core.value import Param",
 }

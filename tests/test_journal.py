@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from knetpy.settings import Journal, is_replaying, recall
+from knetpy.journal import Journal, is_replaying, recall
 
 
 class Draws:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from knetpy import random
+from knetpy.journal import Journal
 from knetpy.random import (
     DROPOUT,
     INIT,
@@ -21,7 +22,6 @@ from knetpy.random import (
     take,
     uniform,
 )
-from knetpy.settings import Journal
 
 HERE = (12345, USER, 6)
 ONES = 0xFFFFFFFF

@@ -46,6 +46,12 @@ class NonFiniteError(KnetpyError, FloatingPointError):
     """A NaN or an Inf, found by `check_nonfinite`."""
 
 
+PYTORCH = {  # what its users type after an array, and what to write
+    "grad": ": write g = kn.grad(loss)(x, y), then g[p]", "backward": ": kn.grad(loss)(x, y) gives the gradients",
+    "detach": ": write kn.value(x)", "numpy": ": write kn.value(x)", "view": ": write x.reshape(...)",
+    "permute": ": write x.transpose(...)", "unsqueeze": ": write x[:, None]",
+}  # fmt: skip
+
 users: set = set()  # the source files, met so far, that are not knetpy's own; asked at every recorded call
 ours: set = set()  # those that are
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import is_more
 from .errors import DerivativeError, DtypeError, ShapeError
 from .protocols import serve
 from .rules import adapt, signature_of
@@ -133,7 +134,10 @@ class Primitive:
     def explain(self, failure, args, attrs):
         """Raise in the user's terms what made the kernel fail, or add to its own message what it was given."""
         if self.check is not None:
-            self.check(*args, **attrs)
+            try:
+                self.check(*args, **attrs)
+            except Exception as better:
+                raise better from None  # without NumPy's words for it
         shapes = [np.shape(a) for a in args if a is not None]
         if isinstance(failure, ValueError) and (self.elementwise or isinstance(self.kernel, np.ufunc)):
             try:
@@ -167,25 +171,27 @@ def primitive(
     """Make a function of arrays differentiable, with a rule for each operand written beside it.
 
     Parameters:
-      kernel: the function, on bare arrays: positional parameters are operands, keyword-only ones options; none may be
-        named y, dy or i. Without it, `primitive(...)` is a decorator.
+      kernel=None: the function, on bare arrays: positional parameters are operands, keyword-only ones options; none may
+        be named y, dy or i. Without it, `primitive(...)` is a decorator.
       **rules: for each operand, its cotangent from the cotangent `dy` of the output. A rule asks by parameter name for
         what it reads (`dy`, `y`, operands, `<operand>_shape`, `<operand>_dtype`, options, saved values); what none
         reads is not kept. Written with NumPy or knetpy functions, it gives every order and forward mode.
         `operand=None` declares that there is no derivative by that operand.
-      vjp: instead of rules, one function that returns a tuple with the cotangents of all operands (None for none).
-      through: asks as a rule does; what it returns takes the place of dy in the rules: what they have in common.
-      jvp: the tangent of the output; asks for tangents as `d<operand>` (zeros of a constant). By default forward mode
-        transposes the rules.
-      outputs: the number of outputs; with more than one, `y` and `dy` are tuples in the rules.
-      saves: names of further arrays that the kernel returns after its outputs, for the rules only. If they are
+      vjp=None: instead of rules, one function that returns a tuple with the cotangents of all operands (None for none).
+      through=None: asks as a rule does; what it returns takes the place of dy in the rules: what they have in common.
+      jvp=None: the tangent of the output; asks for tangents as `d<operand>` (zeros of a constant). By default forward
+        mode transposes the rules.
+      outputs=1: the number of outputs; with more than one, `y` and `dy` are tuples in the rules.
+      saves=(): names of further arrays that the kernel returns after its outputs, for the rules only. If they are
         floating, second derivatives need `composed`.
-      composed: the same function written with differentiable ones, recorded for higher orders and forward mode. The
-        rules then serve a single tape and may work on bare arrays (fused kernels).
-      numpy: the NumPy function (or several) that calls this one for knetpy values.
-      check: called with the operands when the kernel has failed, to raise a better message.
-      elementwise: the output is the operands broadcast together; cotangents of stretched operands are summed back.
-      trusted: do not check that rules return the shape and dtype of their operand; for ops whose tests do.
+      composed=None: the same function written with differentiable ones, recorded for higher orders and forward mode.
+        The rules then serve a single tape and may work on bare arrays (fused kernels).
+      numpy=None: the NumPy function (or several) that calls this one for knetpy values. name=None: for messages, by
+        default the name of the function.
+      check=None: called with the operands when the kernel has failed, to raise a better message.
+      elementwise=False: the output is the operands broadcast together; cotangents of stretched operands are summed
+        back.
+      trusted=False: do not check that rules return the shape and dtype of their operand; for ops whose tests do.
 
     Returns: the differentiable function; on plain arrays it just calls the kernel.
     Raises: TypeError when a rule asks for a name that does not exist.
@@ -222,7 +228,9 @@ def _function(op, trusted, numpy):
 def constant(kernel: Callable | None = None, *, numpy: Any = None, name: str | None = None) -> Any:
     """Declare that a function has no derivative: it works on the bare arrays, and what it returns is plain.
 
-    >>> import knetpy as kn
+    Parameters, returns and errors: as for `primitive`.
+
+    >>> import numpy as np, knetpy as kn
     >>> rank = kn.constant(lambda x: x.argsort().argsort())
     >>> kn.grad(lambda x: (x * rank(x)).sum())(np.array([3.0, 1.0, 2.0]))
     array([2., 0., 1.])
@@ -269,6 +277,12 @@ def _recorder(op):
             elif a.__class__ is list:
                 a = np.asarray(a)
             seen.append(a)
+        if tracked and any([is_more(s) for s in seen]):
+            names = [f"{type(s).__module__}.{type(s).__qualname__}" for s in seen if is_more(s)]
+            raise TypeError(
+                f"{op.name}: an operand is a {names[0]}, whose mask, labels or own operators would get lost; pass a "
+                "plain array, such as np.asarray(...) of it"
+            )
         if tracked and op.composed is not None and not _raw():
             return op.composed(*args, **attrs)
         for name, v in attrs.items():

@@ -7,6 +7,7 @@ one output. An idle trace (`Trace()`) beside the tape switches them off.
 
 import sys
 
+from ..arrays import PLAIN
 from .errors import outside, users
 from .rules import ARRAY, Spec, spec
 from .tape import pull_one, pull_two
@@ -38,7 +39,8 @@ def unary(op, record, tell, depth):
             raise
         if uid is None:
             return y
-        if getattr(y, "dtype", None) is not x.dtype:
+        dtype = getattr(y, "dtype", None)
+        if x.dtype is not dtype:
             return tell(op, (given,), (x,), attrs, y)
         if attrs:
             active()[0].hold.all(attrs.values())
@@ -82,6 +84,8 @@ def binary(op, record, tell, depth):
                 steps is None
                 or (ua is not None and ua not in steps and not active()[0].follows(a))
                 or (ub is not None and ub not in steps and not active()[0].follows(b))
+                or (ub is None and kind not in PLAIN)
+                or (ua is None and a.__class__ not in PLAIN)
             ):
                 return record(a, b)
         try:
@@ -134,7 +138,7 @@ def any_number(op, record, tell, depth):
                 if uid not in steps and not tape.follows(x):
                     return record(*args, **attrs)
                 x = x.value
-            elif kind is list:
+            elif kind not in PLAIN:
                 return record(*args, **attrs)
             seen.append(x)
             uids.append(uid)

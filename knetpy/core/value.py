@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import norm, read_only
-from .errors import DerivativeError, EscapeError, MutationError
+from .errors import PYTORCH, DerivativeError, EscapeError, MutationError
 from .trace import active
 
 serial = count(1).__next__
@@ -37,7 +37,9 @@ _installed: Any = None
 
 
 class Value(Displayed):
-    """An array that derivatives are taken through. `value` holds the bare array, `uid` names it in every trace."""
+    """An array that derivatives are taken through. `value` holds the bare array, `uid` names it in every trace. Has the
+    attributes shape, dtype, ndim, size, T and mT of an array.
+    """
 
     __slots__ = ("uid", "value")
     __array_priority__ = 1000
@@ -77,10 +79,14 @@ class Value(Displayed):
         if name in METHODS:
             return partial(METHODS[name], self)
         if name in _PLAIN or (name not in _WRITES and not name.startswith("_") and not active()):
-            return getattr(self.value, name)  # without transforms a Param is its array
+            if hasattr(self.value, name):
+                return getattr(self.value, name)  # without transforms a Param is its array
         if name in _WRITES:
             raise MutationError(f"{name}() writes in place, which {kind_of(self)} refuses; {_INSTEAD[type(self)]}")
-        raise AttributeError(f"{kind_of(self)} has no attribute {name!r}")
+        raise AttributeError(f"{kind_of(self)} has no attribute {name!r}{PYTORCH.get(name, '')}")
+
+    def __dir__(self):
+        return sorted({*super().__dir__(), *METHODS, *_PLAIN})
 
     def __hash__(self):
         return self.uid
@@ -120,7 +126,7 @@ class Value(Displayed):
         return complex(plain(self, "complex(...)"))
 
     def __array__(self, dtype=None, copy=None):
-        array = np.asarray(plain(self, "np.asarray(...), or np.array([...]) instead of np.stack([...]),"), dtype)
+        array = np.asarray(plain(self, _TO_ARRAY), dtype)
         return array.copy() if copy else array
 
     def tolist(self):
@@ -154,10 +160,11 @@ class Param(Value):
     """An array whose gradient is wanted; made by `param`.
 
     Outside a transform it behaves as its array and gives plain results; `p[...] = v` and `p += v` write in place and
-    keep the Param. Inside a transform it is recorded, and writing raises. `p.value` is a read-only view. A copy, a deep
-    copy and an unpickled Param are Params of their own.
+    keep the Param. Inside a transform it is recorded, and writing raises. `p.value` is a read-only view, `p.version`
+    counts changes. A copy, a deep copy and an unpickled Param are Params of their own.
 
-    >>> p = Param(np.array([1.0, 2.0]))
+    >>> import numpy as np, knetpy as kn
+    >>> p = kn.param(np.array([1.0, 2.0]))
     >>> p += 1
     >>> p * 2
     array([4., 6.])
@@ -197,7 +204,8 @@ class Param(Value):
 def value(x: Any) -> Any:
     """The bare array behind `x`, without derivative; anything that is not a knetpy value is returned as it is.
 
-    Parameters: x, a Param, a Result (inside a transform), what `tape` returned (its loss), or anything else.
+    Parameters:
+      x: a Param, a Result (inside a transform), what `tape` returned (its loss), or anything else.
     Returns: the array, read-only since it may be needed by a derivative.
 
     >>> import knetpy as kn
@@ -250,6 +258,10 @@ def kind_of(x):
     return "a Param" if isinstance(x, Param) else "a value being differentiated"
 
 
+_TO_ARRAY = (
+    "np.asarray (or np.array, np.full, a function given a list of values: build with np.stack, fill with "
+    "np.broadcast_to)"
+)
 _INSTEAD = {
     Param: "write p[...] = new values, outside a transform",
     Result: "use the function of the same name, or build a new array with np.where or np.concatenate",

@@ -22,7 +22,12 @@ NAMES = (
 
 
 class FashionMini(NamedTuple):
-    """What `fashion_mini` returns."""
+    """What `kn.data.fashion_mini()` returns: x_train, y_train, x_test, y_test, and the names of the classes.
+
+    >>> import knetpy as kn
+    >>> kn.data.fashion_mini()
+    FashionMini(x_train (5000, 1, 28, 28), x_test (1000, 1, 28, 28), 10 classes)
+    """
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -37,18 +42,17 @@ class FashionMini(NamedTuple):
 def fashion_mini() -> FashionMini:
     """The first 500 training and the first 100 test images of each of the ten classes of Fashion-MNIST.
 
-    Returns a named tuple of fresh arrays: `x_train` (5000, 1, 28, 28) float32 in [0, 1], `y_train` (5000,)
-    int64 in 0..9, `x_test` (1000, 1, 28, 28), `y_test` (1000,), and `names`, the ten class names. It comes
-    with the package; nothing is downloaded.
+    The images stand in the order of the original files, so the classes are mixed, but not evenly to the very end: a
+    class that reached its 500 (or 100) early has no image among the last.
 
-    The images stand in the order of the original files, so the classes are mixed, but not evenly to the very
-    end: a class that reached its 500 (or 100) early has no image among the last.
+    Returns: a named tuple of fresh arrays: x_train (5000, 1, 28, 28) float32 from 0 to 1, y_train (5000,) int64 from 0
+      to 9, x_test (1000, 1, 28, 28), y_test (1000,), and names, the ten class names. It comes with the package;
+      nothing is downloaded.
+    Source: Xiao, Rasul, Vollgraf, "Fashion-MNIST", arXiv:1708.07747; copyright Zalando SE, MIT licence, kept with the
+      data.
 
-    Xiao, Rasul, Vollgraf, "Fashion-MNIST", arXiv:1708.07747; copyright Zalando SE, MIT licence, kept with the
-    data.
-
-    >>> from knetpy.data import fashion_mini
-    >>> xtrn, ytrn, xtst, ytst, names = fashion_mini()
+    >>> import knetpy as kn
+    >>> xtrn, ytrn, xtst, ytst, names = kn.data.fashion_mini()
     >>> xtrn.shape, xtrn.dtype.name, names[ytrn[0]]
     ((5000, 1, 28, 28), 'float32', 'Ankle boot')
     """

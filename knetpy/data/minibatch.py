@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..random import SHUFFLE, permutation, take
+from ..ops.arguments import flags, whole
+from ..random import SHUFFLE, as_dtype, permutation, take
 
 
 def minibatch(
@@ -22,24 +23,22 @@ def minibatch(
 ) -> Minibatches:
     """An iterable over batches of `x` and `y`: `minibatch(x, y, 50)`, or of `x` alone: `minibatch(x, 50)`.
 
-    `x` and `y` are arrays or what NumPy makes arrays of; their first axis counts the instances, of which each
-    batch has `batchsize`. A loop over it is one epoch and it may be looped over any number of times. Each
-    batch is a tuple (x, y), or x alone if there is no y, of fresh C-contiguous arrays, which the loop's body
-    may keep and change.
+    Parameters:
+      x, y=None: arrays or what NumPy makes arrays of; their first axis counts the instances.
+      batchsize=None: how many instances each batch has; it must be given, after y or in the place of y.
+      shuffle=False: whether every epoch has a new order, which `kn.seed` determines.
+      partial=False: whether a last batch that is shorter comes too; else it is left out.
+      xtype=None: the dtype of x in batches. None makes float32 of floating-point x, and of uint8 x of three or more
+        axes (images; their values are not scaled); other x, such as indices, keeps its own.
+      ytype=None: the dtype of y in batches; None keeps it.
+    Returns: an iterable whose `len()` is the number of batches. A loop over it is one epoch, and it may be looped over
+      any number of times. A batch is a tuple (x, y), or x alone if there is no y, of fresh C-contiguous arrays, which
+      the loop's body may keep and change.
+    Raises: ValueError if x and y have different lengths or there are fewer than `batchsize` instances, so that no batch
+      would come; TypeError if `batchsize` is missing or not an integer.
 
-    With `shuffle` every epoch has a new order, which `knetpy.seed` determines. A last batch that would be
-    shorter is left out, with `partial` it is there. `len()` is the number of batches.
-
-    Floating-point x comes as float32, and so does uint8 x of three or more axes (images; their values are not
-    scaled); `xtype` asks for another dtype. Other x, such as indices, and all y keep theirs unless `ytype` is
-    given.
-
-    Raises `ValueError` if x and y have different lengths or if no batch would come because there are fewer
-    than `batchsize` instances, and `TypeError` if `batchsize` is missing or not an integer.
-
-    >>> import numpy as np
-    >>> from knetpy.data import minibatch
-    >>> data = minibatch(np.zeros((5, 3)), [0, 1, 2, 3, 4], 2, partial=True)
+    >>> import numpy as np, knetpy as kn
+    >>> data = kn.minibatch(np.zeros((5, 3)), [0, 1, 2, 3, 4], 2, partial=True)
     >>> len(data), [y.tolist() for x, y in data]
     (3, [[0, 1], [2, 3], [4]])
     """
@@ -53,16 +52,24 @@ def minibatch(
         raise ValueError(
             f"minibatch: x has {len(x)} instances (axis 0 of {x.shape}) but y has {len(y)} (axis 0 of {y.shape})"
         )
-    _check_batchsize(batchsize, len(x), partial)
+    shuffle, partial = flags("minibatch", shuffle=shuffle, partial=partial)
+    batchsize = _checked_batchsize(batchsize, len(x), partial)
     if xtype is None:
         pixels = x.dtype == np.uint8 and x.ndim >= 3
         xtype = np.float32 if x.dtype.kind == "f" or pixels else x.dtype
-    ytype = None if ytype is None else np.dtype(ytype)
-    return Minibatches(x, y, int(batchsize), shuffle, partial, np.dtype(xtype), ytype)
+    else:
+        xtype = as_dtype("minibatch", xtype, option="xtype")
+    ytype = None if ytype is None else as_dtype("minibatch", ytype, option="ytype")
+    return Minibatches(x, y, batchsize, shuffle, partial, np.dtype(xtype), ytype)
 
 
 class Minibatches:
-    """What `minibatch` returns. Its attributes are the arguments, arrays not yet converted."""
+    """What `minibatch` returns; its attributes are the arguments, arrays not yet converted: x, y, batchsize ...
+
+    >>> import numpy as np, knetpy as kn
+    >>> kn.minibatch(np.zeros((6, 2)), 3)
+    minibatch(x (6, 2), 3): 2 batches
+    """
 
     def __init__(self, x, y, batchsize, shuffle, partial, xtype, ytype):
         self.x, self.y, self.batchsize = x, y, batchsize
@@ -105,9 +112,10 @@ def _instances(name: str, data: Any) -> np.ndarray:
     return array
 
 
-def _check_batchsize(batchsize: Any, n: int, partial: bool) -> None:
-    if isinstance(batchsize, bool) or not isinstance(batchsize, int | np.integer):
-        raise TypeError(f"minibatch: batchsize must be an integer, got {type(batchsize).__name__}")
+def _checked_batchsize(given: Any, n: int, partial: bool) -> int:
+    batchsize = whole(given)
+    if batchsize is None:
+        raise TypeError(f"minibatch: batchsize must be an integer, got {type(given).__name__}")
     if batchsize < 1:
         raise ValueError(f"minibatch: batchsize must be at least 1, got {batchsize}")
     if batchsize > n and not partial:
@@ -115,3 +123,4 @@ def _check_batchsize(batchsize: Any, n: int, partial: bool) -> None:
             f"minibatch: batchsize is {batchsize} but x has {n} instances, and as a last incomplete batch is "
             f"left out there would be none; pass partial=True to have one of {n}"
         )
+    return batchsize

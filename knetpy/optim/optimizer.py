@@ -41,8 +41,13 @@ class Optimizer:
     them. The state belongs to the Param or array and is dropped with it; one that was never updated has none. A copy
     and an unpickled optimizer have the settings but no state.
 
-    >>> import numpy as np
-    >>> import knetpy as kn
+    Attributes:
+      settings: the names of the settings.
+      fused: whether the formula makes the step, of all arrays at once.
+      idle: whether a step along zeros changes neither array nor state, so that rows without gradient can wait.
+      states, warned: what is remembered about each array, and the Params that were said to be untouched.
+
+    >>> import numpy as np, knetpy as kn
     >>> class Momentum(kn.optim.Optimizer):
     ...     def __init__(self, lr=0.05, gamma=0.9):
     ...         self.lr, self.gamma = lr, gamma
@@ -80,6 +85,8 @@ class Optimizer:
                 f"{cls.__name__}: lr must be a number, got {type(args[0]).__name__}; params are given to update or "
                 f"minimize, not to the optimizer: kn.{cls.__name__}(lr=...)"
             )
+        if unknown := set(options) - set(cls.settings):
+            raise TypeError(f"{cls.__name__} has no setting {unknown.pop()!r}; it has {', '.join(cls.settings)}")
         self = super().__new__(cls)
         object.__setattr__(self, "states", {})
         object.__setattr__(self, "warned", set())
@@ -211,8 +218,8 @@ def working_dtype(w: Any) -> np.dtype:
 
 
 def is_number(x: Any) -> bool:
-    """Whether `x` is a real number of Python's or NumPy's; not a boolean, not an array."""
-    return isinstance(x, numbers.Real) and not isinstance(x, (bool, np.bool_))
+    """Whether `x` is a real number of Python's or NumPy's; not a boolean, a time or an array."""
+    return isinstance(x, numbers.Real) and not isinstance(x, (bool, np.bool_, np.timedelta64))
 
 
 def checked_optimizer(opt: Any, caller: str) -> Optimizer:

@@ -13,7 +13,7 @@ class SGD(Optimizer):
     """Stochastic gradient descent: w -= lr * g.
 
     Parameters:
-      lr: the learning rate, 0.1 by default; a number of at least 0.
+      lr=0.1: the learning rate, 0.1 by default; a number of at least 0.
     Raises: TypeError for what is no number, ValueError for one out of range.
 
     >>> import knetpy as kn
@@ -43,11 +43,11 @@ class Adam(Optimizer):
     m' = m / (1 - beta1**t) and v' = v / (1 - beta2**t) undo the start from zero, at update number t of that param.
 
     Parameters:
-      lr: the learning rate, 0.001 by default; a number of at least 0.
-      beta1, beta2: the weight of the old mean, 0.9 for m and 0.999 for v; at least 0, less than 1.
-      eps: 1e-8, outside the root; at least 0.
-      lazy: of an embedding's table, update only the rows that were looked up, and their moments; by default all rows,
-        as if the gradient had been dense.
+      lr=0.001: the learning rate, 0.001 by default; a number of at least 0.
+      beta1=0.9, beta2=0.999: the weight of the old mean, 0.9 for m and 0.999 for v; at least 0, less than 1.
+      eps=1e-8: 1e-8, outside the root; at least 0.
+      lazy=False: of an embedding's table, update only the rows that were looked up, and their moments; by default all
+        rows, as if the gradient had been dense.
     Raises: TypeError for what is no number, ValueError for one out of range.
 
     Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1.

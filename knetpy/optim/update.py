@@ -10,6 +10,7 @@ import numpy as np
 from ..core.errors import DtypeError, MutationError, NonFiniteError, ShapeError, warn
 from ..core.trace import active
 from ..core.value import Param
+from ..ops.arguments import flag
 from ..ops.rowsparse import RowSparse
 from ..parameters.search import named_params
 from ..transforms.gradients import Gradients
@@ -26,13 +27,13 @@ def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: b
       grads: what `grad(f)(...)` returned, or a dict from Params to arrays; or a container of the same structure as
         params_or_model, as `grad(f, 0)(...)` returns. Each gradient has the shape and dtype of its param; None leaves
         the param alone.
-      opt: the optimizer, such as `kn.Adam()`. Make it once, before the loop: it remembers what the rule needs.
-      check_finite: refuse gradients with NaN or Inf.
+      opt=None: the optimizer, such as `kn.Adam()`. Make it once, before the loop: it remembers what the rule needs.
+      check_finite=False: refuse gradients with NaN or Inf.
     Returns: None. A param that the call of f did not touch is left alone, and warns once.
     Raises: TypeError, ShapeError, DtypeError, MutationError (in a transform, or into what cannot be written),
       NonFiniteError, ValueError if none of the params was touched. A failed update has changed nothing.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> w, b = kn.param([[2.0]]), kn.param0(1)
     >>> def loss(x, y):
     ...     return np.mean((x @ w + b - y) ** 2)
@@ -43,6 +44,7 @@ def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: b
     (1.5, -0.5)
     """
     check_roles(params_or_model, grads)
+    check_finite = flag("update", "check_finite", check_finite)
     opt = checked_optimizer(opt, "update")
     if any(trace.derives for trace in active()):
         raise MutationError(
@@ -196,12 +198,13 @@ def check(w: Any, g: Any, name: str, check_finite: bool) -> None:
         raise TypeError(f"update: {name} is {described(w)}, which cannot be written in place; make it an array")
     if w.dtype.kind != "f":
         raise DtypeError(f"update: {name} has dtype {w.dtype}, which has no gradient; write .astype(np.float32)")
-    if not hasattr(g, "dtype") or not hasattr(g, "shape"):
+    if not isinstance(g, (np.ndarray, np.generic, RowSparse)):
         raise TypeError(f"update: the gradient of {name} must be an array, got {described(g)}")
     if g.shape != w.shape:
         raise ShapeError(f"update: {name} has a gradient of shape {g.shape}; a gradient has the shape of its param")
     if g.dtype != w.dtype:
-        raise DtypeError(f"update: {name} has dtype {w.dtype}, its gradient {g.dtype}; write g.astype(np.{w.dtype})")
+        to = f"np.{w.dtype}" if w.dtype.isnative else repr(w.dtype.str)
+        raise DtypeError(f"update: {name} has dtype {w.dtype}, its gradient {g.dtype}; write g.astype({to})")
     check_writable(w, name)
     if check_finite:
         check_values(g, name)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.errors import PACKAGE, ShapeError, place, warn
 from ..core.trace import active
-from ..settings import recall
+from ..journal import recall
 
 _call: ContextVar = ContextVar("model call", default=None)
 
@@ -23,6 +23,9 @@ class model:
     in this call. New ones may appear at any call; another shape at the same place raises. Models inside own their
     params; calling one model twice shares them. On a method, each instance has its own. `kn.params(f)` finds them.
     `kn.Moments` made inside are remembered in the same way.
+
+    Parameters:
+      function: any function or method.
 
     >>> import numpy as np, knetpy as kn
     >>> @kn.model

@@ -7,7 +7,8 @@ import numpy as np
 
 from ..core.errors import DtypeError, ShapeError
 from ..core.value import Param, Result, bare
-from ..settings import recall
+from ..journal import recall
+from ..random import as_dtype, as_shape
 from . import init
 from .model import remembered
 
@@ -16,10 +17,11 @@ def param(*shape_or_array: Any, init: Callable = init.xavier_uniform, dtype: Any
     """Make a `Param`: an array whose gradient is wanted.
 
     Parameters:
-      an array: copied, its floating dtype kept; lists and Python numbers become float32.
-      or sizes: `param(784, 10)` draws from `init`; `param(5)` is a vector of 5, `param(5.0)` a float32 scalar.
-      init: function of the sizes and `dtype=`, by default `xavier_uniform`.
-      dtype: a floating dtype; by default the array's, or float32.
+      *shape_or_array: an array, which is copied and keeps its floating dtype; lists and Python numbers become float32.
+        Or sizes: `param(784, 10)` draws from init, `param(5)` is a vector of 5, `param(5.0)` a float32 scalar.
+      init=kn.init.xavier_uniform: a function of the sizes and `dtype=`.
+      dtype=None: a floating dtype; by default the array's, or float32.
+    Returns: a Param with memory of its own.
     Raises: DtypeError for integers, booleans and complex numbers, with the `.astype` to write.
 
     >>> import knetpy as kn
@@ -39,13 +41,20 @@ def param(*shape_or_array: Any, init: Callable = init.xavier_uniform, dtype: Any
         raise ShapeError(f"param: sizes must not be negative, got {given}")
     if isinstance(given[0], Result):
         raise TypeError("param of a value being differentiated would cut the derivative; write param(kn.value(r))")
-    shape = tuple(map(int, given)) if sizes else np.shape(bare(given[0]))
-    make = (lambda: _drawn(init, shape, dtype)) if sizes else (lambda: _copied(given[0], dtype))
-    return recall(lambda: remembered(make, shape))
+    if sizes:
+        shape = as_shape("param", given)
+        return recall(lambda: remembered(lambda: _drawn(init, shape, dtype), shape))
+    array = _array_of(given[0])
+    return recall(lambda: remembered(lambda: _copied(array, dtype), array.shape))
 
 
 def param0(*shape: int, dtype: Any = None) -> Param:
     """A `Param` of zeros: `param0(10)`; the same as `param(10, init=kn.init.zeros)`.
+
+    Parameters:
+      *shape: the sizes, at least one.
+      dtype=None: a floating dtype; by default float32.
+    Returns: a Param.
 
     >>> import knetpy as kn
     >>> kn.param0(3).value
@@ -59,7 +68,7 @@ def _is_shape(x):
 
 
 def _drawn(draw, shape, dtype):
-    dtype = _floating(dtype or np.float32, "param")
+    dtype = _floating(np.float32 if dtype is None else dtype, "param")
     try:
         return Param(np.array(draw(*shape, dtype=dtype)))
     except TypeError as failure:
@@ -69,19 +78,25 @@ def _drawn(draw, shape, dtype):
         ) from failure
 
 
-def _copied(data, dtype):
+def _array_of(data):
+    """What was given as an array; Python's numbers are single precision."""
     data = bare(data)
-    plain = not hasattr(data, "dtype")
-    array = np.asarray(data)
-    if plain and array.dtype.kind in "iuf":
-        array = array.astype(np.float32)
-    return Param(np.array(array, dtype=_floating(dtype or array.dtype, "param"), subok=False, order="C"))
+    try:
+        array = np.asarray(data)
+    except (TypeError, ValueError, RuntimeError) as reason:
+        raise TypeError(f"param takes an array, numbers in lists, or sizes: {reason}") from None
+    return array.astype(np.float32) if not hasattr(data, "dtype") and array.dtype.kind in "iuf" else array
+
+
+def _copied(array, dtype):
+    dtype = _floating(array.dtype if dtype is None else dtype, "param")
+    return Param(np.array(array, dtype=dtype, subok=False, order="C"))
 
 
 def _floating(dtype, what):
-    dtype = np.dtype(dtype)
+    dtype = as_dtype(what, dtype)
     if dtype.kind != "f":
         raise DtypeError(
             f"{what}: dtype {dtype} has no gradient; write .astype(np.float32) (or another floating dtype)"
         )
-    return dtype.newbyteorder("=")
+    return np.dtype(dtype.char)  # in native byte order, and the very object that short paths look for

@@ -21,6 +21,10 @@ def params(*objects: Any) -> list[Param]:
     Looks into containers, dataclasses, attributes of objects and their classes, bound methods, partials and functions:
     their closures, defaults, and the globals and functions that their code loads. Not into modules.
 
+    Parameters:
+      *objects: anything; what cannot hold a Param gives none.
+    Returns: a list.
+
     >>> import knetpy as kn
     >>> w = [kn.param(2, 3), kn.param0(3)]
     >>> [p.shape for p in kn.params(lambda x: x @ w[0] + w[1])]
@@ -32,7 +36,10 @@ def params(*objects: Any) -> list[Param]:
 def named_params(*objects: Any, **named: Any) -> dict[str, Param]:
     """{path: Param} in order of first use; a path reads as in the user's code, `w[0]` or `model.w[2]`.
 
-    Objects given by name have that name in front.
+    Parameters:
+      *objects: what `params` looks into.
+      **named: likewise; their names stand in front of their paths.
+    Returns: a dict; a Param that is found twice has its first path.
 
     >>> import knetpy as kn
     >>> w = {"in": kn.param(2, 3), "out": kn.param(3, 1)}

@@ -17,8 +17,8 @@ RIGHT, WRONG = "#2a7f3f", "#c23b22"
 def can_plot() -> bool:
     """Whether matplotlib is there.
 
-    >>> from knetpy.show.plot import can_plot
-    >>> can_plot()
+    >>> import knetpy as kn
+    >>> kn.show.plot.can_plot()
     True
     """
     return find_spec("matplotlib") is not None
@@ -39,14 +39,13 @@ def training_picture(
       images: (N, 1, H, W) or (N, H, W); the first 24 are drawn, grey, dark for large values.
       labels, predictions: (N,) integers. A wrong prediction is red, with the right class in brackets.
       names: the name of each class.
-      path: where to save the picture, by its ending as PNG, SVG or PDF; None saves nothing.
+      path=None: where to save the picture, by its ending as PNG, SVG or PDF; None saves nothing.
     Returns: the matplotlib Figure.
     Raises: ImportError, which says what to install, if matplotlib is missing.
 
-    >>> import numpy as np
-    >>> from knetpy.show.plot import training_picture
+    >>> import numpy as np, knetpy as kn
     >>> images, labels = np.zeros((3, 1, 8, 8)), np.array([0, 1, 1])
-    >>> figure = training_picture([2.0, 1.0, 0.5], images, labels, np.array([0, 1, 0]), ["shoe", "shirt"])
+    >>> figure = kn.show.plot.training_picture([2.0, 1.0, 0.5], images, labels, np.array([0, 1, 0]), ["shoe", "shirt"])
     >>> len(figure.axes)
     4
     """

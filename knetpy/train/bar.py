@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..ops.arguments import flag
+
 SMOOTHING = 0.05  # the weight of the newest loss in the mean that is shown
 
 
@@ -19,8 +21,8 @@ def progress(iterable: Iterable, message: str | None = None, *, disable: bool | 
 
     Parameters:
       iterable: anything; with a `len()` the bar knows its end and estimates the time left.
-      message: a text before the bar, None by default.
-      disable: True for no output. None, the default, shows the bar in a terminal or notebook and nothing where the
+      message=None: a text before the bar, None by default.
+      disable=None: True for no output. None, the default, shows the bar in a terminal or notebook and nothing where the
         output goes into a file or pipe; False shows it there too.
     Returns: an iterable of the same items, with the same `len()`. The bar is closed when the loop ends in whatever way.
     Raises: TypeError if the first argument is not iterable or the message is not a text.
@@ -29,14 +31,21 @@ def progress(iterable: Iterable, message: str | None = None, *, disable: bool | 
     >>> [x * x for x in kn.progress([1, 2, 3], disable=True)]
     [1, 4, 9]
     """
-    if isinstance(iterable, str) or not (hasattr(iterable, "__iter__") or hasattr(iterable, "__getitem__")):
+    if isinstance(iterable, str) or not is_iterable(iterable):
         raise TypeError(
             f"progress: the first argument must be an iterable to go through, got {type(iterable).__name__}; write "
             "progress(minimize(loss, data)) or progress(iterable, 'message')"
         )
     if not (message is None or isinstance(message, str)):
         raise TypeError(f"progress: message must be a text, got {type(message).__name__}")
+    if disable is not None:
+        disable = flag("progress", "disable", disable)
     return Progress(iterable, message, disable)
+
+
+def is_iterable(x: Any) -> bool:
+    """Whether there is anything to go through; arrays without axes, although they look so, have nothing."""
+    return (hasattr(x, "__iter__") or hasattr(x, "__getitem__")) and getattr(x, "shape", None) != ()
 
 
 class Progress:

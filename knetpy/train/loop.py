@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DerivativeError, warn
+from ..ops.arguments import whole
 from ..optim import Adam, update
 from ..optim.optimizer import Optimizer, checked_optimizer
 from ..transforms.grad import by_params
+from .bar import is_iterable
 
 
 def minimize(loss: Callable, data: Iterable, opt: Optimizer | None = None, *, params: Any = None) -> Minimize:
@@ -21,14 +23,14 @@ def minimize(loss: Callable, data: Iterable, opt: Optimizer | None = None, *, pa
       loss: a function that returns a real scalar; called as loss(*item) for a tuple, else as loss(item).
       data: batches, for instance `kn.minibatch(x, y, 50)`. A loop over it is an epoch; `kn.train.repeat(data, 10)` has
         ten.
-      opt: the optimizer, by default a new `kn.Adam()`. `opt.lr = ...` in the loop takes effect at the next step.
-      params: what to train, as for `kn.update`; by default every Param that loss touches.
+      opt=None: the optimizer, by default a new `kn.Adam()`. `opt.lr = ...` in the loop takes effect at the next step.
+      params=None: what to train, as for `kn.update`; by default every Param that loss touches.
     Returns: an iterable of NumPy scalars of the loss's dtype, with the `len()` of data. Each loop over it trains on,
       with the state that the optimizer has reached. The training mode is on within a step, never in the body of the
       loop. A break and Ctrl-C leave params and state as the last whole step left them.
     Raises: TypeError for arguments of the wrong kind, DerivativeError if loss touches no Param or is no real scalar.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> w = kn.param([0.0])
     >>> def loss(x, y):
     ...     return np.mean((x @ w - y) ** 2)
@@ -44,7 +46,7 @@ def minimize(loss: Callable, data: Iterable, opt: Optimizer | None = None, *, pa
         raise TypeError(
             "minimize: data is a tuple of arrays; write [(x, y)] if it is one batch, kn.minibatch(x, y, 50) to cut it"
         )
-    if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+    if not is_iterable(data):
         raise TypeError(f"minimize: data must be an iterable of batches, got {type(data).__name__}")
     if hasattr(opt, "shape"):
         raise TypeError(
@@ -112,7 +114,10 @@ def name_of(loss: Callable) -> str:
 def repeat(data: Iterable, epochs: int) -> Repeat:
     """`data`, gone through `epochs` times; its `len()` is that many times the length of data.
 
-    Parameters: data, an iterable that can be gone through again, such as `kn.minibatch` or a list; epochs, at least 0.
+    Parameters:
+      data: an iterable that can be gone through again, such as `kn.minibatch` or a list.
+      epochs: an integer of at least 0.
+    Returns: an iterable of the same items.
     Raises: TypeError if data is an iterator, which is used up after one pass, or epochs is not an integer; ValueError
       if it is negative.
 
@@ -120,17 +125,19 @@ def repeat(data: Iterable, epochs: int) -> Repeat:
     >>> list(kn.train.repeat("ab", 2)), len(kn.train.repeat("ab", 10))
     (['a', 'b', 'a', 'b'], 20)
     """
-    if not hasattr(epochs, "__index__") or isinstance(epochs, bool):
+    wanted = whole(epochs)
+    if wanted is None:
         raise TypeError(f"repeat: epochs must be an integer, got {type(epochs).__name__}")
-    if epochs < 0:
-        raise ValueError(f"repeat: epochs must be at least 0, got {epochs}")
-    if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+    if wanted < 0:
+        raise ValueError(f"repeat: epochs must be at least 0, got {wanted}")
+    if not is_iterable(data):
         raise TypeError(f"repeat: data must be an iterable of batches, got {type(data).__name__}")
     if hasattr(data, "__next__"):
         raise TypeError(
-            f"repeat: a {type(data).__name__} can be gone through only once; pass a list, or kn.minibatch(x, y, 50)"
+            f"repeat: data is a {type(data).__name__}, which can be gone through only once; pass a list, or "
+            "kn.minibatch(x, y, 50)"
         )
-    return Repeat(data, epochs.__index__())
+    return Repeat(data, wanted)
 
 
 class Repeat:

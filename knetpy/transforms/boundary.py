@@ -29,7 +29,7 @@ def enter(tree, trace, what):
         if isinstance(x, Value):
             new = _alias(x)
             new = new if isinstance(new, Result) else Result(new)
-        elif hasattr(x, "dtype") and hasattr(x, "shape"):
+        elif isinstance(getattr(x, "dtype", None), np.dtype) and hasattr(x, "shape"):
             new = Result(trace.hold(_differentiable(x, what + path)))
         elif is_number(x):
             new = Result(np.float64(_real(x, what + path)))
@@ -45,6 +45,10 @@ def enter(tree, trace, what):
 
 
 def _differentiable(x, what):
+    if isinstance(x, (np.ma.MaskedArray, np.matrix)):
+        raise DerivativeError(
+            f"{what} is a {type(x).__name__}, whose mask or own operators would get lost: pass np.asarray of it"
+        )
     if x.dtype.kind != "f":
         fix = "differentiate by its real and imaginary parts" if x.dtype.kind == "c" else "write .astype(np.float32)"
         raise DtypeError(f"{what} has dtype {x.dtype}, which has no derivative here: {fix}")
@@ -78,6 +82,7 @@ class Exit:
         """The array itself if it is nobody else's, else a copy."""
         if not isinstance(array, np.ndarray):
             return array if isinstance(array, np.generic) else array.copy()
+        array = np.asarray(array)  # of a masked or memory-mapped one that was met on the way
         if not (array.flags.owndata and array.flags.writeable) or id(array) in self.taken:
             array = array.copy(order="K")
         self.taken[id(array)] = array
@@ -98,7 +103,7 @@ class Exit:
             dx.values = self.own(dx.values)
             return dx
         if isinstance(array, np.ndarray):
-            return dx if isinstance(dx, np.ndarray) else np.array(dx)
+            return np.asarray(dx, array.dtype)  # kernels answer in the machine's byte order
         return dx[()]
 
     def tree(self, tree):

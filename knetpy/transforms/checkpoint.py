@@ -9,7 +9,8 @@ from ..core.rules import NOTHING, Rule
 from ..core.tape import Tape, sweep
 from ..core.trace import Trace, active, tracing
 from ..core.value import Result, Value
-from ..settings import Journal, training
+from ..journal import Journal
+from ..settings import training
 from ..tree import leaves, tree_map
 from .run import check_callable, defer, label_of, watch
 
@@ -20,7 +21,9 @@ def checkpoint(f: Callable) -> Callable:
     Every Param and every value under differentiation that f touches counts as its input, argument or not. The second
     run sees the training mode and the random numbers of the first, and makes no side effects of its own.
 
-    Parameters: f, any function of arrays and containers. Returns: a function of the same arguments.
+    Parameters:
+      f: any function of arrays and containers.
+    Returns: a function of the same arguments.
     Raises: RuntimeError in the second run if it gives another number of outputs than the first.
 
     >>> import numpy as np, knetpy as kn
@@ -63,7 +66,7 @@ class _First(Trace):
         for trace in self.outer:  # the second run reads what this one reads: nobody may change it in between
             trace.hold.all([s for a, s in zip(call.args, call.seen) if not isinstance(a, Value)])
             trace.hold.all(call.options())
-        if all(u is None for u in call.uids):
+        if all(u is None for u in call.op.ruled(call.uids)):
             return False
         self.inner.update(out.uid for out in call.outs)
         return True

@@ -23,16 +23,16 @@ def grad(f: Callable, argnums: Positions = None, *misplaced: Any, has_aux: bool 
 
     Parameters:
       f: any callable that returns a real scalar; with has_aux, a pair (scalar, anything).
-      argnums: None for the params that f touches; a position or a tuple of positions for derivatives by arguments,
+      argnums=None: None for the params that f touches; a position or a tuple of positions for derivatives by arguments,
         which may be arrays, numbers or nested containers of them. Params are then constants.
-      has_aux: whether the gradient function returns (gradient, aux).
+      has_aux=False: whether the gradient function returns (gradient, aux).
     Returns: a function of f's arguments. With argnums=None it gives `Gradients`, a mapping from each Param touched; if
       f touches no Param, the gradient by the first argument. With argnums, gradients with the structure of those
       arguments. Each gradient has shape and dtype of its primal and belongs to the caller.
     Raises: DerivativeError if f does not return a scalar or there is nothing to differentiate by.
     At kinks and ties the convention is that of each function, see its docstring.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.grad(lambda x: x ** 3)(2.0)
     np.float64(12.0)
     >>> kn.grad(lambda x, y: (x * y).sum(), 1)(np.ones(2), np.zeros(2))
@@ -52,13 +52,16 @@ def value_and_grad(
 ) -> Callable:
     """Like `grad`, but the function returns (value, gradient), with has_aux ((value, aux), gradient).
 
-    The value is a scalar of the loss's dtype. Raises: as `grad`.
+    Parameters and errors: as for `grad`.
+    Returns: a function of f's arguments. The value is a scalar of the loss's dtype.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.value_and_grad(lambda x: x ** 2)(3.0)
     (np.float64(9.0), np.float64(6.0))
     """
     check_argnums(_name, f, argnums, misplaced)
+    if not isinstance(has_aux, (bool, np.bool_)):
+        raise TypeError(f"{_name}: has_aux must be True or False, got {has_aux!r:.60}")
     touches_params = True  # until a call shows that f is a function of its arguments alone
 
     def both(*args, **kwargs):
@@ -163,7 +166,11 @@ def gradient_of(out, found, primal, renamed):
 def stop_gradient(tree: Any) -> Any:
     """The arrays in `tree` without derivative: constants for every transform, read-only.
 
-    >>> import knetpy as kn
+    Parameters:
+      tree: an array, or a nested container of arrays.
+    Returns: the same structure; what is no value being differentiated is returned as it is.
+
+    >>> import numpy as np, knetpy as kn
     >>> kn.grad(lambda x: x * kn.stop_gradient(x))(3.0)
     np.float64(3.0)
     """

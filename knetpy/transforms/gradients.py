@@ -20,6 +20,8 @@ class Gradients(Mapping, Swept):
     A param that was touched but had no influence has zeros, and `unused` lists it. One that was never touched raises
     KeyError. Prints, and displays in a notebook, as a table.
 
+    Attributes: unused, a list of Params; of the table, columns.
+
     >>> import numpy as np, knetpy as kn
     >>> w = kn.param([1.0, 2.0])
     >>> g = kn.grad(lambda x: (w * x).sum())(np.array([3.0, 4.0], "f4"))
@@ -118,6 +120,14 @@ class Record(Gradients):
     """What `tape` returns: `value(J)` is the loss, `J[p]` a gradient, `params(J)` the params, `J.steps` the calls.
 
     Each step has op, line (of the user's code), shape, bytes and norm of the cotangent (None where none arrived).
+
+    Attributes: value, steps; of the table, step_columns.
+
+    >>> import numpy as np, knetpy as kn
+    >>> w = kn.param([1.0, 2.0])
+    >>> J = kn.tape(lambda: np.sum(w * w))
+    >>> [(step.op, step.shape) for step in J.steps]
+    [('multiply', (2,)), ('sum', ())]
     """
 
     __slots__ = ("steps", "value")

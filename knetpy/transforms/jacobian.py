@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.value import Value, bare
-from ..settings import Journal
+from ..journal import Journal
 from ..tree import leaves, tree_map
 from .boundary import is_number
 from .grad import grad
@@ -20,14 +20,16 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None =
     """The function that gives all partial derivatives of f's outputs by the arguments at `argnums`.
 
     Parameters:
-      argnums: a position, or a tuple of positions.
-      mode: "forward" (one pass for each input element), "reverse" (one for each output element), None for the cheaper.
+      f: any function of arrays, of any output.
+      argnums=0: a position, or a tuple of positions.
+      mode=None: "forward" (one pass for each input element), "reverse" (one for each output element), None for the
+        cheaper.
     Returns: a function of f's arguments. For an output of shape S and an argument of shape T it gives an array of shape
       (*S, *T) and T's dtype; for containers, the structure of the output, at each leaf the structure of the argument (a
       tuple of them for a tuple of argnums).
     Raises: TypeError for argnums out of range, ValueError for another mode.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.jacobian(lambda x: x[:2] * x[2])(np.array([1.0, 2.0, 3.0]))
     array([[3., 0., 1.],
            [0., 3., 2.]])
@@ -77,10 +79,13 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None =
 def hessian(f: Callable, argnums: int | tuple[int, ...] = 0, *misplaced: Any) -> Callable:
     """The function that gives the second derivatives of the scalar f, forward over reverse.
 
+    Parameters:
+      f: a function that returns a real scalar.
+      argnums=0: a position, or a tuple of positions.
     Returns: for an argument of shape T an array (*T, *T); for containers, their structure twice.
     Raises: as `grad`.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
     array([[4., 2.],
            [2., 0.]])

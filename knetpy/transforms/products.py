@@ -20,14 +20,17 @@ from .run import check_callable, commit, label_of, run, watch
 def vjp(f: Callable, *args: Any, **kwargs: Any) -> tuple[Any, Callable]:
     """(f(*args), pullback), the reverse-mode derivative by the positional arguments.
 
-    Parameters: f, any function; args, arrays, numbers or nested containers of them. Params are constants.
+    Parameters:
+      f: any function. Params are constants.
+      *args: arrays, numbers or nested containers of them.
+      **kwargs: further arguments of f, which are constants.
     Returns: the value of f, of any structure, and a function that takes a cotangent of that structure and returns a
       tuple with the gradient of each argument. The pullback may be called often; the arrays that it needs stay locked
       as long as it lives.
     Raises: DtypeError or DerivativeError for an argument that has no derivative; the pullback ShapeError for a
       cotangent that does not fit, MutationError if a Param was written in between.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> y, pullback = kn.vjp(np.sin, np.array([0.0, 1.0]))
     >>> pullback(np.ones(2))
     (array([1.        , 0.54030231]),)
@@ -44,11 +47,11 @@ def vjp(f: Callable, *args: Any, **kwargs: Any) -> tuple[Any, Callable]:
 
     def pullback(cotangent):
         given: list = []
-        tree_map(lambda _, c: given.append(c), y_like, cotangent)
+        fits(f"the cotangent of {label_of(f)}", lambda _, c: given.append(c), y_like, cotangent)
         tape.check_unchanged(lambda p: label(p, f))
         seeds: dict = {}
         for (path, like, uid), c in zip(likes, given):
-            c = matching(c, like, f"cotangent{path}")
+            c = matching(c, like, f"the cotangent{path} of {label_of(f)}")
             if uid in tape.steps and c is not None:
                 seeds[uid] = c if uid not in seeds else seeds[uid] + c
         found, out = sweep(tape.steps_again(), seeds, watch()), Exit(cotangent)
@@ -61,28 +64,43 @@ def vjp(f: Callable, *args: Any, **kwargs: Any) -> tuple[Any, Callable]:
     return y, pullback
 
 
+def fits(what, do, tree, other):
+    """`tree_map`, with an error that says what does not have the structure of the tree."""
+    try:
+        tree_map(do, tree, other)
+    except TypeError as mismatch:
+        if " expected a " not in str(mismatch):
+            raise
+        raise TypeError(f"{what} must have the same structure: {mismatch}") from None
+
+
 def matching(x, like, what):
     """A tangent or cotangent as an array of the dtype of `like`; its shape must agree."""
     if x is None or not hasattr(like, "dtype"):
         return None
-    if not hasattr(x, "dtype"):
-        x = np.asarray(x, like.dtype)
+    if not isinstance(getattr(x, "dtype", None), np.dtype):
+        try:
+            x = np.asarray(x, like.dtype)
+        except (TypeError, ValueError, RuntimeError) as reason:
+            raise TypeError(f"{what} must be an array or numbers in lists: {reason}") from None
     if x.shape != like.shape:
-        raise ShapeError(f"{what} has shape {x.shape}, what it belongs to has {like.shape}")
-    if x.dtype.kind == "c":
-        raise DtypeError(f"{what} is complex, what it belongs to is {like.dtype}")
+        raise ShapeError(f"{what} must have shape {like.shape}, got {x.shape}")
+    if x.dtype.kind not in "fiub":
+        raise DtypeError(f"{what} must have dtype {like.dtype}, got {x.dtype}")
     return x if x.dtype == like.dtype else x.astype(like.dtype)
 
 
 def jvp(f: Callable, args: Sequence, tangents: Sequence) -> tuple[Any, Any]:
     """(f(*args), tangent of it in the direction `tangents`), in forward mode.
 
-    Parameters: args, a tuple; tangents, a tuple of the same structure, each leaf with the shape of its argument, or
-      None for a constant. Params are constants.
+    Parameters:
+      f: any function. Params are constants.
+      args: a tuple, the arguments of f.
+      tangents: a tuple of the same structure, each leaf with the shape of its argument, or None for a constant.
     Returns: a pair; the tangent has the structure of the value, zeros where it does not depend on the arguments.
     Raises: TypeError unless both are tuples of one length and structure, ShapeError for a tangent that does not fit.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.jvp(lambda x: x ** 3, (2.0,), (1.0,))
     (np.float64(8.0), np.float64(12.0))
     """
@@ -110,7 +128,7 @@ def _enter_with(dual, arg, tangent, what):
         if isinstance(r, Result):
             dual.leaf(r, matching(t, r.value, f"the tangent of {what}"))
 
-    tree_map(attach, new, tangent)
+    fits(f"the tangent of {what}", attach, new, tangent)
     return new
 
 
@@ -125,17 +143,23 @@ def _tangent(out, dual, x):
 def hvp(f: Callable, args: Sequence, v: Any) -> Any:
     """The Hessian of the scalar f times v, forward over reverse: about the cost of three gradients.
 
-    Parameters: args, a tuple; v, a tuple of the structure of args; or a mapping from Params, for the Hessian by those.
+    Parameters:
+      f: a function that returns a real scalar.
+      args: a tuple, the arguments of f.
+      v: a tuple of the structure of args; or a mapping from Params, for the Hessian by those.
     Returns: a tuple of the structure of args, or `Gradients` with the Params of v; other params are held constant.
     Raises: as `jvp` and `grad`; KeyError if f does not touch a Param of v.
 
-    >>> import knetpy as kn
+    >>> import numpy as np, knetpy as kn
     >>> kn.hvp(lambda x: (x ** 3).sum(), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     (array([6., 0.]),)
     """
+    check_callable(f, "hvp", "{}(f, (x,), (v,))")
     if not isinstance(args, (tuple, list)):
         raise TypeError("hvp(f, args, v) takes a tuple of arguments, for one argument hvp(f, (x,), (v,))")
     if not isinstance(v, Mapping) or not all(isinstance(p, Param) for p in v):
+        if not isinstance(v, (tuple, list)) or len(v) != len(args):
+            raise TypeError("hvp(f, args, v) takes a v for each argument, for one argument hvp(f, (x,), (v,))")
         return jvp(grad(f, tuple(range(len(args)))), args, v)[1]
     dual = Dual()
     for p in v:

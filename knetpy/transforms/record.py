@@ -49,6 +49,9 @@ class _Log(Trace):
 def tape(f: Callable, *args: Any, **kwargs: Any) -> Record:
     """Run `f(*args)`, take its gradients and keep a row for every step: Knet's `@diff`.
 
+    Parameters:
+      f: any callable that returns a real scalar.
+      *args, **kwargs: its arguments, which are constants.
     Returns: a `Record` J: `value(J)` is the loss, `J[p]` the gradient of a Param, `params(J)` the params touched,
       `J.steps` the calls with op, user line, shape, bytes and norm of the cotangent. It prints and displays as a table.
     Raises: DerivativeError if f does not return a real scalar.

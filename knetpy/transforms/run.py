@@ -8,8 +8,8 @@ import numpy as np
 
 from ..core.errors import DerivativeError
 from ..core.trace import active, tracing
-from ..core.value import Value
-from ..settings import default_training, is_replaying, restore_training
+from ..journal import is_replaying
+from ..settings import default_training, restore_training
 
 
 def run(f, args, kwargs, trace, training):
@@ -33,7 +33,10 @@ def defer(write: Callable[[], Any]) -> None:
 
     For running moments and counters. A replayed computation (`checkpoint`) makes none, a failed transform neither.
 
-    >>> import knetpy as kn
+    Parameters:
+      write: a function without arguments; what it returns is dropped.
+
+    >>> import numpy as np, knetpy as kn
     >>> count = []
     >>> def loss(x):
     ...     kn.defer(lambda: count.append(1))
@@ -41,6 +44,8 @@ def defer(write: Callable[[], Any]) -> None:
     >>> kn.hessian(loss)(3.0), count
     (np.float64(2.0), [1])
     """
+    if not callable(write):
+        raise TypeError(f"defer: write must be a function without arguments, got {type(write).__name__}")
     if is_replaying():
         return
     deriving = [trace for trace in active() if trace.derives]
@@ -66,7 +71,7 @@ def watch():
 
 def check_callable(f, name, example="{}(f)(x)"):
     """`f`, or the error of the transform `name` that it is nothing to call."""
-    if isinstance(f, Mapping):
+    if isinstance(f, Mapping) and callable(f):
         f()  # Gradients say what happened: the name `grad` was overwritten
     if not callable(f):
         raise TypeError(f"{name} takes a function, got {type(f).__name__}; write {example.format(name)}")
@@ -76,7 +81,7 @@ def check_callable(f, name, example="{}(f)(x)"):
 def check_argnums(name, f, argnums, misplaced):
     """Raise unless the transform `name` was given a function and, if anything else, positions."""
     check_callable(f, name)
-    if misplaced or not (argnums is None or _is_position(argnums)):
+    if misplaced or not ((argnums is None and "grad" in name) or _is_position(argnums)):
         raise TypeError(
             f"{name} takes a function and returns one: write {name}({label_of(f)})(x, y). The second argument, if any, "
             "is a position or a tuple of positions"
@@ -85,7 +90,7 @@ def check_argnums(name, f, argnums, misplaced):
 
 def _is_position(argnums):
     numbers = argnums if isinstance(argnums, tuple) else (argnums,)
-    return all(hasattr(n, "__index__") and not isinstance(n, (bool, np.ndarray, Value)) for n in numbers)
+    return all(isinstance(n, (int, np.integer)) and not isinstance(n, (bool, np.timedelta64)) for n in numbers)
 
 
 def positions(argnums, args, f):

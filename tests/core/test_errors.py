@@ -171,6 +171,7 @@ def test_writing_in_place_inside():
     refused(kn.MutationError, lambda: grad(assigned, 0)(X), "np.where")
     refused(kn.MutationError, lambda: grad(into_plain, 0)(X), "array = array + r")
     refused(kn.MutationError, lambda: grad(lambda x: np.sin(x, out=x), 0)(X), "out=")
+    refused(kn.MutationError, lambda: grad(lambda x: np.full_like(X, x[0]), 0)(X), "np.full_like", "np.broadcast_to")
     refused(kn.MutationError, lambda: grad(lambda x: x.sort(), 0)(X), "sort()")
     refused(kn.MutationError, lambda: grad(updated)(), "(3,)", "after the gradient")
     assert np.array_equal(w.value, X), "nothing was written"
@@ -306,3 +307,12 @@ def test_an_exception_of_the_user_passes_unchanged():
         failure = refused(Mine, run, "text")
         assert str(failure.value) == "text"
     assert not kn.training()
+
+
+def test_operands_that_are_more_than_their_numbers():
+    masked = np.ma.array(X, mask=[0, 1, 0])
+    for f in (lambda x: x * masked, lambda x: x @ masked, lambda x: masked @ x, lambda x: np.where(x > 0, x, masked)):
+        refused(TypeError, lambda f=f: kn.vjp(f, X), "numpy.ma.MaskedArray", "mask", "np.asarray")
+        refused(TypeError, lambda f=f: kn.hvp(lambda x: np.sum(f(x)), (X,), (X,)), "numpy.ma.MaskedArray")
+    refused(TypeError, lambda: grad(lambda x: np.sum(x + X.view(np.recarray)))(X), "recarray")
+    assert (param(X) * masked).sum() == 10  # outside of transforms a Param is its array

@@ -32,6 +32,13 @@ def test_what_param_makes():
     assert param(0, 3).shape == (0, 3)
 
 
+@pytest.mark.parametrize(
+    "make", [lambda: param(2, 3), lambda: kn.param0(3), lambda: param([1.0]), lambda: param(np.ones(2, ">f4"))]
+)
+def test_the_dtype_is_the_object_that_short_paths_compare_with(make):
+    assert make().value.dtype is np.dtype(np.float32)
+
+
 def test_param_is_its_array_outside_transforms():
     p = param([[1.0, 2.0], [3.0, 4.0]])
     a = p.value

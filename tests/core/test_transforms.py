@@ -181,6 +181,13 @@ def test_value_and_gradient_have_the_dtypes_of_loss_and_primal(dtype):
     assert y.dtype == dtype and g[w].dtype == dtype
 
 
+@pytest.mark.parametrize("loss", [lambda x: np.sum(x) * np.sum(x), lambda x: np.take(x, [1, 1]).sum(), lambda x: x[1]])
+def test_gradient_has_the_byte_order_of_its_primal(loss):
+    x = X.astype(">f8")
+    g = grad(loss, 0)(x)
+    assert g.dtype == x.dtype and g.flags.writeable and (g == grad(loss, 0)(X)).all()
+
+
 def test_mixed_dtypes_give_each_primal_its_own():
     a, b = X.astype(np.float32), X
     ga, gb = grad(lambda a, b: np.sum(a * b + a), (0, 1))(a, b)
