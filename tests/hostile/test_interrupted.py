@@ -1,0 +1,127 @@
+"""A failure half-way leaves params, optimizer state and running moments as they were, and nothing running."""
+
+import signal
+
+import numpy as np
+import pytest
+
+import knetpy as kn
+from tests.hostile.judge import left_behind
+
+X = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
+Y = np.array([0, 1, 1, 0])
+
+
+class Model:
+    """Weights, running moments, an optimizer and a loss, in which something may happen."""
+
+    def __init__(self):
+        self.w, self.b = kn.param([[1, 2]] * 3), kn.param0(2)
+        self.moments, self.opt = kn.Moments(), kn.Adam(0.1)
+        self.happen = lambda x: x
+        kn.update([self.w, self.b], kn.grad(self.loss)(X), self.opt)  # now there is a state to be kept
+
+    def loss(self, x):
+        y = kn.batchnorm(x @ self.w + self.b, self.moments)
+        return kn.nll(self.happen(y), Y)
+
+    def step(self):
+        kn.update([self.w, self.b], kn.grad(self.loss)(X), self.opt)
+
+    def state(self):
+        states = [(s.t, *[a.tobytes() for a in s.arrays]) for s in self.opt.states.values()]
+        moments = self.moments.mean.tobytes(), self.moments.var.tobytes(), self.moments.count
+        return self.w.value.tobytes(), self.b.value.tobytes(), states, moments
+
+
+def happens(how):
+    raise how
+
+
+def raising(failure, where):
+    """A function that does nothing but raise when it is called or when its derivative is taken."""
+    rule = (lambda dy: happens(failure)) if where == "rule" else (lambda dy: dy)
+    kernel = (lambda x: happens(failure)) if where == "kernel" else (lambda x: x.copy())
+    return kn.primitive(kernel, name="raising", x=rule)
+
+
+@pytest.mark.parametrize("failure", [ZeroDivisionError("mine"), KeyboardInterrupt(), GeneratorExit(), MemoryError()])
+@pytest.mark.parametrize("where", ["function", "kernel", "rule"])
+@pytest.mark.parametrize("way", ["step", "minimize", "tape", "checkpoint"])
+def test_a_failure_in_the_pass_or_in_the_sweep(way, where, failure):
+    model = Model()
+    before = model.state()
+    model.happen = (lambda y: happens(failure)) if where == "function" else raising(failure, where)
+    ways = {
+        "step": model.step,
+        "minimize": lambda: list(kn.minimize(model.loss, [X], model.opt)),
+        "tape": lambda: kn.tape(model.loss, X),
+        "checkpoint": lambda: kn.grad(lambda: kn.checkpoint(model.loss)(X))(),
+    }
+    with pytest.raises(type(failure)):
+        ways[way]()
+    failure.__traceback__ = None
+    assert model.state() == before and X.flags.writeable and left_behind(alone=True) == []
+    model.happen = lambda x: x
+    model.step()  # goes on as if nothing had been
+    assert model.state() != before
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_ctrl_c_in_the_middle_of_an_update_waits_for_its_end(number):
+    """All params have made the step, or none."""
+
+    class Slow(kn.optim.Optimizer):
+        def __init__(self, lr=1.0):
+            self.lr = lr
+
+        def step(self, w, g, state, t):
+            w -= self.lr * g
+            if next(steps) == number:
+                signal.raise_signal(signal.SIGINT)
+
+    steps, params = iter(range(100)), [kn.param(np.full(2, 5.0, np.float32)) for _ in range(6)]
+    grads = {p: np.ones(2, np.float32) for p in params}
+    opt = Slow()
+    try:
+        for _ in range(2):
+            kn.update(params, grads, opt)
+    except KeyboardInterrupt:
+        pass
+    assert len({p.value.tobytes() for p in params}) == 1
+    assert {state.t for state in opt.states.values()} == {1 if number < 6 else 2}
+    assert params[0].value[0] == 5 - (1 if number < 6 else 2)
+
+
+@pytest.mark.parametrize("bad", [np.ones(3, np.float32), np.ones(2), None, np.full(2, np.nan, np.float32), "text"])
+def test_an_update_that_is_refused_changes_nothing(bad):
+    params, opt = [kn.param([1.0, 2.0]) for _ in range(3)], kn.Adam()
+    grads = [np.ones(2, np.float32), np.ones(2, np.float32), bad]
+    before = [p.value.tobytes() for p in params]
+    try:
+        kn.update(params, grads, opt, check_finite=True)
+    except (TypeError, ValueError, kn.KnetpyError):
+        assert [p.value.tobytes() for p in params] == before and not opt.states
+    else:
+        assert bad is None and [p.value.tobytes() == b for p, b in zip(params, before)] == [False, False, True]
+
+
+def test_a_failure_in_the_body_of_the_loop_leaves_the_last_whole_step():
+    model = Model()
+    with pytest.raises(ZeroDivisionError):
+        for _ in kn.minimize(model.loss, [X, X, X], model.opt):
+            reached = model.state()
+            happens(ZeroDivisionError())
+    assert model.state() == reached and left_behind(alone=True) == []
+
+
+def test_a_failure_in_a_write_that_was_deferred_comes_after_the_gradient():
+    w = kn.param([1.0])
+
+    def loss():
+        kn.defer(lambda: happens(ZeroDivisionError()))
+        return np.sum(w * w)
+
+    with pytest.raises(ZeroDivisionError):
+        kn.grad(loss)()
+    assert left_behind(alone=True) == [] and w.value[0] == 1
