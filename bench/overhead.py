@@ -17,7 +17,7 @@ import numpy as np
 import knetpy as kn
 
 STEPS = 50
-FAMILIES = [getattr(kn.ops, m) for m in ("elementwise", "reduce", "shape", "matmul", "einsum", "index", "pad")]
+FAMILIES = [getattr(kn.ops, m) for m in ("elementwise", "reduce", "shape", "join", "matmul", "einsum", "index", "pad")]
 
 
 def ours(x, start):

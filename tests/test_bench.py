@@ -38,6 +38,34 @@ def test_matmul(capsys, threads_kept):
     assert "tiny" in capsys.readouterr().out
 
 
+def test_step_time(capsys, threads_kept):
+    bench = runpy.run_path(str(BENCH / "step_time.py"))
+    assert bench["main"](["mlp", "--rounds", "1", "--profile", "3"])["mlp"] > 0
+    assert "us a step" in capsys.readouterr().out
+
+
+def test_compile_time(capsys):
+    assert runpy.run_path(str(BENCH / "compile_time.py"))["main"](["sum", "--kernels", "2"])["sum"] > 0
+    assert capsys.readouterr().out.count(" s\n") >= 3
+
+
+def test_start_time():
+    cold, warm = runpy.run_path(str(BENCH / "start_time.py"))["main"](["--rounds", "1"], ["import"])["import"]
+    assert cold > 0 and warm > 0
+
+
+def test_nothing_grows_with_training(capsys, threads_kept):
+    memory, objects = runpy.run_path(str(BENCH / "growth.py"))["main"](["--steps", "2000", "--sizes", "3"])
+    assert objects < 100 and memory < 1 << 20
+    assert "more objects" in capsys.readouterr().out
+
+
+def test_spinning(capsys):
+    one = {"one": {"threads": 1}}
+    found = runpy.run_path(str(BENCH / "spinning.py"))["main"](["tinyops", "--others", "1", "--seconds", "0"], one)
+    assert found["tinyops", 1, "one"][0] > 0 and "tinyops beside 1: one" in capsys.readouterr().out
+
+
 TINY = ["--sizes", "tiny", "--seconds", "0", "--threads", "1", "--same-process"]
 
 
