@@ -1,0 +1,71 @@
+"""What typical mistakes are told: the user's names, both shapes, the rule, one way out."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import knetpy as kn
+
+
+def ones(*shape):
+    return np.ones(shape, np.float32)
+
+
+MISTAKES = {  # call: what it says
+    "a column against a vector": (
+        lambda: kn.mse(ones(2, 1), ones(2)),
+        "mse: prediction has shape (2, 1) and target has (2,); they must be equal: write target.reshape((2, 1))",
+    ),
+    "axes of indices": (
+        lambda: kn.take_along_axis(ones(3, 2), [0, 1]),
+        "take_along_axis: indices (2,) and x (3, 2) must have equally many axes, got 1 and 2; insert one by "
+        "indices[:, None], or take whole slices with kn.gather",
+    ),
+    "letters of einsum": (
+        lambda: kn.grad(lambda x: np.einsum("ij,jk", x, ones(2, 2)).sum(), 0)(ones(2, 3)),
+        "einsum: index 'j' is 3 (axis 1 of (2, 3)) and 2 (axis 0 of (2, 2)); they must agree",
+    ),
+    "groups": (
+        lambda: kn.groupnorm(ones(2, 6, 3), 4),
+        "groupnorm: the 6 channels (axis 1 of x (2, 6, 3)) do not divide into groups=4; take a divisor",
+    ),
+    "heads": (
+        lambda: kn.attention(ones(4, 8), ones(5, 8), ones(5, 8), heads=3),
+        "attention: heads=3 does not divide the last axis of q (4, 8), of 8 elements; take a divisor of it",
+    ),
+    "channels of a shuffle": (
+        lambda: kn.pixel_shuffle(ones(1, 6, 2, 2), 2),
+        "pixel_shuffle: the 6 channels (axis 1 of x (1, 6, 2, 2)) do not divide into groups of 2**2 = 4; take another "
+        "factor",
+    ),
+    "one matrix as a layer": (
+        lambda: kn.lstm(ones(2, 5, 8), [ones(8, 64)]),
+        "lstm: each layer and direction takes (wx, wh), (wx, wh, bx) or (wx, wh, bx, bh), matrices and vectors; got "
+        "weights[0] (8, 64)",
+    ),
+    "a setting of another library": (
+        lambda: kn.Adam(learning_rate=0.1),
+        "Adam has no setting 'learning_rate'; it has lr, beta1, beta2, eps, lazy",
+    ),
+    "a tangent": (
+        lambda: kn.jvp(np.sin, (ones(2),), (ones(3),)),
+        "the tangent of argument 0 of sin must have shape (2,), got (3,)",
+    ),
+    "a cotangent": (lambda: kn.vjp(np.sin, ones(2))[1](ones(3)), "the cotangent of sin must have shape (2,), got (3,)"),
+    "a name of NumPy's": (lambda: kn.exp(1.0), "module 'knetpy' has no attribute 'exp': write np.exp"),
+    "a name of PyTorch's": (lambda: kn.Tensor, "module 'knetpy' has no attribute 'Tensor': write np.array"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_explained(mistake):
+    call, message = MISTAKES[mistake]
+    with pytest.raises((ValueError, TypeError, AttributeError)) as error:
+        call()
+    assert str(error.value) == message
+
+
+def test_editors_show_the_parameters_of_what_is_made():
+    assert str(inspect.signature(kn.Moments)) == "(momentum=0.1, *, mean=None, var=None)"
+    assert str(inspect.signature(kn.SGD)) == "(lr=0.1)"
