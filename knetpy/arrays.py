@@ -124,3 +124,13 @@ def is_more(x):
         return True
     own_way = hasattr(x, "__array_ufunc__") or hasattr(x, "__array_wrap__")
     return own_way and not hasattr(x, "__cuda_array_interface__")
+
+
+def refuse_more(name, operands):
+    """Raise for an operand of the op `name` that is more than its numbers, which a derivative would lose."""
+    for x in operands:
+        if is_more(x):
+            raise TypeError(
+                f"{name}: an operand is a {type(x).__module__}.{type(x).__qualname__}, whose mask, labels or own "
+                "operators would get lost; pass a plain array, such as np.asarray(...) of it"
+            )

@@ -52,6 +52,11 @@ PYTORCH = {  # what its users type after an array, and what to write
     "permute": ": write x.transpose(...)", "unsqueeze": ": write x[:, None]",
 }  # fmt: skip
 
+TO_ARRAY = (
+    "np.asarray (or np.array, np.full, a function given a list of values: build with np.stack, fill with "
+    "np.broadcast_to)"
+)
+
 users: set = set()  # the source files, met so far, that are not knetpy's own; asked at every recorded call
 ours: set = set()  # those that are
 

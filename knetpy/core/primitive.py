@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import is_more
+from ..arrays import refuse_more
 from .errors import DerivativeError, DtypeError, ShapeError
 from .protocols import serve
 from .rules import adapt, signature_of
@@ -134,10 +134,7 @@ class Primitive:
     def explain(self, failure, args, attrs):
         """Raise in the user's terms what made the kernel fail, or add to its own message what it was given."""
         if self.check is not None:
-            try:
-                self.check(*args, **attrs)
-            except Exception as better:
-                raise better from None  # without NumPy's words for it
+            self.check(*args, **attrs)
         shapes = [np.shape(a) for a in args if a is not None]
         if isinstance(failure, ValueError) and (self.elementwise or isinstance(self.kernel, np.ufunc)):
             try:
@@ -277,12 +274,8 @@ def _recorder(op):
             elif a.__class__ is list:
                 a = np.asarray(a)
             seen.append(a)
-        if tracked and any([is_more(s) for s in seen]):
-            names = [f"{type(s).__module__}.{type(s).__qualname__}" for s in seen if is_more(s)]
-            raise TypeError(
-                f"{op.name}: an operand is a {names[0]}, whose mask, labels or own operators would get lost; pass a "
-                "plain array, such as np.asarray(...) of it"
-            )
+        if tracked:
+            refuse_more(op.name, seen)
         if tracked and op.composed is not None and not _raw():
             return op.composed(*args, **attrs)
         for name, v in attrs.items():

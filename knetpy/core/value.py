@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import norm, read_only
-from .errors import PYTORCH, DerivativeError, EscapeError, MutationError
+from .errors import PYTORCH, TO_ARRAY, DerivativeError, EscapeError, MutationError
 from .trace import active
 
 serial = count(1).__next__
@@ -126,7 +126,7 @@ class Value(Displayed):
         return complex(plain(self, "complex(...)"))
 
     def __array__(self, dtype=None, copy=None):
-        array = np.asarray(plain(self, _TO_ARRAY), dtype)
+        array = np.asarray(plain(self, TO_ARRAY), dtype)
         return array.copy() if copy else array
 
     def tolist(self):
@@ -258,10 +258,6 @@ def kind_of(x):
     return "a Param" if isinstance(x, Param) else "a value being differentiated"
 
 
-_TO_ARRAY = (
-    "np.asarray (or np.array, np.full, a function given a list of values: build with np.stack, fill with "
-    "np.broadcast_to)"
-)
 _INSTEAD = {
     Param: "write p[...] = new values, outside a transform",
     Result: "use the function of the same name, or build a new array with np.where or np.concatenate",
