@@ -34,6 +34,7 @@ REFUSED = {  # call, kind of error, what the message must say
     "gather -1": (lambda: kn.gather(X, [0, -1]), IndexError, r"gather: .*np.where\(index < 0, index \+ 2, index\)"),
     "embed -9": (lambda: kn.embed(X, [-9]), IndexError, "index -9 is out of range: .* negative ones are refused$"),
     "gather dtype": (lambda: kn.gather(X, ["a"]), kn.DtypeError, "gather: index must be integers"),
+    "gather axes": (lambda: kn.gather(X, np.zeros((1,) * 64, int)), kn.ShapeError, "gather: .*too many axes, over 64"),
     "along dtype": (lambda: kn.take_along_axis(X, X), IndexError, "indices must be integers, got float32"),
     "along axes": (lambda: kn.take_along_axis(X, [0]), ValueError, "take_along_axis: indices .* and x .* axes"),
     "along shape": (lambda: kn.take_along_axis(X, [[0]] * 3), IndexError, "x of shape .2, 3. do not broadcast"),

@@ -71,9 +71,9 @@ def backward(dy_shape, w_shape, dx_size, stride, padding, dilation, groups, dtyp
 
 
 def _phases(window: int, size: int, stride: int, before: int, dilation: int) -> list[tuple[Axis, list[int]]]:
-    """The phases of an axis of dx, and the taps of the window that each meets."""
+    """The phases of an axis of dx, and the taps of the window that each meets: every tap has its phase."""
     found = []
-    for first in range(stride):
+    for first in sorted({*range(min(stride, size)), *[(k * dilation - before) % stride for k in range(window)]}):
         taps = [k for k in range(window) if (first + before - k * dilation) % stride == 0][::-1]
         apart = (taps[0] - taps[1]) * dilation // stride if len(taps) > 1 else 1
         start = (taps[0] * dilation - first - before) // stride if taps else 0
