@@ -13,7 +13,7 @@ import numpy as np
 
 _PLAIN = frozenset((int, float, bool, str, type(None), np.dtype, type))  # nobody can change these in place
 _guard = threading.RLock()  # re-entrant: a tape may be freed, and so release, while this thread holds it
-_locks: dict = {}  # id -> [array, number of holders, views that wait for this array's memory]
+_locks: dict = {}  # id -> [array, ids of its holders, views that wait for this array's memory]
 
 
 class Holder:
@@ -54,23 +54,24 @@ class Holder:
                 owner = x.base if isinstance(x.base, np.ndarray) else x
                 if not x.flags.writeable or not (owner.flags.writeable or id(owner) in _locks):
                     return  # locked by the user, or NumPy would not let us unlock it
-                lock = _locks[id(x)] = [x, 0, []]
-                x.flags.writeable = False
-            lock[1] += 1
-            self._held[id(x)] = x
+            self._held[id(x)] = x  # first of all, so that `release` can undo the rest wherever Ctrl-C interrupts it
+            lock = _locks.setdefault(id(x), [x, set(), []])
+            lock[1].add(id(self))
+            x.flags.writeable = False
 
     def release(self):
         """Unlock what no other holder needs; owners come before their views, as NumPy demands."""
         if not self._held:
             return
-        held, self._held = self._held, {}
         with _guard:
-            for key in held:
-                lock = _locks[key]
-                lock[1] -= 1
-                if not lock[1]:
-                    del _locks[key]
-                    _unlock(lock)
+            for key in list(self._held):  # each line may run twice: after Ctrl-C __del__ goes on where this stopped
+                lock = _locks.get(key)
+                if lock is not None:
+                    lock[1].discard(id(self))
+                    if not lock[1]:
+                        _unlock(lock)
+                        _locks.pop(key, None)
+                self._held.pop(key, None)
 
     def __del__(self):
         self.release()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 import os
 import reprlib
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import overload
 
 # ------------------------------------------------------------------------------------------------- threads
@@ -124,15 +124,20 @@ def training(flag: bool | None = None) -> bool | _Override:
     return _Override(flag)
 
 
-def default_training(flag: bool) -> Token | None:
+decided = _training.get  # True, False, or None where nobody has decided
+
+
+def default_training(flag: bool) -> bool | None:
     """Set training mode unless somebody outside has; give the result to `restore_training`.
 
     For transforms, which do this on every call: two operations instead of a context manager.
     """
-    return _training.set(flag) if _training.get() is None else None
+    before = decided()
+    if before is None:
+        _training.set(flag)
+    return before
 
 
-def restore_training(token: Token | None) -> None:
+def restore_training(before: bool | None) -> None:
     """Undo `default_training`, in the thread or task that called it."""
-    if token is not None:
-        _training.reset(token)
+    _training.set(before)

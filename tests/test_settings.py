@@ -83,8 +83,7 @@ def test_training_overrides_nest_and_end():
 def test_training_ends_on_an_exception():
     with pytest.raises(ZeroDivisionError), training(True):
         raise ZeroDivisionError
-    assert training() is False and default_training(True) is not None
-    settings._training.set(None)
+    assert training() is False and settings.decided() is None
 
 
 def test_one_override_serves_nested_blocks_and_threads():
@@ -135,7 +134,7 @@ def test_training_checks(wrong):
 def test_the_outermost_default_decides():
     outer = default_training(False)
     inner = default_training(True)
-    assert training() is False and inner is None
+    assert training() is False
     restore_training(inner)
     assert training() is False
     restore_training(outer)

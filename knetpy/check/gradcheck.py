@@ -109,12 +109,12 @@ def gradcheck(
     chosen = _modes(order, modes)
     if any(trace.derives for trace in active()):
         raise DerivativeError("gradcheck runs transforms of its own; call it outside of grad and the others")
-    token = default_training(False)
+    mode = default_training(False)
     try:
         with np.errstate(all="ignore"):
             return _checked(Point(f, args), _Plan(chosen, tolerance, step, number), raises)
     finally:
-        restore_training(token)
+        restore_training(mode)
 
 
 def _modes(order, modes):

@@ -12,21 +12,25 @@ active = _traces.get
 sole_steps = _steps.get
 
 
+def activate(traces):
+    """Make exactly these traces active, outermost first."""
+    _steps.set(traces[0].steps if len(traces) == 1 else None)
+    _traces.set(traces)
+
+
 class tracing:
     """Makes exactly `traces` active inside the block, outermost first."""
 
-    __slots__ = ("tokens", "traces")
+    __slots__ = ("before", "traces")
 
     def __init__(self, *traces):
-        self.traces = traces
+        self.before, self.traces = active(), traces
 
     def __enter__(self):
-        alone = self.traces[0].steps if len(self.traces) == 1 else None
-        self.tokens = _traces.set(self.traces), _steps.set(alone)
+        activate(self.traces)
 
     def __exit__(self, *exception):
-        _traces.reset(self.tokens[0])
-        _steps.reset(self.tokens[1])
+        activate(self.before)
 
 
 class Trace:

@@ -36,7 +36,9 @@ def gather(x, index, axis=0):
     n = x.shape[axis]
     index = places("gather", "index", index, n, f"x {tuple(x.shape)} has size {n} along axis {axis}")
     if index.ndim + x.ndim > 65:
-        raise ShapeError(f"gather: slices of x {tuple(x.shape)} for an index of {index.ndim} axes: too many axes, over 64")
+        raise ShapeError(
+            f"gather: slices of x {tuple(x.shape)} for an index of {index.ndim} axes: too many axes, over 64"
+        )
     if axis == 0:
         return rows_of(x, index)
     y = rows_of(np.moveaxis(x, axis, 0), index)

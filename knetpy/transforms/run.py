@@ -7,13 +7,23 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DerivativeError
-from ..core.trace import active, tracing
+from ..core.trace import activate, active, tracing
 from ..journal import is_replaying
-from ..settings import default_training, restore_training
+from ..settings import decided, default_training, restore_training
 
 
 def run(f, args, kwargs, trace, training):
     """`f(*args, **kwargs)` with `trace` innermost; of nested transforms the outermost decides the training mode."""
+    traces, mode = active(), decided()
+    try:
+        return _run(f, args, kwargs, trace, training)
+    except KeyboardInterrupt:  # Ctrl-C may have interrupted the ends of the blocks within, too
+        activate(traces)
+        restore_training(mode)
+        raise
+
+
+def _run(f, args, kwargs, trace, training):
     mode = default_training(training)
     try:
         with tracing(*active(), trace):

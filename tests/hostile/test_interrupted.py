@@ -1,6 +1,7 @@
 """A failure half-way leaves params, optimizer state and running moments as they were, and nothing running."""
 
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -65,6 +66,49 @@ def test_a_failure_in_the_pass_or_in_the_sweep(way, where, failure):
     model.happen = lambda x: x
     model.step()  # goes on as if nothing had been
     assert model.state() != before
+
+
+class Interruption:
+    """Ctrl-C before the instruction with a number, or the line, of those that knetpy runs in a call."""
+
+    def __init__(self, number, kind):
+        self.left, self.kind = number, kind
+
+    def __call__(self, frame, event, arg):
+        if "knetpy" not in frame.f_code.co_filename or "tests" in frame.f_code.co_filename:
+            return None
+        frame.f_trace_opcodes = self.kind == "opcode"
+        if event == self.kind:
+            self.left -= 1
+            if self.left < 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return self
+
+    def during(self, f, *args):
+        """Call f; whether it was interrupted."""
+        before = sys.gettrace()
+        try:
+            sys.settrace(self)
+            f(*args)
+            return False
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(before)
+
+
+@pytest.mark.parametrize("kind", ["line", pytest.param("opcode", marks=pytest.mark.slow)])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Ctrl-C in a __del__ is said, and lost
+def test_ctrl_c_anywhere_in_a_gradient(kind):
+    x, c, w, b = np.linspace(1, 2, 4), np.ones(4), kn.param(np.eye(4)), kn.param0(4)
+    gradient = kn.grad(lambda x: np.sum(kn.relu(x @ w.astype(x.dtype) + b.astype(x.dtype)) * x * c))
+    gradient(x)
+    number = 0
+    while Interruption(number, kind).during(gradient, x):
+        assert left_behind(alone=True) == [] and x.flags.writeable and c.flags.writeable, number
+        number += 1
+    assert number > 500
 
 
 @pytest.mark.parametrize("number", range(12))

@@ -73,7 +73,10 @@ def test_conv_dw_by_hand(backend, x, dy, window, options, dw):
 @pytest.mark.parametrize("size, stride", [((70, 60), (50, 50)), ((5, 9), (10**6, 10**9)), ((1, 9), (1, 10**9))])
 def test_conv_dx_of_strides_beyond_the_size(backend, size, stride):
     how = {**SQUARE, "stride": stride, "padding": ((0, 0), (0, 0))}
-    dy, w = np.arange(1.0, 5).reshape(1, 1, 2, 2)[:, :, : -(-size[0] // 50), : -(-size[1] // 50)], np.full((1, 1, 1, 2), 3.0)
+    dy, w = (
+        np.arange(1.0, 5).reshape(1, 1, 2, 2)[:, :, : -(-size[0] // 50), : -(-size[1] // 50)],
+        np.full((1, 1, 1, 2), 3.0),
+    )
     expected = np.zeros((1, 1, *size))
     for i, j in np.ndindex(*dy.shape[2:]):
         expected[0, 0, i * 50, j * 50 : j * 50 + 2] = 3 * dy[0, 0, i, j]
