@@ -55,10 +55,8 @@ class Primitive:
         s = self.signature
         if s.variadic or self.outputs > 1:
             return None
-        simple = not (s.saves or self.composed or self.vjp or self.through) and len(s.operands) == s.required == len(
-            self.declared
-        )
-        if not trusted or not simple or not all(self.declared.values()):
+        simple = trusted and not (s.saves or self.composed or self.vjp or self.through)
+        if not simple or not len(s.operands) == s.required == len(self.declared) or not all(self.declared.values()):
             return any_number
         return unary if s.required == 1 else binary if s.required == 2 and not s.attrs else any_number
 
@@ -202,8 +200,14 @@ def primitive(
         options: dict[str, Any] = dict(numpy=numpy, name=name, outputs=outputs, saves=saves, check=check, **rules)
         options |= dict(vjp=vjp, through=through, jvp=jvp, composed=composed, elementwise=elementwise, trusted=trusted)
         return partial(primitive, **options)
+    _check_kernel("primitive", kernel)
     op = Primitive(kernel, name, outputs, tuple(saves), check, rules, vjp, through, jvp, composed, elementwise)
     return _function(op, trusted or isinstance(kernel, np.ufunc), numpy)
+
+
+def _check_kernel(name, kernel):
+    if not callable(kernel):
+        raise TypeError(f"{name}: the kernel must be a function of arrays, got {type(kernel).__name__}")
 
 
 def _function(op, trusted, numpy):
@@ -234,11 +238,12 @@ def constant(kernel: Callable | None = None, *, numpy: Any = None, name: str | N
     """
     if kernel is None:
         return lambda kernel: constant(kernel, numpy=numpy, name=name)
+    _check_kernel("constant", kernel)
 
     def call(*args, **attrs):
         return kernel(*[_stripped(a) for a in args], **{k: _stripped(v) for k, v in attrs.items()})
 
-    call.__name__ = name or kernel.__name__
+    call.__name__ = name or getattr(kernel, "__name__", type(kernel).__name__)
     call.__doc__ = kernel.__doc__
     if numpy is not None:
         serve(numpy, call)

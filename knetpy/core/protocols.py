@@ -8,6 +8,7 @@ import operator
 
 import numpy as np
 
+from ..tree import tree_map
 from .errors import DerivativeError, MutationError
 from .trace import active
 from .value import METHODS, NUMPY, Param, Value, bare, is_tracked, kind_of
@@ -83,17 +84,6 @@ def _name(function):
     return function.__name__
 
 
-def _map_values(change, args):
-    """Apply `change` to the Values in nested lists, tuples and dicts of call arguments."""
-    if isinstance(args, Value):
-        return change(args)
-    if isinstance(args, (list, tuple)):
-        return type(args)([_map_values(change, a) for a in args])
-    if isinstance(args, dict):
-        return {k: _map_values(change, a) for k, a in args.items()}
-    return args
-
-
 def _no_rule(function, args, options):
     name = _name(function)
     advice = f"if it needs none, write {name}(kn.value(x)), else declare a rule with kn.primitive"
@@ -122,13 +112,15 @@ def _without_rule(call, spelling, advice, args, options):
     """A function of NumPy's without a rule: plain arithmetic on params outside transforms, an error inside."""
 
     def untracked(x):
+        if not isinstance(x, Value):
+            return x
         if is_tracked(x):
             raise DerivativeError(
                 f"{spelling} has no derivative rule in knetpy, and {kind_of(x)} of shape {x.shape} was passed; {advice}"
             )
         return x.value
 
-    return call(*_map_values(untracked, args), **_map_values(untracked, options))
+    return call(*tree_map(untracked, args), **tree_map(untracked, options))
 
 
 def _comparison(name):

@@ -88,12 +88,7 @@ def adapt(rule, what, signature, first=("dy",)):
     star = "*" if signature.variadic else ""
     operands = [*signature.operands[:-1], *(star + name for name in signature.operands[-1:])]
     reuses = "out" in wanted and "out" not in (*signature.operands, *signature.attrs, *signature.saves)
-    keywords = [
-        *signature.attrs,
-        *signature.saves,
-        *(["i"] if signature.variadic else []),
-        *(["out"] if reuses else []),
-    ]
+    keywords = [*signature.attrs, *signature.saves, *["i"] * signature.variadic, *["out"] * reuses]
     if wanted == [*first, "y", *signature.operands] and not keywords:
         return Rule(rule, True, reads)
     head = ", ".join([*first, "y", *operands])

@@ -1,5 +1,7 @@
 """Primitives that a user declares: rules by name, several outputs, saved values, jvp, composed, no derivative."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -275,3 +277,14 @@ def test_options_left_to_their_defaults_reach_the_rules_on_every_path():
         scaled = kn.primitive(lambda x, *, by=3.0: x * by, name="scaled", trusted=trusted, x=lambda dy, by: dy * by)
         assert kn.grad(scaled)(2.0) == kn.jvp(scaled, (2.0,), (1.0,))[1] == 3
         assert kn.grad(lambda x, f=scaled: f(x, by=4.0))(2.0) == 4
+
+
+@pytest.mark.parametrize("declare", [kn.primitive, kn.constant])
+def test_a_kernel_must_be_a_function(declare):
+    with pytest.raises(TypeError, match=f"{declare.__name__}: the kernel must be a function of arrays, got int"):
+        declare(3)
+
+
+def test_a_constant_may_be_a_partial_function():
+    signs = kn.constant(functools.partial(np.copysign, 1.0))
+    assert kn.grad(lambda x: x * signs(x))(-2.0) == -1
