@@ -54,6 +54,17 @@ MISTAKES = {  # call: what it says
     ),
     "a cotangent": (lambda: kn.vjp(np.sin, ones(2))[1](ones(3)), "the cotangent of sin must have shape (2,), got (3,)"),
     "a name of NumPy's": (lambda: kn.exp(1.0), "module 'knetpy' has no attribute 'exp': write np.exp"),
+    "zero_grad": (
+        lambda: kn.SGD().zero_grad(),
+        "SGD has no attribute 'zero_grad': no gradients are kept; each step has new ones, g = kn.grad(loss)(x, y)",
+    ),
+    "step": (lambda: kn.Adam().step(), "Adam.step() is for kn.update to call: write kn.update(params, grads, opt)"),
+    "a list as array": (
+        lambda: kn.grad(lambda x: np.sum(np.array([x[0], x[1]])))(np.ones(2)),
+        "making a plain array (np.array, np.asarray, np.full, array[i] = r, or a function given a list) of a value being "
+        "differentiated of shape () would cut the derivative; np.stack joins values of a list, np.broadcast_to repeats "
+        "one, or write kn.value(r) to take the bare array on purpose",
+    ),
     "a name of PyTorch's": (lambda: kn.Tensor, "module 'knetpy' has no attribute 'Tensor': write np.array"),
 }
 

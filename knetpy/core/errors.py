@@ -52,9 +52,9 @@ PYTORCH = {  # what its users type after an array, and what to write
     "permute": ": write x.transpose(...)", "unsqueeze": ": write x[:, None]",
 }  # fmt: skip
 
-TO_ARRAY = (
-    "np.asarray (or np.array, np.full, a function given a list of values: build with np.stack, fill with "
-    "np.broadcast_to)"
+TO_ARRAY = (  # what was called, and what to write
+    "making a plain array (np.array, np.asarray, np.full, array[i] = r, or a function given a list)",
+    "np.stack joins values of a list, np.broadcast_to repeats one",
 )
 
 users: set = set()  # the source files, met so far, that are not knetpy's own; asked at every recorded call

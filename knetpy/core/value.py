@@ -126,7 +126,7 @@ class Value(Displayed):
         return complex(plain(self, "complex(...)"))
 
     def __array__(self, dtype=None, copy=None):
-        array = np.asarray(plain(self, TO_ARRAY), dtype)
+        array = np.asarray(plain(self, *TO_ARRAY), dtype)
         return array.copy() if copy else array
 
     def tolist(self):
@@ -243,12 +243,12 @@ def is_tracked(x):
     return False
 
 
-def plain(x, spelling):
+def plain(x, spelling, instead="compute with it as it is (NumPy's functions and operators work)"):
     """The bare array behind `x` where no derivative could follow it; raises if one is being taken."""
     if is_tracked(x):
         raise DerivativeError(
-            f"{spelling} of {kind_of(x)} of shape {x.shape} would cut the derivative; compute with it as it is "
-            "(NumPy's functions and operators work), or write kn.value(r) to take the bare array on purpose"
+            f"{spelling} of {kind_of(x)} of shape {x.shape} would cut the derivative; {instead}, or write kn.value(r) "
+            "to take the bare array on purpose"
         )
     return x.value
 

@@ -30,6 +30,12 @@ RANGES = {
 }
 
 
+_PYTORCH = {  # what its users type, and what to write
+    "zero_grad": ": no gradients are kept; each step has new ones, g = kn.grad(loss)(x, y)",
+    "param_groups": ": settings are attributes, as opt.lr; for other settings of some params use a second optimizer",
+}
+
+
 class Optimizer:
     """The base of the rules. A rule says what it remembers of an array (`init`) and how a step changes it (`formula`).
 
@@ -92,6 +98,9 @@ class Optimizer:
         object.__setattr__(self, "warned", set())
         return self
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{_PYTORCH.get(name, '')}")
+
     def init(self, w: Any) -> tuple:
         """The arrays to remember about `w`, at its first update; `w` has the dtype that `step` computes in."""
         return ()
@@ -100,11 +109,15 @@ class Optimizer:
         """What the formula takes after the state, at the `t`-th update of an array: Python numbers."""
         return ()
 
-    def step(self, w: Any, g: Any, state: tuple, t: int) -> None:
+    def step(self, w: Any = None, g: Any = None, state: tuple = (), t: int = 0) -> None:
         """Write new values into the bare array `w` and into its `state`, from the gradient `g`, at its `t`-th update.
 
         `g` and the state are float32 if `w` is float16, else they have its dtype. This one goes by the formula.
         """
+        if w is None:
+            raise TypeError(
+                f"{type(self).__name__}.step() is for kn.update to call: write kn.update(params, grads, opt)"
+            )
         if self.formula is None:
             raise TypeError(f"{type(self).__name__} has no formula, and no step(self, w, g, state, t)")
         if g.shape != w.shape or g.dtype != working_dtype(w):  # a rule that calls this one may have computed it
