@@ -52,6 +52,12 @@ PYTORCH = {  # what its users type after an array, and what to write
     "permute": ": write x.transpose(...)", "unsqueeze": ": write x[:, None]",
 }  # fmt: skip
 
+INSTEAD = {  # of writing into one
+    "a Param": "write p[...] = new values, outside a transform",
+    "a value being differentiated": "use the function of the same name, or build a new array with np.where or "
+    "np.concatenate",
+}
+
 TO_ARRAY = (  # what was called, and what to write
     "making a plain array (np.array, np.asarray, np.full, array[i] = r, or a function given a list)",
     "np.stack joins values of a list, np.broadcast_to repeats one",

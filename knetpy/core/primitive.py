@@ -46,8 +46,7 @@ class Primitive:
         self.all_ruled = bool(vjp) or all(self.declared.get(n) for n in self.signature.operands)
         self.through = through and adapt(through, f"primitive {name}: its through", self.signature)
         self.reuses = any(r.reuses for r in [self.vjp, self.through, *self.declared.values()] if r)
-        self.plans: dict = {}
-        self.orders: dict = {}
+        self.plans, self.orders = {}, {}
         self.call: Callable | None = None  # the function that users call
 
     def short_path(self, trusted):

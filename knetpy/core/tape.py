@@ -25,10 +25,8 @@ class Tape(Trace):
 
     def __init__(self, params=True, raw=True):
         super().__init__()
-        self.steps = {}
-        self.sees_params, self.raw = params, raw
+        self.steps, self.sees_params, self.raw, self.warned = {}, params, raw, False
         self.touched = {}  # serial number -> (Param, its version when first touched)
-        self.warned = False
 
     def follows(self, x):
         if x.uid in self.steps:
@@ -117,18 +115,18 @@ def sweep(steps, cotangents, watch=None):
                 if step is LEAF:
                     continue
                 pull, dy = step[0], take(uid, None)
-                if pull is _pulled and step[_OUTS]:
-                    dy = _together(dy, step[_OUTS], take)
+                if pull is _pulled:
+                    dy = _together(step, dy, take)
                 if dy is None:
                     continue
-                found = pull(step, dy, reuse)
-                if watch is not None:
-                    watch(uid, step, dy, [dx for _, dx in reversed(found)])
-                while found:
-                    uid, dx = found.pop()
-                    old = take(uid, None)
-                    cotangents[uid] = dx if old is None else _sum(old, dx)
-                old = dx = None
+                if watch is None:
+                    pull(step, dy, cotangents, reuse)
+                else:
+                    found = {}
+                    pull(step, dy, found, False)
+                    watch(uid, step, dy, list(found.values()))
+                    for uid, dx in found.items():
+                        cotangents[uid] = take(uid) + dx if uid in cotangents else dx
     except Exception as failure:
         if step is not LEAF and hasattr(failure, "add_note") and not isinstance(failure, NonFiniteError):  # Python 3.11
             failure.add_note(f"in the derivative of {step[-3].name}, called at {place(step[-2], step[-1])}")
@@ -136,46 +134,54 @@ def sweep(steps, cotangents, watch=None):
     return cotangents
 
 
-# Three kinds of steps. Each gives [(serial number, cotangent)] of the operands, from the last, for the cotangent of the
-# output, which it may overwrite if `reuse` and nobody else has it.
+# Three kinds of steps. Each adds the cotangents of its operands, by serial number, to what is known; that of its output
+# it may overwrite if `reuse` and nobody else has it.
 
 
-def pull_one(step, dy, reuse):
+def pull_one(step, dy, cotangents, reuse):
     """A step of `short.unary`."""
     _, rule, y, x, uid, attrs, _, _, _ = step
-    if not attrs:
-        return [(uid, rule(dy, y, x))]
     if reuse and "out" in attrs and _lone(dy, 2):
         attrs = {**attrs, "out": dy}
-    return [(uid, rule(dy, y, x, **attrs))]
+    dx = rule(dy, y, x, **attrs)
+    old = cotangents.pop(uid, None)
+    cotangents[uid] = dx if old is None else _sum(old, dx)
 
 
-def pull_two(step, dy, reuse):
+def pull_two(step, dy, cotangents, reuse):
     """A step of `short.binary`."""
     _, rule_a, rule_b, y, a, b, of_a, of_b, shape_a, shape_b, _, _, _ = step
-    found = []
-    if of_b is not None:
-        dx = rule_b(dy, y, a, b)
-        found.append((of_b, dx if shape_b is None else unbroadcast(dx, shape_b)))
     if of_a is not None:
         dx = rule_a(dy, y, a, b)
-        found.append((of_a, dx if shape_a is None else unbroadcast(dx, shape_a)))
-    return found
+        if shape_a is not None:
+            dx = unbroadcast(dx, shape_a)
+        old = cotangents.pop(of_a, None)
+        cotangents[of_a] = dx if old is None else _sum(old, dx)
+    if of_b is not None:
+        dx = rule_b(dy, y, a, b)
+        if shape_b is not None:
+            dx = unbroadcast(dx, shape_b)
+        old = cotangents.pop(of_b, None)
+        cotangents[of_b] = dx if old is None else _sum(old, dx)
 
 
-def _pulled(step, dy, reuse):
+def _pulled(step, dy, cotangents, reuse):
     """A step of `Tape.step`."""
     _, held, uids, specs, attrs, _, op, _, _ = step
     out = dy if reuse and op.reuses and _lone(dy, 2) else None
     found = pull(op, dy, held, specs, attrs, out)
-    return [(uid, dx) for uid, dx in zip(reversed(uids), reversed(found)) if dx is not None]
+    for uid in reversed(uids):
+        dx = found.pop()
+        if dx is not None:
+            old = cotangents.pop(uid, None)
+            cotangents[uid] = dx if old is None else _sum(old, dx)
 
 
-_OUTS = 5  # where such a step has [(serial number, Spec)] of its outputs, if there are several
-
-
-def _together(dy, outs, take):
+def _together(step, dy, take):
     """The cotangents of all outputs, zeros where there is none; None if there is none at all."""
+    outs = step[5]
+    if outs is None:
+        return dy
     dys = [dy] + [take(uid, None) for uid, _ in outs[1:]]
     if all([d is None for d in dys]):
         return None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import norm, read_only
-from .errors import PYTORCH, TO_ARRAY, DerivativeError, EscapeError, MutationError
+from .errors import INSTEAD, PYTORCH, TO_ARRAY, DerivativeError, EscapeError, MutationError
 from .trace import active
 
 serial = count(1).__next__
@@ -82,7 +82,7 @@ class Value(Displayed):
             if hasattr(self.value, name):
                 return getattr(self.value, name)  # without transforms a Param is its array
         if name in _WRITES:
-            raise MutationError(f"{name}() writes in place, which {kind_of(self)} refuses; {_INSTEAD[type(self)]}")
+            raise MutationError(f"{name}() writes in place, which {kind_of(self)} refuses; {INSTEAD[kind_of(self)]}")
         raise AttributeError(f"{kind_of(self)} has no attribute {name!r}{PYTORCH.get(name, '')}")
 
     def __dir__(self):
@@ -256,9 +256,3 @@ def plain(x, spelling, instead="compute with it as it is (NumPy's functions and 
 def kind_of(x):
     """What a message calls the Value `x`."""
     return "a Param" if isinstance(x, Param) else "a value being differentiated"
-
-
-_INSTEAD = {
-    Param: "write p[...] = new values, outside a transform",
-    Result: "use the function of the same name, or build a new array with np.where or np.concatenate",
-}
