@@ -1,8 +1,8 @@
 """The short paths: a call under a single tape.
 
 They do what `tell` and `Tape.observe` do, with everything that can be known beforehand decided here. `unary` and
-`binary` are for ops whose rules are known to return the operand's shape and dtype, `any_number` for every other op of
-one output. An idle trace (`Trace()`) beside the tape switches them off.
+`binary` are for ops whose rules are known to return the operand's shape and dtype, `any_number` for all others of one
+output. An idle trace (`Trace()`) beside the tape switches them off. Dtypes are compared by identity first, for speed.
 """
 
 import sys
@@ -39,8 +39,8 @@ def unary(op, record, tell, depth):
             raise
         if uid is None:
             return y
-        dtype = getattr(y, "dtype", None)
-        if x.dtype is not dtype:
+        dtype = getattr(y, "dtype", object)
+        if x.dtype is not dtype and x.dtype != dtype:
             return tell(op, (given,), (x,), attrs, y)
         if attrs:
             active()[0].hold.all(attrs.values())
@@ -95,8 +95,10 @@ def binary(op, record, tell, depth):
             raise
         if ua is ub is None:
             return y
-        dtype = getattr(y, "dtype", None)
-        if (ua is not None and x.dtype is not dtype) or (ub is not None and z.dtype is not dtype):
+        dtype = getattr(y, "dtype", object)
+        if (ua is not None and x.dtype is not dtype and x.dtype != dtype) or (
+            ub is not None and z.dtype is not dtype and z.dtype != dtype
+        ):
             return tell(op, (a, b), (x, z), {}, y)  # which warns, and returns each cotangent in its own dtype
         shape = y.shape if elementwise else None
         sx = x.shape if elementwise and ua is not None and x.shape != shape else None
@@ -147,9 +149,9 @@ def any_number(op, record, tell, depth):
         if op.composed is not None and not tape.raw:
             return op.composed(*args, **attrs)
         y, saved = op.evaluate(seen, attrs)
-        dtype = getattr(y, "dtype", None)
+        dtype = getattr(y, "dtype", object)
         for x, uid in zip(seen, uids):
-            if uid is not None and x.dtype is not dtype:
+            if uid is not None and x.dtype is not dtype and x.dtype != dtype:
                 return tell(op, args, seen, saved, y)  # which warns, and makes constants of integers
         uids = op.ruled(uids)
         if uids.count(None) == count:

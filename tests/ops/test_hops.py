@@ -3,6 +3,7 @@
 Nothing would fail if an op left its short path or checked an operand twice; it would only take longer.
 """
 
+import pickle
 import sys
 from collections import Counter
 from pathlib import Path
@@ -63,3 +64,12 @@ def test_operands_are_checked_once(names):
 
 def test_no_more_functions_are_entered_than_serve_somebody(names):
     assert sum(names.values()) < 330, names
+
+
+def test_unpickled_arrays_take_the_same_path():
+    """Their dtype is equal to NumPy's own, but another object."""
+    batch = np.ones(4, np.float32)
+    unpickled = pickle.loads(pickle.dumps(batch))
+    assert unpickled.dtype is not batch.dtype
+    gradient = kn.grad(lambda x: np.sum(np.tanh(x * x + x)), 0)
+    assert entered(gradient, unpickled) == entered(gradient, batch)
