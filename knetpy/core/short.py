@@ -16,6 +16,7 @@ from .value import Param, Result, Value, serial
 
 _getframe = sys._getframe
 _new = object.__new__
+_SIMPLE = PLAIN | {Param, Result}
 
 
 def unary(op, record, tell, depth):
@@ -84,8 +85,7 @@ def binary(op, record, tell, depth):
                 steps is None
                 or (ua is not None and ua not in steps and not active()[0].follows(a))
                 or (ub is not None and ub not in steps and not active()[0].follows(b))
-                or (ub is None and kind not in PLAIN)
-                or (ua is None and a.__class__ not in PLAIN)
+                or not (a.__class__ in _SIMPLE and kind in _SIMPLE)
             ):
                 return record(a, b)
         try:
@@ -96,10 +96,9 @@ def binary(op, record, tell, depth):
         if ua is ub is None:
             return y
         dtype = getattr(y, "dtype", object)
-        if (ua is not None and x.dtype is not dtype and x.dtype != dtype) or (
-            ub is not None and z.dtype is not dtype and z.dtype != dtype
-        ):
-            return tell(op, (a, b), (x, z), {}, y)  # which warns, and returns each cotangent in its own dtype
+        if (ua is not None and x.dtype is not dtype) or (ub is not None and z.dtype is not dtype):
+            if (ua is not None and x.dtype != dtype) or (ub is not None and z.dtype != dtype):
+                return tell(op, (a, b), (x, z), {}, y)  # which warns, and returns each cotangent in its own dtype
         shape = y.shape if elementwise else None
         sx = x.shape if elementwise and ua is not None and x.shape != shape else None
         sz = z.shape if elementwise and ub is not None and z.shape != shape else None
