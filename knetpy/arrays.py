@@ -11,7 +11,7 @@ import threading
 
 import numpy as np
 
-_PLAIN = frozenset((int, float, bool, str, type(None), np.dtype, type))  # nobody can change these in place
+_IMMUTABLE = frozenset((int, float, bool, str, type(None), np.dtype, type))  # of options
 _guard = threading.RLock()  # re-entrant: a tape may be freed, and so release, while this thread holds it
 _locks: dict = {}  # id -> [array, ids of its holders, views that wait for this array's memory]
 
@@ -42,7 +42,7 @@ class Holder:
     def all(self, options):
         """Lock what the options of a call hold."""
         for option in options:
-            if option.__class__ not in _PLAIN:
+            if option.__class__ not in _IMMUTABLE:
                 self(option)
 
     def _hold(self, x):

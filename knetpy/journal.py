@@ -70,6 +70,14 @@ class Journal:
         with _passing(_Replay(self._entries)):
             yield
 
+    @contextmanager
+    def retrying(self) -> Iterator[None]:
+        """As `replaying`, where the first run came to nothing: side effects are made now, and a `recall` that finds
+        nothing more goes on as it would have.
+        """
+        with _passing(_Retry(self._entries, _journal.get())):
+            yield
+
 
 class _Recording:
     def __init__(self, entries: list[Any], outer: _Pass | None):
@@ -105,7 +113,18 @@ class _Replay:
         return self.entries[self.at - 1]
 
 
-_Pass = _Recording | _Replay
+class _Retry:
+    def __init__(self, entries: list[Any], outer: _Pass | None):
+        self.entries, self.outer = iter(list(entries)), outer
+        self.again: bool = outer is not None and outer.again
+
+    def recall(self, make: Callable[[], T]) -> T:
+        for entry in self.entries:
+            return entry
+        return make() if self.outer is None else self.outer.recall(make)
+
+
+_Pass = _Recording | _Replay | _Retry
 
 
 @contextmanager

@@ -12,6 +12,10 @@ def ones(*shape):
     return np.ones(shape, np.float32)
 
 
+def loss_of_two(x, y):
+    return np.sum(x * y)
+
+
 MISTAKES = {  # call: what it says
     "a column against a vector": (
         lambda: kn.mse(ones(2, 1), ones(2)),
@@ -54,6 +58,37 @@ MISTAKES = {  # call: what it says
     ),
     "a cotangent": (lambda: kn.vjp(np.sin, ones(2))[1](ones(3)), "the cotangent of sin must have shape (2,), got (3,)"),
     "a name of NumPy's": (lambda: kn.exp(1.0), "module 'knetpy' has no attribute 'exp': write np.exp"),
+    "columns and rows": (
+        lambda: ones(32, 5) @ kn.param(8, 16),
+        "matmul: a has 5 columns (axis 1 of (32, 5)) but b has 8 rows (axis 0 of (8, 16)); they must agree: make b of "
+        "shape (5, 16), or give a 8 columns",
+    ),
+    "turned matrix": (
+        lambda: ones(32, 5) @ kn.param(8, 5),
+        "matmul: a has 5 columns (axis 1 of (32, 5)) but b has 8 rows (axis 0 of (8, 5)); they must agree: write b.T",
+    ),
+    "images without mat": (
+        lambda: ones(32, 8, 2, 2) @ kn.param(32, 16),
+        "matmul: a has 2 columns (axis 3 of (32, 8, 2, 2)) but b has 32 rows (axis 0 of (32, 16)); they must agree: "
+        "write kn.mat(a), whose rows are whole images",
+    ),
+    "param0 of an array": (
+        lambda: kn.param0(3.0),
+        "param0 takes sizes, as param0(3, 4), got 3.0; zeros like an array are param(np.zeros_like(a))",
+    ),
+    "tape as grad": (
+        lambda: kn.tape(loss_of_two),
+        "tape takes a function and its arguments: write tape(loss_of_two, x); loss_of_two: missing a required "
+        "argument: 'x'",
+    ),
+    "checkpoint as tape": (
+        lambda: kn.checkpoint(loss_of_two, 1.0),
+        "checkpoint takes a function and returns one: write checkpoint(loss_of_two)(x)",
+    ),
+    "gradients as loss": (
+        lambda: kn.grad(lambda x: {"loss": x.sum()}, 0)(ones(2)),
+        "<lambda> must return a scalar to be differentiated, it returned a dict",
+    ),
     "zero_grad": (
         lambda: kn.SGD().zero_grad(),
         "SGD has no attribute 'zero_grad': no gradients are kept; each step has new ones, g = kn.grad(loss)(x, y)",

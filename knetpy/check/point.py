@@ -5,14 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.errors import DerivativeError, NonFiniteError
+from ..core.errors import DerivativeError, NonFiniteError, label_of
 from ..core.tape import Tape
 from ..core.trace import Call, active
 from ..core.value import Param, Value, bare
 from ..journal import Journal
 from ..parameters.search import named_params
 from ..transforms.boundary import _alias
-from ..transforms.run import label_of, run
+from ..transforms.run import run
 from ..tree import leaves, tree_map
 from .derivatives import combined, floating
 from .errors import GradcheckError

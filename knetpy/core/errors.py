@@ -46,10 +46,20 @@ class NonFiniteError(KnetpyError, FloatingPointError):
     """A NaN or an Inf, found by `check_nonfinite`."""
 
 
+def label_of(f):
+    """The name of a function, for messages."""
+    return getattr(f, "__name__", type(f).__name__)
+
+
 PYTORCH = {  # what its users type after an array, and what to write
     "grad": ": write g = kn.grad(loss)(x, y), then g[p]", "backward": ": kn.grad(loss)(x, y) gives the gradients",
     "detach": ": write kn.value(x)", "numpy": ": write kn.value(x)", "view": ": write x.reshape(...)",
-    "permute": ": write x.transpose(...)", "unsqueeze": ": write x[:, None]",
+    "permute": ": write x.transpose(...)", "unsqueeze": ": write x[:, None]", "clone": ": write x.copy()",
+    "t": ": write x.T", "cpu": ": leave it out", "to": ": leave it out, or write x.astype(...)",
+    "at": ": write np.where(...)",
+    "requires_grad": ": kn.param makes what is trained, kn.grad(f, 0) differentiates by an argument",
+    **{name: f": write kn.{name}(x)" for name in ("relu", "sigmoid", "softmax", "logsoftmax", "gelu", "silu")},
+    "log_softmax": ": write kn.logsoftmax(x)", "zero_": ": write p[...] = 0, outside a transform",
 }  # fmt: skip
 
 INSTEAD = {  # of writing into one

@@ -39,7 +39,7 @@ class Trace:
     derives = False  # whether it takes derivatives, so that rules must be recordable for the traces outside it
     raw = False  # whether rules on bare arrays may serve it, if it is the only one that derives
     steps = None  # the table that the short paths write into, if it has one
-    watch = None  # called in sweeps as watch(uid, step, cotangent)
+    watch = None  # called in sweeps as watch(uid, step, dy, dxs), see `sweep`
 
     def __init__(self):
         self.hold, self.writes = Holder(), []  # arrays that must not change; side effects to make on success

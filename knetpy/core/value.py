@@ -14,7 +14,7 @@ from .trace import active
 
 serial = count(1).__next__
 
-# Filled by `protocols.serve`: NumPy function -> our function; its array methods by name; html displays by class.
+# NumPy function -> our function, array methods by name: `protocols.serve` fills them; displays by class: `knetpy.show`.
 NUMPY: dict = {}
 METHODS: dict = {}
 DISPLAYS: dict = {}
@@ -83,7 +83,8 @@ class Value(Displayed):
                 return getattr(self.value, name)  # without transforms a Param is its array
         if name in _WRITES:
             raise MutationError(f"{name}() writes in place, which {kind_of(self)} refuses; {INSTEAD[kind_of(self)]}")
-        raise AttributeError(f"{kind_of(self)} has no attribute {name!r}{PYTORCH.get(name, '')}")
+        hint = PYTORCH.get(name, f": write np.{name}(x)" if callable(getattr(np, name, None)) else "")
+        raise AttributeError(f"{kind_of(self)} has no attribute {name!r}{hint}")
 
     def __dir__(self):
         return sorted({*super().__dir__(), *METHODS, *_PLAIN})

@@ -114,7 +114,7 @@ def stretches(shape, whole):
         return False
 
 
-def remembered(find):
+def memo(find):
     """Decorate a function of words, shapes and options: for options of plain numbers and tuples it is asked once."""
     known = lru_cache(maxsize=1024, typed=True)(find)
 

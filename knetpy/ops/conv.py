@@ -6,7 +6,7 @@ The input gradient is also a function of its own, the transposed convolution.
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..kernels import kernel
-from .arguments import MOST, as_floating, flag, one_of, per_axis, remembered
+from .arguments import MOST, as_floating, flag, memo, one_of, per_axis
 from .bias import check_activation, check_bias, finished
 from .pad import pad
 from .piecewise import relu
@@ -165,7 +165,7 @@ def conv_transpose(
     return finished(y, bias, activation, 1)
 
 
-@remembered
+@memo
 def _geometry(x, w, stride, padding, dilation, groups):
     """The options of conv as kernels take them, checked for x and w of these shapes."""
     stride, dilation, (groups,) = _steps("conv", len(x) - 2, stride, dilation, groups)

@@ -1,4 +1,4 @@
-"""Products of matrices and tensors: matmul, dot, tensordot, einsum, outer."""
+"""Products of matrices and tensors: matmul, dot, tensordot, outer, inner, vdot."""
 
 import math
 import operator
@@ -28,12 +28,23 @@ def _check(a, b):
     if a[-1] != rows:
         raise ShapeError(
             f"matmul: a has {a[-1]} columns (axis {len(a) - 1} of {a}) but b has {rows} rows (axis "
-            f"{max(len(b) - 2, 0)} of {b}); they must agree: transpose one, as b.T, or reshape"
+            f"{max(len(b) - 2, 0)} of {b}); they must agree: {_way_out(a, b, rows)}"
         )
     try:
         np.broadcast_shapes(a[:-2], b[:-2])
     except ValueError:
         raise ShapeError(f"matmul: the leading axes of {a} and {b} do not broadcast") from None
+
+
+def _way_out(a, b, rows):
+    """What to write so that the columns of `a` are the rows of `b`."""
+    if len(b) > 1 and b[-1] == a[-1]:
+        return f"write {'b.T' if len(b) == 2 else 'np.swapaxes(b, -1, -2)'}"
+    if len(a) > 1 and a[-2] == rows:
+        return f"write {'a.T' if len(a) == 2 else 'np.swapaxes(a, -1, -2)'}"
+    if math.prod(a[1:]) == rows:
+        return "write kn.mat(a), whose rows are whole images"
+    return f"make b of shape {(*b[:-2], a[-1], *b[-1:]) if len(b) > 1 else (a[-1],)}, or give a {rows} columns"
 
 
 @primitive(

@@ -8,7 +8,7 @@ from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import Value, bare
 from ..kernels import kernel
-from .arguments import as_floating, flag, number, one_of, per_axis, remembered, several
+from .arguments import as_floating, flag, memo, number, one_of, per_axis, several
 from .half import narrowed, widened
 from .resample import Table, resample
 from .window import nonempty_axes, window_padding
@@ -169,7 +169,7 @@ def _only_maxima(name, mode, return_indices):
         raise ValueError(f'{name}: return_indices is for mode="max", where there are positions; got mode={mode!r}')
 
 
-@remembered
+@memo
 def _window(name, x, window, stride, padding, dilation, ceil_mode, mode):
     """How kernels take the window for x of this shape."""
     one_of(name, "mode", mode, ("max", "mean", "mean_valid", "lp"))

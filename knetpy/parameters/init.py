@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from ..random import INIT, as_dtype, as_shape, normal, take, uniform
+from .. import random as draws
+from ..random import INIT, as_dtype, as_shape, take
 
-# fmt: off
 __all__ = [
     "bilinear", "fans", "gaussian", "identity_init", "kaiming_normal", "kaiming_uniform", "lecun_normal", "ones",
     "orthogonal", "sparse_init", "truncated_normal", "xavier", "xavier_normal", "xavier_uniform", "zeros",
-]
-# fmt: on
+]  # fmt: skip
 
 
 def fans(*shape: Any) -> tuple[int, int]:
@@ -175,7 +174,7 @@ def _between(low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:
     from statistics import NormalDist  # takes a while to import and is seldom wanted
 
     first, last = (erfc(-end / sqrt(2)) / 2 for end in (low, high))
-    share = first + uniform(take(INIT), prod(shape), np.float64) * (last - first)
+    share = first + draws.uniform(take(INIT), prod(shape), np.float64) * (last - first)
     share = np.clip(share, 5e-324, 1 - 2.0**-53)  # the inverse is finite strictly between 0 and 1
     return np.array([NormalDist().inv_cdf(p) for p in share.tolist()], np.float64).reshape(shape)
 
@@ -201,7 +200,7 @@ def orthogonal(*shape: Any, gain: float = 1, dtype: Any = np.float32) -> np.ndar
     if len(shape) < 2:
         raise ValueError(f"orthogonal: shape must have at least 2 axes, got {shape}")
     rows, columns = shape[0], prod(shape[1:])
-    tall = normal(take(INIT), (max(rows, columns), min(rows, columns)), np.float64)
+    tall = draws.normal(take(INIT), (max(rows, columns), min(rows, columns)), np.float64)
     q, r = np.linalg.qr(tall)
     q *= np.where(np.diagonal(r) < 0, -1, 1)  # else LAPACK's choice of signs makes q less than uniform
     return (gain * (q if rows >= columns else q.T)).reshape(shape).astype(dtype, order="C")
@@ -259,7 +258,7 @@ def sparse_init(*shape: Any, sparsity: float, std: float = 0.01, dtype: Any = np
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparse_init: sparsity must be from 0 to 1, got {sparsity}")
     result = gaussian(shape, std=std, dtype=dtype)
-    order = np.argsort(uniform(take(INIT), shape, np.float64), axis=0)
+    order = np.argsort(draws.uniform(take(INIT), shape, np.float64), axis=0)
     np.put_along_axis(result, order[: ceil(sparsity * shape[0])], 0, axis=0)
     return result
 
@@ -336,7 +335,7 @@ def _positive(fan: int) -> int:
 
 
 def _symmetric(shape: tuple[int, ...], bound: float, dtype: Any) -> np.ndarray:
-    draw = uniform(take(INIT), shape, dtype)
+    draw = draws.uniform(take(INIT), shape, dtype)
     draw *= 2  # in place, also because a product of zero-dimensional arrays is no array
     draw -= 1
     draw *= bound
@@ -344,7 +343,7 @@ def _symmetric(shape: tuple[int, ...], bound: float, dtype: Any) -> np.ndarray:
 
 
 def _normal(shape: tuple[int, ...], mean: float, std: float, dtype: Any) -> np.ndarray:
-    draw = normal(take(INIT), shape, dtype)
+    draw = draws.normal(take(INIT), shape, dtype)
     draw *= std
     draw += mean
     return draw

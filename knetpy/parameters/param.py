@@ -55,11 +55,17 @@ def param0(*shape: int, dtype: Any = None) -> Param:
       *shape: the sizes, at least one.
       dtype=None: a floating dtype; by default float32.
     Returns: a Param.
+    Raises: TypeError for what is no size.
 
     >>> import knetpy as kn
     >>> kn.param0(3).value
     array([0., 0., 0.], dtype=float32)
     """
+    for n in shape:
+        if not isinstance(n, (int, np.integer)) or isinstance(n, bool):
+            raise TypeError(
+                f"param0 takes sizes, as param0(3, 4), got {n!r:.60}; zeros like an array are param(np.zeros_like(a))"
+            )
     return param(*shape, init=init.zeros, dtype=dtype)
 
 

@@ -5,6 +5,7 @@ import functools
 import sys
 import types
 from collections import deque
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,8 @@ class _Search:
 
     def _free(self, path, owner):
         """`path`, made different from those already taken by the function it was found in, or a number."""
-        names = [path or "param", f"{owner}.{path}" if owner else path]
-        names += [f"{names[-1]}#{n}" for n in range(2, len(self.found) + 3)]
+        own = f"{owner}.{path}" if owner else path
+        names = chain((path or "param", own), (f"{own}#{n}" for n in count(2)))
         return next(name for name in names if name and name not in self.found)
 
     def _object(self, x, path, owner):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import DerivativeError, warn
+from ..core.errors import DerivativeError, label_of, warn
 from ..ops.arguments import whole
 from ..optim import Adam, update
 from ..optim.optimizer import Optimizer, checked_optimizer
@@ -81,7 +81,7 @@ class Minimize:
         found = by_params(self.loss, args, {}, has_aux=False)
         if found is None:
             raise DerivativeError(
-                f"minimize: {name_of(self.loss)} touched no Param, so there is nothing to change; make the weights "
+                f"minimize: {label_of(self.loss)} touched no Param, so there is nothing to change; make the weights "
                 "with kn.param and use them in the loss (kn.value(w) and w.value are constants)"
             )
         value, grads = found
@@ -89,7 +89,7 @@ class Minimize:
         return value
 
     def __repr__(self) -> str:
-        return f"minimize({name_of(self.loss)}, {self.data!r:.60}, {self.opt!r}), which trains while you loop over it"
+        return f"minimize({label_of(self.loss)}, {self.data!r:.60}, {self.opt!r}), which trains while you loop over it"
 
 
 def check_takes(loss: Callable, args: tuple) -> None:
@@ -101,14 +101,9 @@ def check_takes(loss: Callable, args: tuple) -> None:
     except TypeError as misfit:
         kinds = "(" + ", ".join(type(a).__name__ for a in args) + ("," if len(args) == 1 else "") + ")"
         raise TypeError(
-            f"minimize: {name_of(loss)} cannot be called with an item of data, {kinds}: {misfit}. A tuple (x, y) is "
+            f"minimize: {label_of(loss)} cannot be called with an item of data, {kinds}: {misfit}. A tuple (x, y) is "
             "passed as two arguments, anything else, lists too, as one"
         ) from None
-
-
-def name_of(loss: Callable) -> str:
-    """What messages call a loss function."""
-    return getattr(loss, "__name__", type(loss).__name__)
 
 
 def repeat(data: Iterable, epochs: int) -> Repeat:

@@ -1,10 +1,11 @@
 """The boundary of a transform: arguments are renamed on the way in; what comes out belongs to the caller."""
 
 import numbers
+from collections.abc import Mapping
 
 import numpy as np
 
-from ..core.errors import DerivativeError, DtypeError
+from ..core.errors import DerivativeError, DtypeError, label_of
 from ..core.primitive import primitive
 from ..core.trace import active
 from ..core.value import Param, Result, Value
@@ -116,7 +117,7 @@ class Exit:
 
 def loss_of(y, f):
     """The value of a loss function, checked: a real scalar."""
-    name = getattr(f, "__name__", type(f).__name__)
+    name = label_of(f)
     if not isinstance(y, Value) and not hasattr(y, "dtype"):
         if not is_number(y) or isinstance(y, numbers.Integral):
             raise DerivativeError(f"{name} must return a scalar to be differentiated, it returned {_described(y)}")
@@ -137,6 +138,10 @@ def loss_of(y, f):
 def _described(y):
     if isinstance(y, tuple):
         return f"a tuple of {len(y)}; for (loss, other results) write has_aux=True"
+    if isinstance(y, Mapping):
+        return "gradients: pass the loss itself, not grad(loss)" if hasattr(y, "unused") else "a dict"
+    if isinstance(y, list):
+        return f"a list of {len(y)}"
     return "None; is a return missing?" if y is None else f"{y!r:.40} of type {type(y).__name__}"
 
 

@@ -2,8 +2,10 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 from ..core.dual import Dual
+from ..core.errors import label_of
 from ..core.primitive import tell
 from ..core.rules import NOTHING, Rule
 from ..core.tape import Tape, sweep
@@ -12,10 +14,10 @@ from ..core.value import Result, Value
 from ..journal import Journal
 from ..settings import training
 from ..tree import leaves, tree_map
-from .run import check_callable, defer, label_of, watch
+from .run import check_callable, defer, watch
 
 
-def checkpoint(f: Callable) -> Callable:
+def checkpoint(f: Callable, *misplaced: Any) -> Callable:
     """A function like f that saves memory: its steps are not recorded, f runs again when a derivative needs them.
 
     Every Param and every value under differentiation that f touches counts as its input, argument or not. The second
@@ -31,6 +33,8 @@ def checkpoint(f: Callable) -> Callable:
     np.float64(0.0)
     """
     check_callable(f, "checkpoint")
+    if misplaced:
+        raise TypeError(f"checkpoint takes a function and returns one: write checkpoint({label_of(f)})(x)")
 
     @functools.wraps(f)
     def checkpointed(*args, **kwargs):

@@ -2,18 +2,20 @@
 
 import functools
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
-from ..core.errors import DerivativeError, KnetpyError
+from ..core.errors import DerivativeError, KnetpyError, label_of, warn
 from ..core.tape import Tape, sweep
 from ..core.value import Param, Result, Value, value
+from ..journal import Journal
 from ..parameters.search import label
 from ..tree import leaves, tree_map
 from .boundary import Exit, enter, loss_of, scalar
 from .gradients import Gradients
-from .run import check_argnums, commit, label_of, positions, run, watch
+from .run import check_argnums, commit, positions, run, watch
 
 Positions = int | tuple[int, ...] | None
 
@@ -27,7 +29,8 @@ def grad(f: Callable, argnums: Positions = None, *misplaced: Any, has_aux: bool 
         which may be arrays, numbers or nested containers of them. Params are then constants.
       has_aux=False: whether the gradient function returns (gradient, aux).
     Returns: a function of f's arguments. With argnums=None it gives `Gradients`, a mapping from each Param touched; if
-      f touches no Param, the gradient by the first argument. With argnums, gradients with the structure of those
+      f touches no Param, the gradient by the first argument, for which f is run a second time at the first call (with
+      grad(f, 0) it is run once). With argnums, gradients with the structure of those
       arguments. Each gradient has shape and dtype of its primal and belongs to the caller.
     Raises: DerivativeError if f does not return a scalar or there is nothing to differentiate by.
     At kinks and ties the convention is that of each function, see its docstring.
@@ -38,7 +41,7 @@ def grad(f: Callable, argnums: Positions = None, *misplaced: Any, has_aux: bool 
     >>> kn.grad(lambda x, y: (x * y).sum(), 1)(np.ones(2), np.zeros(2))
     array([1., 1.])
     """
-    both = value_and_grad(f, argnums, *misplaced, has_aux=has_aux, _name="grad")
+    both = _value_and_grad("grad", f, argnums, misplaced, has_aux)
 
     def gradient(*args, **kwargs):
         y, g = both(*args, **kwargs)
@@ -47,9 +50,7 @@ def grad(f: Callable, argnums: Positions = None, *misplaced: Any, has_aux: bool 
     return functools.update_wrapper(gradient, f)
 
 
-def value_and_grad(
-    f: Callable, argnums: Positions = None, *misplaced: Any, has_aux: bool = False, _name: str = "value_and_grad"
-) -> Callable:
+def value_and_grad(f: Callable, argnums: Positions = None, *misplaced: Any, has_aux: bool = False) -> Callable:
     """Like `grad`, but the function returns (value, gradient), with has_aux ((value, aux), gradient).
 
     Parameters and errors: as for `grad`.
@@ -59,35 +60,61 @@ def value_and_grad(
     >>> kn.value_and_grad(lambda x: x ** 2)(3.0)
     (np.float64(9.0), np.float64(6.0))
     """
-    check_argnums(_name, f, argnums, misplaced)
+    return _value_and_grad("value_and_grad", f, argnums, misplaced, has_aux)
+
+
+def _value_and_grad(name, f, argnums, misplaced, has_aux):
+    check_argnums(name, f, argnums, misplaced)
     if not isinstance(has_aux, (bool, np.bool_)):
-        raise TypeError(f"{_name}: has_aux must be True or False, got {has_aux!r:.60}")
-    touches_params = True  # until a call shows that f is a function of its arguments alone
+        raise TypeError(f"{name}: has_aux must be True or False, got {has_aux!r:.60}")
+    if argnums is not None:
+        return functools.update_wrapper(lambda *a, **k: _by_arguments(f, a, k, argnums, has_aux)[0], f)
+    touches_params = None  # whether f does, once a call has shown it
 
     def both(*args, **kwargs):
         nonlocal touches_params
-        if argnums is not None:
-            return _by_arguments(f, args, kwargs, argnums, has_aux)[0]
-        if touches_params:
-            found = by_params(f, args, kwargs, has_aux)
+        again = None
+        if touches_params is not False:
+            again = None if touches_params else _Again(args, kwargs)
+            found = by_params(f, args, kwargs, has_aux, again=again)
             if found is not None:
+                touches_params = True
                 return found
-        if not args:
-            found = None if touches_params else by_params(f, args, kwargs, has_aux)
-            if found is None:
-                raise DerivativeError(f"{label_of(f)} touched no param and was given no argument to differentiate by")
-            return found
-        try:
-            found, met_params = _by_arguments(f, args, kwargs, 0, has_aux, f"{label_of(f)} touched no param, and ")
-        except KnetpyError:  # a remembered function may touch params by now; the user's own exceptions pass at once
-            found, met_params = None if touches_params else by_params(f, args, kwargs, has_aux), False
-            if found is None:
-                raise
-            return found
-        touches_params = met_params
-        return by_params(f, args, kwargs, has_aux) if met_params else found
+        found, touches_params = _by_first(f, args, kwargs, has_aux, again)
+        return found
 
     return functools.update_wrapper(both, f)
+
+
+class _Again:
+    """What a second run of a function needs to be as the first one: the arrays that it may write into, its draws."""
+
+    def __init__(self, args, kwargs):
+        self.args, self.kwargs = tree_map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, (args, kwargs))
+        self.journal = Journal()
+
+
+def _by_first(f, args, kwargs, has_aux, again):
+    """(((value, aux) or value, gradient by the first argument), False); by the params after all, and True, if a
+    function that touched none at an earlier call does now."""
+    none = f"{label_of(f)} touched no param (kn.value(w) and w.value are constants), and "
+    if not args and again is None:
+        found = by_params(f, args, kwargs, has_aux)
+        if found is not None:
+            return found, True
+    if not args:
+        raise DerivativeError(f"{none}was given no argument by position to differentiate by")
+    if again is not None:
+        args, kwargs = again.args, again.kwargs
+    try:
+        with again.journal.retrying() if again else nullcontext():
+            found, met_params = _by_arguments(f, args, kwargs, 0, has_aux, none)
+    except KnetpyError:  # a remembered function may touch params by now; the user's own exceptions pass at once
+        found = None if again else by_params(f, args, kwargs, has_aux)
+        if found is None:
+            raise
+        return found, True
+    return (by_params(f, args, kwargs, has_aux), True) if met_params else (found, False)
 
 
 def _split(y, f, has_aux):
@@ -106,11 +133,16 @@ def _swept(tape, y, f):
     return sweep(tape.steps, {y.uid: np.ones_like(y.value)}, watch())
 
 
-def by_params(f, args, kwargs, has_aux, log=None):
-    """((value, aux) or value, Gradients), or None if f touched no param; a `log` of the steps takes even that."""
+def by_params(f, args, kwargs, has_aux, log=None, again=None):
+    """((value, aux) or value, Gradients), or None if f touched no param; a `log` of the steps takes even that.
+
+    again: keeps what a run by the first argument needs, if there is to be one.
+    """
     tape = Tape()
     try:
-        y, aux = _split(run(f, args, kwargs, tape, training=True), f, has_aux)
+        with again.journal.recording() if again else nullcontext():
+            y = run(f, args, kwargs, tape, training=True)
+        y, aux = _split(y, f, has_aux)
         if not (tape.touched or log or isinstance(y, Param)):
             return None
         y = loss_of(y, f)
@@ -122,6 +154,11 @@ def by_params(f, args, kwargs, has_aux, log=None):
         held = {uid: p for uid, (p, _) in tape.touched.items()}
         arrays = {uid: out.gradient(found.get(uid), p) for uid, p in held.items()}
         unused = [p for uid, p in held.items() if uid not in found]
+        if held and len(unused) == len(held) and not log:
+            warn(
+                f"{label_of(f)} depends on none of the params that it touched, so all gradients are zeros: kn.value, "
+                "comparisons, argmax and kn.accuracy cut the derivative"
+            )
         gradients = Gradients(held, arrays, unused, f, _with_params(f, args))
         y = (scalar(y), out.tree(aux)) if has_aux else scalar(y)
     finally:

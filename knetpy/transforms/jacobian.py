@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from ..core.errors import label_of
 from ..core.value import Value, bare
 from ..journal import Journal
 from ..tree import leaves, tree_map
 from .boundary import is_number
 from .grad import grad
 from .products import jvp, vjp
-from .run import check_argnums, label_of, positions
+from .run import check_argnums, positions
 
 
 def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None = None, *misplaced: Any) -> Callable:

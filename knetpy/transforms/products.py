@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..core.dual import Dual
-from ..core.errors import DtypeError, ShapeError
+from ..core.errors import DtypeError, ShapeError, label_of
 from ..core.tape import Tape, sweep
 from ..core.value import Param, Result, Value, bare
 from ..parameters.search import label
@@ -14,7 +14,7 @@ from ..tree import leaves, tree_map
 from .boundary import Exit, enter, is_number
 from .grad import grad, gradient_of
 from .gradients import Gradients
-from .run import check_callable, commit, label_of, run, watch
+from .run import check_callable, commit, run, watch
 
 
 def vjp(f: Callable, *args: Any, **kwargs: Any) -> tuple[Any, Callable]:

@@ -1,11 +1,12 @@
 """`tape`: gradients together with a row for every step of the computation."""
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..arrays import norm
-from ..core.errors import place
+from ..core.errors import label_of, place
 from ..core.rules import spec
 from ..core.trace import Trace, active, tracing
 from ..core.value import bare
@@ -46,6 +47,16 @@ class _Log(Trace):
         return [step._replace(norm=self.norms.get(uid)) for uid, step in self.calls.items()]
 
 
+def _check_takes_none(f):
+    try:
+        inspect.signature(f).bind()
+    except ValueError:
+        pass  # a function that does not tell
+    except TypeError as misfit:
+        name = label_of(f)
+        raise TypeError(f"tape takes a function and its arguments: write tape({name}, x); {name}: {misfit}") from None
+
+
 def tape(f: Callable, *args: Any, **kwargs: Any) -> Record:
     """Run `f(*args)`, take its gradients and keep a row for every step: Knet's `@diff`.
 
@@ -62,7 +73,10 @@ def tape(f: Callable, *args: Any, **kwargs: Any) -> Record:
     >>> kn.value(J), J[w], [s.op for s in J.steps]
     (np.float32(11.0), array([3., 4.], dtype=float32), ['multiply', 'sum'])
     """
+    check_callable(f, "tape", "{}(f, x)")
+    if not (args or kwargs):
+        _check_takes_none(f)
     log = _Log()
     with tracing(*active(), log):
-        y, gradients = by_params(check_callable(f, "tape", "{}(f, x)"), args, kwargs, False, log)
+        y, gradients = by_params(f, args, kwargs, False, log)
     return Record(y, gradients, log.steps_swept())

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import DerivativeError
+from ..core.errors import DerivativeError, label_of
 from ..core.trace import activate, active, tracing
 from ..journal import is_replaying
 from ..settings import decided, default_training, restore_training
@@ -116,8 +116,3 @@ def positions(argnums, args, f):
     if len(set(found)) < len(found):
         raise TypeError(f"argnums {argnums} names an argument of {label_of(f)} twice")
     return found
-
-
-def label_of(f):
-    """The name of a function, for messages."""
-    return getattr(f, "__name__", type(f).__name__)

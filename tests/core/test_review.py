@@ -328,3 +328,42 @@ def test_a_value_assigned_into_an_array():
 
     with pytest.raises((ValueError, kn.DerivativeError), match="np.stack"):
         grad(f, 0)(np.ones(2))
+
+
+def test_a_second_run_by_the_first_argument_is_as_the_first():
+    """`grad` finds out by a run whether a function touches params; what that run wrote and drew does not count."""
+
+    def f(x, y):
+        x += 1
+        y -= 1
+        return np.sum(x * kn.dropout(y))
+
+    def given():
+        kn.seed(1)
+        return np.ones(8), np.full(8, 3.0)
+
+    once = grad(f, 0)(*given())
+    x, y = given()
+    assert np.array_equal(grad(f)(x, y), once) and set(once) == {0, 4} and (y == 2).all()
+    assert kn.random.take(kn.random.DROPOUT)[2] == 1
+
+
+def test_a_second_run_may_draw_more_than_the_first():
+    drawn = []
+
+    def f(x):
+        drawn.append([kn.random.rand() for _ in range(1 + len(drawn))])
+        return np.sum(x * drawn[-1][0])
+
+    grad(f)(np.ones(3))
+    (first,), (again, _) = drawn
+    assert first == again
+
+
+def test_a_loss_cut_from_its_params_is_told():
+    p = param([1.0, 2.0])
+    with pytest.warns(
+        UserWarning, match="<lambda> depends on none of the params that it touched, so all gradients are"
+    ):
+        g = grad(lambda: kn.value(p * 2).sum())()
+    assert (g[p] == 0).all()
