@@ -95,6 +95,8 @@ def _unusual(ufunc, method, args, options):
     name, out = f"np.{ufunc.__name__}", options.get("out", ())
     if any(isinstance(x, Value) for x in out):
         raise MutationError(f"{name}(..., out=...) would write into {kind_of(out[0])}; use what it returns")
+    if method == "at" and isinstance(args[0], Value):
+        raise MutationError(f"{name}.at would write into {kind_of(args[0])}; write {name}.at(array, ...) of a copy")
     if out and method == "__call__" and any(isinstance(x, Value) and is_tracked(x) for x in args):
         raise MutationError(
             f"{name}(..., out=...) would write a value being differentiated into a plain array; use what it returns, "
@@ -102,9 +104,7 @@ def _unusual(ufunc, method, args, options):
         )
     call = ufunc if method == "__call__" else getattr(ufunc, method)
     spelling = name + ("" if method == "__call__" else f".{method}") + "".join(f", {k}=..." for k in options)
-    advice = (
-        f"use the plain {name}(...), np.where to choose, and np.sum, np.prod, np.max, np.min or np.cumsum to reduce"
-    )
+    advice = f"use the plain {name}(...), np.where to choose, and np.sum, np.max, np.prod, ... to reduce"
     return _without_rule(call, spelling, advice, args, options)
 
 

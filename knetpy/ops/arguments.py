@@ -114,6 +114,12 @@ def stretches(shape, whole):
         return False
 
 
+def fits(name, shape):
+    """Raise if no memory holds a result of this shape, before tables are made for it."""
+    if math.prod(shape) > MOST * 64:
+        raise ShapeError(f"{name}: the result would have the shape {shape}, which is too large for any memory")
+
+
 def memo(find):
     """Decorate a function of words, shapes and options: for options of plain numbers and tuples it is asked once."""
     known = lru_cache(maxsize=1024, typed=True)(find)

@@ -16,6 +16,7 @@ _forward, _dx, _spaced = [kernel("ctc", name) for name in ("ctc", "ctc_dx", "spa
 def _composed(scores, *, labels, lengths, label_lengths, blank):
     """The forward recursion of the kernel, with states along the first axis and sequences along the second."""
     states, skips = _spaced(labels, blank)
+    scores = np.where((np.arange(scores.shape[1]) < lengths[:, None])[..., None], scores, 0)  # NaN may stand behind
     logs = take_along_axis(logsoftmax(scores), np.repeat(states[:, None], scores.shape[1], axis=1), -1)
     logs, skips = np.transpose(logs, (1, 2, 0)), skips.T
     never = np.full((2, len(labels)), -np.inf, scores.dtype)

@@ -5,6 +5,7 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from .arguments import as_floating, axis_of, flag, number
+from .half import narrowed, widened
 from .labels import alike, soft_labels, whole_labels
 from .limits import floored, weighted
 from .reduce import norm
@@ -29,8 +30,8 @@ def cosine_similarity(a, b, axis=-1, *, eps=1e-8):
     a, b = alike("cosine_similarity", a=a, b=b)
     axis = axis_of("cosine_similarity", "a", a, axis)
     eps = number("cosine_similarity", "eps", eps, above=0)
-    units = [x / floored(norm(x, axis=axis, keepdims=True), least=eps) for x in (a, b)]
-    return np.sum(units[0] * units[1], axis=axis)
+    units = [x / floored(norm(x, axis=axis, keepdims=True), least=eps) for x in map(widened, (a, b))]
+    return narrowed(np.sum(units[0] * units[1], axis=axis), a.dtype)
 
 
 def pairwise_distance(a, b, *, p=2, eps=1e-6, keepdims=False):
@@ -62,7 +63,8 @@ def _vectors(name, operand, x):
 def _distance(name, a, b, p, eps, keepdims=False):
     p = np.inf if isinstance(p, float) and p == np.inf else number(name, "p", p, 0)
     eps = number(name, "eps", eps, 0)
-    return norm(a - b + eps, 2 if p == 2 else p, axis=-1, keepdims=flag(name, "keepdims", keepdims))
+    y = norm(widened(a) - widened(b) + eps, 2 if p == 2 else p, axis=-1, keepdims=flag(name, "keepdims", keepdims))
+    return narrowed(y, a.dtype)
 
 
 def cosine_embedding(a, b, labels, *, margin=0.0, reduction="mean"):

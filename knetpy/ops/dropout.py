@@ -3,6 +3,8 @@
 import math
 
 from ..core.primitive import primitive
+from ..core.trace import active
+from ..core.value import bare
 from ..kernels import kernel
 from ..random import DROPOUT, take
 from ..settings import training
@@ -40,7 +42,7 @@ def dropout(x, p=0.5, *, axis=None):
     """
     x, p, mask_shape = _checked("dropout", x, p, axis)
     if not training() or p == 0:
-        return x
+        return x if active() else bare(x)
     return _dropout(x, p=p, mask_shape=mask_shape, position=take(DROPOUT))
 
 
@@ -58,7 +60,7 @@ def alpha_dropout(x, p=0.5, *, axis=None):
     """
     x, p, mask_shape = _checked("alpha_dropout", x, p, axis)
     if not training() or p == 0:
-        return x
+        return x if active() else bare(x)
     low = -SELU_ALPHA * SELU_SCALE
     kept = _dropout(x - low, p=p, mask_shape=mask_shape, position=take(DROPOUT)) * (1 - p)  # above low, 0 if dropped
     if p == 1:

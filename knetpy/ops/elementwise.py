@@ -83,12 +83,13 @@ deg2rad = _ufunc(np.deg2rad, x=lambda dy: dy * (math.pi / 180))
 
 def _over_square(dy, x, a, b):
     """dy * x / (a * a + b * b) without overflow, and 0 at 0, 0."""
-    radius = np.hypot(np.where((a == 0) & (b == 0), dy.dtype.type(1), a), b)  # a typed 1: a may be a mere number
-    return dy * (x / radius) / radius
+    origin = (a == 0) & (b == 0)
+    radius = np.hypot(np.where(origin, dy.dtype.type(1), a), b)  # a typed 1: a may be a mere number
+    return np.where(origin, 0, dy * (x / radius) / radius)  # and so are its derivatives
 
 
 def _over_radius(dy, y, x):
-    return dy * (x / np.where(y == 0, 1, y))
+    return dy * (x / np.where(y == 0, np.inf, y))  # 0, as are its derivatives
 
 
 arctan2 = _ufunc(

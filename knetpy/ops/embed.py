@@ -104,6 +104,8 @@ def embedding_bag(table, indices, offsets=None, *, mode="mean", weights=None, pa
     table, indices, rows = _looked_up("embedding_bag", table, indices, padding_index)
     one_of("embedding_bag", "mode", mode, ("mean", "sum", "max"))
     weights = _checked_weights(table, indices, weights, mode)
+    if weights is not None:
+        weights = np.where(rows < 0, 0, weights)  # of a row that is absent it may be NaN
     starts, rows = _starts(indices, offsets), rows.reshape(-1)
     if mode == "max":
         return _largest(table, rows, starts)

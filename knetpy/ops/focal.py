@@ -60,7 +60,8 @@ def focal(scores, labels, axis=-1, *, gamma=2.0, logits=True, weight=None, ignor
     picked = np.expand_dims(labels if counts is None else np.where(counts, labels, 0), axis)
     if flag("focal", "logits", logits):
         warn_of_probabilities(name, scores, _softmax)
-        losses = _nll(scores, labels=picked, axis=axis, weight=None, smoothing=0.0)
+        seen = None if counts is None else np.expand_dims(counts, axis)
+        losses = _nll(scores, labels=picked, axis=axis, weight=None, smoothing=0.0, counts=seen)
     else:
         check_probabilities(name, scores)
         with np.errstate(divide="ignore"):

@@ -18,7 +18,9 @@ from .softmax import _softmax, logsoftmax
 _forward, _dx = kernel("nll", "nll"), kernel("nll", "nll_dx")
 
 
-def _composed(scores, *, labels, axis, weight, smoothing):
+def _composed(scores, *, labels, axis, weight, smoothing, counts=None):
+    if counts is not None:
+        scores = np.where(counts, scores, 0)  # what does not count may be NaN
     minus_log = -logsoftmax(scores, axis)
     losses = take_along_axis(minus_log, labels, axis)
     if weight is None and not smoothing:
@@ -34,7 +36,7 @@ def _composed(scores, *, labels, axis, weight, smoothing):
 
 # Labels and losses have size 1 along the class axis.
 _nll = primitive(
-    lambda scores, *, labels, axis, weight, smoothing: _forward(
+    lambda scores, *, labels, axis, weight, smoothing, counts: _forward(
         scores, labels, axis=axis, weight=weight, smoothing=smoothing
     ),
     name="nll",
@@ -96,12 +98,13 @@ def nll(scores, labels, axis=-1, *, weight=None, ignore=None, label_smoothing=0.
     warn_of_probabilities("nll", scores, _softmax)
     counts = None if ignore is None else labels != ignore
     labels = labels if counts is None else np.where(counts, labels, 0)
-    one_each = labels.reshape(*labels.shape[:axis], 1, *labels.shape[axis:])
-    how = {"labels": one_each, "axis": axis, "weight": weight, "smoothing": smoothing}
+    one_each = (*labels.shape[:axis], 1, *labels.shape[axis:])
+    how = {"labels": labels.reshape(one_each), "axis": axis, "weight": weight, "smoothing": smoothing}
     if counts is None and reduction != "none":
         total = 1 if reduction == "sum" else labels.size if weight is None else weight[labels].sum(dtype=float)
         return _nll_over(scores, **how, total=float(total) or np.inf)
-    return over_labels("nll", _nll(scores, **how), axis, counts, None if weight is None else weight[labels], reduction)
+    losses = _nll(scores, **how, counts=None if counts is None else counts.reshape(one_each))
+    return over_labels("nll", losses, axis, counts, None if weight is None else weight[labels], reduction)
 
 
 def cross_entropy(scores, targets, axis=-1, *, logits=True, weight=None, label_smoothing=0.0, reduction="mean"):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .arguments import as_floating, axes_of, number
+from .half import narrowed, widened
 from .labels import soft_labels
 from .reduction import reduced
 
@@ -27,11 +28,11 @@ def dice(prediction, target, *, smooth=1.0, axis=None, reduction="mean"):
     >>> kn.dice(np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([[1, 0], [1, 0]]), axis=1, reduction="none")
     array([0.  , 0.25])
     """
-    prediction, target, axes, smooth = _checked("dice", prediction, target, smooth, axis)
+    prediction, target, dtype, axes, smooth = _checked("dice", prediction, target, smooth, axis)
     both = np.sum(prediction * target, axis=axes)
     with np.errstate(invalid="ignore"):  # 0 / 0
         shared = (both * 2 + smooth) / (np.sum(prediction * prediction + target * target, axis=axes) + smooth)
-    return reduced("dice", 1 - shared, reduction)
+    return narrowed(reduced("dice", 1 - shared, reduction), dtype)
 
 
 def tversky(prediction, target, *, beta=0.7, smooth=1.0, axis=None, reduction="mean"):
@@ -51,18 +52,19 @@ def tversky(prediction, target, *, beta=0.7, smooth=1.0, axis=None, reduction="m
     >>> kn.tversky(miss, mask) > kn.tversky(vain, mask)
     np.True_
     """
-    prediction, target, axes, smooth = _checked("tversky", prediction, target, smooth, axis)
+    prediction, target, dtype, axes, smooth = _checked("tversky", prediction, target, smooth, axis)
     beta = number("tversky", "beta", beta, 0, 1)
     hits = np.sum(prediction * target, axis=axes)
     missed = np.sum((1 - prediction) * target, axis=axes)
     vain = np.sum(prediction * (1 - target), axis=axes)
     with np.errstate(invalid="ignore"):  # 0 / 0
         shared = (hits + smooth) / (hits + missed * beta + vain * (1 - beta) + smooth)
-    return reduced("tversky", 1 - shared, reduction)
+    return narrowed(reduced("tversky", 1 - shared, reduction), dtype)
 
 
 def _checked(name, prediction, target, smooth, axis):
     (prediction,) = as_floating(name, prediction=prediction)
     target = soft_labels(name, "target", target, prediction=prediction)
     axes = axes_of(name, "prediction", prediction, axis)
-    return prediction, target, axes, number(name, "smooth", smooth, 0)
+    smooth = number(name, "smooth", smooth, 0)
+    return widened(prediction), widened(target), prediction.dtype, axes, smooth

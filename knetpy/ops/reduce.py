@@ -11,6 +11,7 @@ import numpy as np
 from ..core.primitive import primitive
 from ..core.value import bare
 from ..kernels import kernel
+from .half import narrowed, widened
 from .shape import broadcast_to
 from .spelling import spells
 
@@ -73,12 +74,18 @@ def _sum(x, *, axis, dtype, keepdims):
 
 
 @primitive(
-    trusted=True, x=lambda dy, x_shape, axis, keepdims: _spread(dy / _count(x_shape, axis), x_shape, axis, keepdims)
+    trusted=True,
+    x=lambda dy, x_shape, axis, keepdims: _spread(_over(dy, _count(x_shape, axis)), x_shape, axis, keepdims),
 )
 def _mean(x, *, axis, dtype, keepdims):
     if _large(x, axis, dtype):
         return _total(x, axis, keepdims) / _count(x.shape, axis)
     return np.mean(x, axis=axis, dtype=dtype, keepdims=keepdims)
+
+
+def _over(dy, count):
+    """dy / count, also where float16 cannot count so far."""
+    return dy / count if count < 65504 else narrowed(widened(dy) / count, dy.dtype)
 
 
 @spells(np.sum)

@@ -10,6 +10,7 @@ from ..core.primitive import primitive
 from ..core.protocols import serve
 from ..core.tape import unbroadcast
 from ..core.value import METHODS, Param, Value, bare, is_tracked, kind_of
+from .arguments import MOST
 from .spelling import spells
 
 
@@ -211,6 +212,8 @@ def repeat(x, repeats, axis=None):
     if axis is None:
         x, axis = ravel(x), 0
     axis = normalize_axis_index(axis, x.ndim)
+    if np.max(repeats, initial=0) > MOST:  # NumPy would write beyond its memory
+        raise ValueError(f"repeat: repeats must be at most {MOST}, got {np.max(repeats)}")
     return x[(slice(None),) * axis + (np.repeat(np.arange(x.shape[axis]), repeats),)]
 
 

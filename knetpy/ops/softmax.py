@@ -5,6 +5,7 @@ import numpy as np
 from ..core.errors import DtypeError, ShapeError
 from ..core.primitive import primitive
 from ..kernels import kernel
+from ..kernels.reference import summing
 from ..kernels.reference.softmax import powers, shifted
 from ..random import DROPOUT, take, uniform
 from .arguments import as_floating, axes_of, axis_of, constant_of, flag, number, stretches
@@ -55,6 +56,7 @@ def _logsoftmax(x, *, axis, mask):
     trusted=True,
     x=lambda dy, x, axis, keepdims, mask: restored(dy, x.shape, axis, keepdims) * _softmax(x, axis=axis, mask=mask),
 )
+@summing
 def _logsumexp(x, *, axis, keepdims, mask):
     _, total, _ = powers(x, axis, mask)
     with np.errstate(divide="ignore"):  # of no elements it is -Inf

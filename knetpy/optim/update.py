@@ -54,7 +54,7 @@ def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: b
     for n, (w, g) in enumerate(pairs):
         if g is not None and (check_finite or not fits(w, g)):
             check(w, g, names()[n], check_finite)
-    opt.apply(once(pairs, names))
+    opt.apply(apart(once(pairs, names)))
 
 
 Pairs = list[tuple[Any, Any]]  # each Param or array with its gradient
@@ -152,6 +152,17 @@ def once(pairs: Pairs, names: Names) -> Pairs:
                     "once, with their sum"
                 )
     return [(w, g) for _, w, g in kept.values()]
+
+
+def apart(pairs: Pairs) -> Pairs:
+    """`pairs` with a copy of each gradient that is a view of other memory, which one of the steps may change."""
+    arrays = [w.value if isinstance(w, Param) else w for w, _ in pairs]
+
+    def lasting(g: Any) -> Any:
+        shared = isinstance(g, np.ndarray) and any([np.may_share_memory(g, w) for w in arrays])
+        return g.copy() if shared else g
+
+    return [(w, lasting(g)) for w, g in pairs]
 
 
 # ---------------------------------------------------------------------------------------------------- checks

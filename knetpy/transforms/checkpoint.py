@@ -21,7 +21,8 @@ def checkpoint(f: Callable, *misplaced: Any) -> Callable:
     """A function like f that saves memory: its steps are not recorded, f runs again when a derivative needs them.
 
     Every Param and every value under differentiation that f touches counts as its input, argument or not. The second
-    run sees the training mode and the random numbers of the first, and makes no side effects of its own.
+    run sees the training mode and the random numbers of the first, and makes no side effects of its own. Arrays among
+    the arguments are locked until then; others that f uses in arithmetic without params must not be changed.
 
     Parameters:
       f: any function of arrays and containers.
@@ -41,7 +42,7 @@ def checkpoint(f: Callable, *misplaced: Any) -> Callable:
         if not any(trace.derives for trace in active()):
             return f(*args, **kwargs)
         first, replay = _First(active()), _Replay(f, args, kwargs)
-        y = replay.first_run(first)
+        y = replay.first_run(first, args, kwargs)
         for write in first.writes:
             defer(write)
         return replay.record(y, first)
@@ -85,11 +86,13 @@ class _Replay:
         self.f, self.name = f, label_of(f)
         self.args, self.kwargs = tree_map(lambda x: x, (args, kwargs))  # containers of our own: the caller's may change
         self.training, self.journal = training(), Journal()
+        for trace in active():  # what f computes of a bare array with bare arrays, no trace is told
+            trace.hold.all([x for _, x in leaves((args, kwargs))])
 
-    def first_run(self, first):
+    def first_run(self, first, args, kwargs):
         watches = [trace for trace in active() if not trace.derives]
         with tracing(*watches, first), self.journal.recording():
-            return self.f(*self.args, **self.kwargs)
+            return self.f(*args, **kwargs)
 
     def record(self, y, first):
         """`y` with its Results followed by the traces outside, by one step of theirs."""
@@ -130,8 +133,9 @@ class _Replay:
 
     def _run(self, trace):
         """The outputs of the second run, with `trace` innermost."""
+        args, kwargs = tree_map(lambda x: x, (self.args, self.kwargs))  # f may change containers at every run
         with tracing(*active(), trace), training(self.training), self.journal.replaying():
-            y = self.f(*self.args, **self.kwargs)
+            y = self.f(*args, **kwargs)
         found = [x for _, x in leaves(y) if x.__class__ is Result and trace.follows(x) and x.uid not in self._names()]
         if len(found) != self.outputs:
             raise RuntimeError(

@@ -12,7 +12,7 @@ from ..core.tape import Tape, sweep
 from ..core.value import Param, Result, Value, value
 from ..journal import Journal
 from ..parameters.search import label
-from ..tree import leaves, tree_map
+from ..tree import children, tree_map
 from .boundary import Exit, enter, loss_of, scalar
 from .gradients import Gradients
 from .run import check_argnums, commit, positions, run, watch
@@ -90,8 +90,13 @@ class _Again:
     """What a second run of a function needs to be as the first one: the arrays that it may write into, its draws."""
 
     def __init__(self, args, kwargs):
-        self.args, self.kwargs = tree_map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, (args, kwargs))
-        self.journal = Journal()
+        self.args, self.kwargs, self.journal = args, kwargs, Journal()
+        try:
+            if sum(1 for _ in _objects((args, kwargs))) < _MANY:
+                copied = tree_map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, (args, kwargs))
+                self.args, self.kwargs = copied
+        except RecursionError:
+            pass  # too deep for tree_map, and so for a derivative
 
 
 def _by_first(f, args, kwargs, has_aux, again):
@@ -152,8 +157,8 @@ def by_params(f, args, kwargs, has_aux, log=None, again=None):
             log.sweeping = True
         found, out = _swept(tape, y, f), Exit()
         held = {uid: p for uid, (p, _) in tape.touched.items()}
-        arrays = {uid: out.gradient(found.get(uid), p) for uid, p in held.items()}
         unused = [p for uid, p in held.items() if uid not in found]
+        arrays = {uid: out.gradient(found.pop(uid, None), p) for uid, p in held.items()}
         if held and len(unused) == len(held) and not log:
             warn(
                 f"{label_of(f)} depends on none of the params that it touched, so all gradients are zeros: kn.value, "
@@ -170,8 +175,23 @@ def by_params(f, args, kwargs, has_aux, log=None, again=None):
 def _with_params(f, args):
     """{name of the parameter: argument} for the arguments that hold Params, which are named by them."""
     names = getattr(getattr(f, "__code__", None), "co_varnames", ())
-    held = [(n, a) for n, a in enumerate(args) if any(isinstance(x, Param) for _, x in leaves(a))]
+    held = [(n, a) for n, a in enumerate(args) if any(isinstance(x, Param) for x in _objects(a))]
     return {names[n] if n < len(names) else f"argument{n}": a for n, a in held}
+
+
+_MANY = 10_000
+
+
+def _objects(tree):
+    """Each object in `tree`, but no more than so many: it may be large, or have itself in it."""
+    found = [tree]
+    for _ in range(_MANY):
+        if not found:
+            return
+        x = found.pop()
+        yield x
+        if not (isinstance(x, (list, tuple, dict)) and len(x) > _MANY):
+            found += [child for _, child in children(x) or ()]
 
 
 def _by_arguments(f, args, kwargs, argnums, has_aux, why=""):
@@ -197,7 +217,8 @@ def gradient_of(out, found, primal, renamed):
     """The gradient by one leaf of an argument; None where the leaf is no array or number."""
     if not isinstance(renamed, Result):
         return None
-    return out.gradient(found.get(renamed.uid), primal if isinstance(primal, (Value, np.ndarray)) else renamed.value)
+    like = primal if isinstance(primal, (Value, np.ndarray)) else renamed.value
+    return out.gradient(found.pop(renamed.uid, None), like)
 
 
 def stop_gradient(tree: Any) -> Any:

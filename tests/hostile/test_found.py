@@ -192,3 +192,127 @@ def test_a_masked_array_on_the_way_makes_no_masked_gradient():
     w, x = kn.param([1.0, 2.0]), np.ma.masked_array(np.array([3, 4], np.float32), [True, False])
     with pytest.raises(TypeError, match="MaskedArray"):
         kn.grad(lambda: np.sum(w * x))()
+
+
+# ------------------------------------------------------------------------------------- found by a hostile reader
+
+
+def test_checkpoint_runs_again_on_what_it_was_given():
+    def f(state, x):
+        state["n"] += 1
+        return np.sum(x * state["n"])
+
+    states = [{"n": 1}, {"n": 1}]
+    plain = kn.grad(lambda x: f(states[0], x), 0)(ARRAYS)
+    np.testing.assert_array_equal(kn.grad(lambda x: kn.checkpoint(f)(states[1], x), 0)(ARRAYS), plain)
+    assert states[0] == states[1] == {"n": 2}
+
+
+def test_checkpoint_locks_arrays_that_it_computes_with_in_bare_arithmetic():
+    w, buffer = kn.param([1.0, 2.0]), np.ones(2, np.float32)
+    f = kn.checkpoint(lambda b: np.sum(w * (b / 2)))
+
+    def loss():
+        y = f(buffer)
+        buffer[...] = 2
+        return y + f(buffer)
+
+    with pytest.raises(ValueError, match="read-only"):
+        kn.grad(loss)()
+    assert buffer.flags.writeable
+
+
+def test_update_by_gradients_that_are_updated_themselves():
+    a, b = np.array([1.0]), np.array([10.0])
+    kn.update([a, b], [b, a], kn.SGD(0.1))
+    assert (a[0], b[0]) == (0.0, 9.9)
+    line = np.arange(20001.0)
+    expected = line[1:] - 0.5 * line[:-1]
+    kn.update(line[1:], line[:-1], kn.SGD(0.5))
+    np.testing.assert_array_equal(line[1:], expected)
+
+
+def test_at_does_not_write_into_a_param():
+    p = kn.param([1.0, 2.0])
+    with pytest.raises(kn.MutationError, match="np.add.at would write into a Param"):
+        np.add.at(p, [0], 5.0)
+
+
+@pytest.mark.parametrize("drop", [kn.dropout, kn.alpha_dropout])
+def test_dropout_outside_of_training_does_not_give_the_param_itself(drop):
+    p = kn.param([1.0, 2.0])
+    y = drop(p)
+    assert type(y) is np.ndarray and not y.flags.writeable
+
+
+def test_a_gradient_is_never_an_array_that_somebody_keeps():
+    kept = np.array([1.0, 2.0], np.float32)
+    inner = kn.primitive(lambda x: np.dot(x, kept), name="inner", x=lambda dy: kept)
+    p = kn.param([3.0, 4.0])
+    by_param, by_argument = kn.grad(lambda: inner(p))()[p], kn.grad(inner, 0)(kept.copy())
+    _, pullback = kn.vjp(inner, kept.copy())
+    for g in (by_param, by_argument, pullback(np.float32(1))[0]):
+        np.testing.assert_array_equal(g, kept)
+        assert not np.may_share_memory(g, kept)
+
+
+def test_a_gradient_that_nobody_keeps_is_not_copied():
+    made = []
+
+    def rule(dy):
+        made.append(id(dx := np.ones(2, np.float32)))
+        return dx
+
+    inner = kn.primitive(lambda x: np.float32(x[0]), name="inner", x=rule)
+    p = kn.param([3.0, 4.0])
+    assert id(kn.grad(lambda: inner(p))()[p]) == made[-1]
+    assert id(kn.grad(inner, 0)(np.ones(2, np.float32))) == made[-1]
+
+
+@pytest.mark.parametrize("f", [np.hypot, np.arctan2])
+def test_second_derivatives_at_the_origin_are_0(f):
+    np.testing.assert_array_equal(kn.hessian(lambda x: f(x[0], x[1]))(np.zeros(2)), 0)
+
+
+NAN = np.nan
+UNREAD = {  # a function of an array of which some elements are not read, the array with NaN there
+    "ctc": (lambda s: kn.ctc(s, [[1, 2], [2, 1]], lengths=[2, 3]),
+            np.where(np.arange(3)[None, :, None] < np.array([2, 3])[:, None, None], 0.5, NAN) * np.ones((2, 3, 4))),
+    "nll": (lambda s: kn.nll(s, np.array([1, -100, 0]), ignore=-100), np.array([[1.0, 2], [NAN, 1], [0, 3]])),
+    "nll weighted": (lambda s: kn.nll(s, np.array([1, -100, 0]), ignore=-100, label_smoothing=0.1),
+                     np.array([[1.0, 2], [NAN, 1], [0, 3]])),
+    "nll of long rows": (lambda s: kn.nll(s, np.array([1, -100]), ignore=-100),
+                         np.array([[1.0], [NAN]]) * np.ones(20_000)),
+    "embedding_bag": (lambda w: kn.embedding_bag(np.ones((2, 2), w.dtype), [[0, 1]], mode="sum", weights=w[None],
+                                                 padding_index=1).sum(), np.array([2.0, NAN])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_nan_where_nothing_is_read(name):
+    f, x = UNREAD[name]
+    for dtype in (np.float32, np.float64):
+        given = x.astype(dtype)
+        plain = np.nan_to_num(given)
+        assert f(given) == f(plain) and np.isfinite(f(plain))
+        g = kn.grad(f, 0)(given)
+        np.testing.assert_array_equal(g, np.where(np.isnan(x), 0, kn.grad(f, 0)(plain)))
+        along = np.ones_like(plain)
+        np.testing.assert_array_equal(kn.hvp(f, (given,), (along,))[0], kn.hvp(f, (plain,), (along,))[0])
+
+
+def test_sizes_that_no_memory_holds_are_refused_at_once():
+    image = np.ones((1, 2, 6, 6), np.float32)
+    for f in (lambda: kn.upsample(image, size=10**9), lambda: kn.adaptive_pool(image, 10**9)):
+        with pytest.raises(kn.ShapeError, match="the result would have the shape"):
+            f()
+    with pytest.raises(ValueError, match="repeat: repeats must be at most"):
+        np.repeat(kn.param([1.0, 2.0]), 2**62)
+
+
+def test_constant_arguments_are_not_walked_to_their_ends():
+    p, deep = kn.param([1.0, 2.0]), []
+    deep.append(deep)
+    for _ in range(3000):
+        deep = [deep]
+    assert (kn.grad(lambda d: np.sum(p * p))(deep)[p] == 2 * p.value).all()

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import knetpy as kn
 from tests.hostile.judge import left_behind
 
+PACKAGE = str(Path(kn.__file__).parent)
 X = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
 Y = np.array([0, 1, 1, 0])
 
@@ -75,7 +77,7 @@ class Interruption:
         self.left, self.kind = number, kind
 
     def __call__(self, frame, event, arg):
-        if "knetpy" not in frame.f_code.co_filename or "tests" in frame.f_code.co_filename:
+        if not frame.f_code.co_filename.startswith(PACKAGE):
             return None
         frame.f_trace_opcodes = self.kind == "opcode"
         if event == self.kind:

@@ -121,4 +121,5 @@ def test_one_signature_for_each_loop():
         x = np.ones((30, 700), dtype)
         for a in (x, x.T, x[:, ::2], x.astype(x.dtype.newbyteorder())):
             everything(a)
-    assert all(len(loop.overloads) == 1 for name in (*VALUES, *SLOPES) for loop in getattr(piecewise, name).loops)
+    loops = [loop for name in (*VALUES, *SLOPES) for loop in getattr(piecewise, name).loops]
+    assert {len(loop.overloads) for loop in loops} - {0} == {1}  # 0: served by another one's code

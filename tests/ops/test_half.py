@@ -18,6 +18,18 @@ SUMS = {
     "upsample": (lambda x: kn.upsample(x, size=2, mode="linear", antialias=True), (1, 1, 9001)),
     "fold": (lambda x: kn.fold(x, (2999,), 3000, padding=1500), (1, 3000, 3000)),
     "unpool": (lambda x: kn.unpool(x, 3000, stride=1), (1, 1, 3000)),
+    "embedding_bag": (lambda t: kn.embedding_bag(t, np.zeros(5000, int), [0], mode="sum"), (1, 2)),
+    "scatter": (lambda x: kn.scatter(x, np.zeros(5000, int)), (5000,)),
+    "repeat": (lambda x: np.repeat(x, 5000, axis=0), (2,)),
+    "cosine_similarity": (lambda a, b: kn.cosine_similarity(a * 10, b * 10), (1, 5000), (1, 5000)),
+    "pairwise_distance": (lambda a, b: kn.pairwise_distance(a * 20, b), (1, 300), (1, 300)),
+    "dice": (lambda a, b: kn.dice(a, b), (70000,), (70000,)),
+    "tversky": (lambda a, b: kn.tversky(a, b), (70000,), (70000,)),
+    "logsumexp": (lambda x: kn.logsumexp(x), (70000,)),
+    "logsoftmax": (lambda x: kn.logsoftmax(x)[:1], (70000,)),
+    "softmax": (lambda x: kn.softmax(x)[:9], (3000,)),
+    "nll": (lambda x: kn.nll(x, [0]), (1, 70000)),
+    "mean": (lambda x: np.mean(x), (70000,)),
     "grid_sample": (lambda x, g: kn.grid_sample(x, g * 0.01), (1, 1, 9, 9), (1, 1, 3000, 2)),
 }
 

@@ -87,6 +87,10 @@ def _nll_dx(rank, code, p, dy, labels, own, each, all_of_each, factors, dx, oute
         call(code, (p.ctypes.data + at, 0, dx.ctypes.data + at, ends, 0, count, classes, inner))
         for row in range(count):
             n, label, here = first + row, labels[first + row], start + row * apart
+            if dy[n * step] == 0:  # of a place that does not count p may be NaN
+                for c in range(classes):
+                    dx[here + c * inner] = 0
+                continue
             if 0 <= label < classes:
                 dx[here + label * inner] -= dy[n * step] * (own[n] if len(own) else p.dtype.type(1))
             for c in range(len(each)):

@@ -78,7 +78,7 @@ def _launch(driver, code, arrays, weights, sizes, backwards, lengths):
     threads = settings.threads() if work >= THREADED else 1
     rows = -(-batch // threads)
     plans = [_product(w, {batch % rows or rows, rows}) for w in weights]
-    lengths = np.full(batch, count) if lengths is None else np.ascontiguousarray(lengths, np.int64)
+    lengths = np.full(batch, count) if lengths is None else np.array(lengths, np.int64)
     places = np.array([place(x) for x in (*arrays, *[w.memory for w in weights])])
     codes = np.array([_entry(code[dtype.char], 9), _entry(ADD[dtype.char], 3), copier("copy", dtype.char)])
     sizes = np.array((*sizes, dtype.itemsize, rows, backwards, *[w.shape[0] for w in weights], 0))

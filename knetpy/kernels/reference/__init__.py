@@ -34,7 +34,8 @@ def summing(kernel: Callable) -> Callable:
         if x.dtype.char != "e":
             return kernel(x, *args, **options)
         wide = [a.astype(np.float32) if a.dtype.char == "e" else a for a in (x, *args)]
-        return kernel(*wide, **options).astype(np.float16)
+        y = kernel(*wide, **options)
+        return tuple([a.astype(np.float16) for a in y]) if isinstance(y, tuple) else y.astype(np.float16)
 
     return serve
 

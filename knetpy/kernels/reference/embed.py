@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from knetpy.kernels.reference import summing
+
 
 def embed(table: np.ndarray, indices: np.ndarray) -> np.ndarray:
     """Return y (*indices.shape, *D): the rows of table (V, *D)."""
@@ -14,6 +16,7 @@ def embed(table: np.ndarray, indices: np.ndarray) -> np.ndarray:
     return y
 
 
+@summing
 def embed_dw(dy: np.ndarray, indices: np.ndarray, *, rows: int) -> np.ndarray:
     """Return dw (rows, *D): the transpose of `embed`. What meets in one row is added."""
     dw, named = np.zeros((rows, *dy.shape[indices.ndim :]), dy.dtype), indices >= 0

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from knetpy.kernels.reference import summing
 from knetpy.kernels.reference.softmax import shifted
 
 
+@summing
 def nll(
     scores: np.ndarray, labels: np.ndarray, *, axis: int, weight: np.ndarray | None = None, smoothing: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -26,6 +28,7 @@ def nll(
     return (share * minus_log).sum(axis, keepdims=True), e / total
 
 
+@summing
 def nll_dx(
     dy: np.ndarray,
     p: np.ndarray,
@@ -40,11 +43,11 @@ def nll_dx(
     dy has the shape of the losses, or size 1 along every axis.
     """
     if weight is None and not smoothing:
-        dx = p * dy
+        dx = np.where(dy == 0, dy, p * dy)  # of a place that does not count p may be NaN
         np.put_along_axis(dx, labels, np.take_along_axis(dx, labels, axis) - dy, axis)
         return dx
     share = shares(labels, p, axis, weight, smoothing)
-    return dy * (p * share.sum(axis, keepdims=True) - share)
+    return np.where(dy == 0, dy, dy * (p * share.sum(axis, keepdims=True) - share))
 
 
 def shares(labels: np.ndarray, like: np.ndarray, axis: int, weight: np.ndarray | None, smoothing: float) -> np.ndarray:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from knetpy.kernels.reference import summing
+
 
 def take_along(x: np.ndarray, index: np.ndarray) -> np.ndarray:
     """Return y (A, M, B) with y[a, m, b] = x[a, index[a, m, b], b] of x (A, N, B).
@@ -17,6 +19,7 @@ def take_along(x: np.ndarray, index: np.ndarray) -> np.ndarray:
     return x[a, index, b]
 
 
+@summing
 def add_along(dy: np.ndarray, index: np.ndarray, *, size: int) -> np.ndarray:
     """Return dx (A, size, B): the transpose of `take_along`. What meets in one place is added."""
     dx = np.zeros((len(dy), size, dy.shape[2]), dy.dtype)

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from knetpy.kernels.reference import summing
+
 Axis = int | tuple[int, ...]
 
 
+@summing
 def softmax(x: np.ndarray, *, axis: Axis, mask: np.ndarray | None = None) -> np.ndarray:
     """Return exp(x) / sum(exp(x)): 0 at what is masked, and where nothing takes part."""
     e, total, _ = powers(x, axis, mask)
     return e / (total if mask is None else np.where(total == 0, total.dtype.type(1), total))
 
 
+@summing
 def logsoftmax(x: np.ndarray, *, axis: Axis, mask: np.ndarray | None = None) -> np.ndarray:
     """Return log(softmax(x)): -Inf at what is masked, and where nothing takes part."""
     _, total, z = powers(x, axis, mask)
@@ -23,11 +27,13 @@ def logsoftmax(x: np.ndarray, *, axis: Axis, mask: np.ndarray | None = None) -> 
         return _masked(z - np.log(total), mask, -np.inf)
 
 
+@summing
 def softmax_dx(dy: np.ndarray, p: np.ndarray, *, axis: Axis) -> np.ndarray:
     """Return dy times the Jacobian of softmax, which is symmetric, where the softmax is p."""
     return p * (dy - np.sum(dy * p, axis=axis, keepdims=True))
 
 
+@summing
 def logsoftmax_dx(dy: np.ndarray, logs: np.ndarray, *, axis: Axis) -> np.ndarray:
     """Return dy times the Jacobian of logsoftmax, where that is `logs`."""
     return dy - np.exp(logs) * np.sum(dy, axis=axis, keepdims=True)

@@ -78,7 +78,9 @@ def nll(dice):
     def ours(x):
         return kn.nll(x, labels, axis, weight=weight, ignore=ignore, **how)
 
-    return Draw(about, ours, theirs, [x], poison=NAN)
+    return Draw(
+        about, ours, theirs, [x], special=ignore is None, poison=NAN
+    )  # PyTorch's NaN spreads from what is ignored
 
 
 def focal(dice):
@@ -100,7 +102,15 @@ def focal(dice):
 
     how = {"gamma": gamma, "ignore": ignore, "reduction": reduction}
     about = f"axis {axis} weight {weight is not None} {how}"
-    return Draw(about, lambda x: kn.focal(x, labels, axis, weight=weight, **how), theirs, [x], poison=NAN, ties=False)
+    return Draw(
+        about,
+        lambda x: kn.focal(x, labels, axis, weight=weight, **how),
+        theirs,
+        [x],
+        special=ignore is None,
+        poison=NAN,
+        ties=False,
+    )
 
 
 def multi_margin(dice):
