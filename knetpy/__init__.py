@@ -24,6 +24,9 @@ _ELSEWHERE = {
     "mse_loss": "kn.mse", "l1_loss": "kn.mae", "embedding": "kn.embed", "one_hot": "kn.onehot",
     "scaled_dot_product_attention": "kn.attention", "dot_product_attention": "kn.attention", "tensor": "np.array",
     "Tensor": "np.array", "Linear": "kn.linear", "Conv2d": "kn.conv", "Embedding": "kn.embed", "LSTM": "kn.lstm",
+    "Variable": "kn.param", "Parameter": "kn.param", "manual_seed": "kn.seed",
+    "no_grad": "kn.stop_gradient(x) inside kn.grad; outside of it nothing is recorded",
+    "vmap": "np.stack([f(x) for x in batch])",
 }  # fmt: skip
 
 

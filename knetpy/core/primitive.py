@@ -165,26 +165,26 @@ def primitive(
     """Make a function of arrays differentiable, with a rule for each operand written beside it.
 
     Parameters:
-      kernel=None: the function, on bare arrays: positional parameters are operands, keyword-only ones options; none may
-        be named y, dy or i. Without it, `primitive(...)` is a decorator.
+      kernel=None: the function, on bare arrays: positional parameters are operands, keyword-only ones options; none is
+        named y, dy or i. Without it, `primitive(...)` is a decorator.
       **rules: for each operand, its cotangent from the cotangent `dy` of the output. A rule asks by parameter name for
-        what it reads (`dy`, `y`, operands, `<operand>_shape`, `<operand>_dtype`, options, saved values); what none
-        reads is not kept. Written with NumPy or knetpy functions, it gives every order and forward mode.
+        what it reads (`dy`, `y`, operands, `<operand>_shape`, `<operand>_dtype`, options, saved values; `i`: which of
+        `*operands`; out: dy, if it may be overwritten, or None); what none reads is not kept. Written with NumPy or
+        knetpy functions, it gives every order and forward mode.
         `operand=None` declares that there is no derivative by that operand.
       vjp=None: instead of rules, one function that returns a tuple with the cotangents of all operands (None for none).
       through=None: asks as a rule does; what it returns takes the place of dy in the rules: what they have in common.
       jvp=None: the tangent of the output; asks for tangents as `d<operand>` (zeros of a constant). By default forward
         mode transposes the rules.
-      outputs=1: the number of outputs; with more than one, `y` and `dy` are tuples in the rules.
-      saves=(): names of further arrays that the kernel returns after its outputs, for the rules only. If they are
-        floating, second derivatives need `composed`.
+      outputs=1: their number; with more than one, `y` and `dy` are tuples in the rules.
+      saves=(): names of further arrays that the kernel returns after its outputs, for the rules only; with
+        floating ones second derivatives need `composed`.
       composed=None: the same function written with differentiable ones, recorded for higher orders and forward mode.
         The rules then serve a single tape and may work on bare arrays (fused kernels).
       numpy=None: the NumPy function (or several) that calls this one for knetpy values. name=None: for messages, by
         default the name of the function.
       check=None: called with the operands when the kernel has failed, to raise a better message.
-      elementwise=False: the output is the operands broadcast together; cotangents of stretched operands are summed
-        back.
+      elementwise=False: the output is the operands broadcast together; cotangents are summed back.
       trusted=False: do not check that rules return the shape and dtype of their operand; for ops whose tests do.
 
     Returns: the differentiable function; on plain arrays it just calls the kernel.
