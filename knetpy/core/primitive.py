@@ -169,7 +169,7 @@ def primitive(
         named y, dy or i. Without it, `primitive(...)` is a decorator.
       **rules: for each operand, its cotangent from the cotangent `dy` of the output. A rule asks by parameter name for
         what it reads (`dy`, `y`, operands, `<operand>_shape`, `<operand>_dtype`, options, saved values; `i`: which of
-        `*operands`; out: dy, if it may be overwritten, or None); what none reads is not kept. Written with NumPy or
+        `*operands`; dy as out, if it may be overwritten); what none reads is not kept. Written with NumPy or
         knetpy functions, it gives every order and forward mode.
         `operand=None` declares that there is no derivative by that operand.
       vjp=None: instead of rules, one function that returns a tuple with the cotangents of all operands (None for none).

@@ -114,10 +114,10 @@ def stretches(shape, whole):
         return False
 
 
-def fits(name, shape):
-    """Raise if no memory holds a result of this shape, before tables are made for it."""
-    if math.prod(shape) > MOST * 64:
-        raise ShapeError(f"{name}: the result would have the shape {shape}, which is too large for any memory")
+def check_room(name, x, size):
+    """Raise if no memory holds images x of this new size, before tables are made for it."""
+    if math.prod(x.shape[:2]) * math.prod(size) > MOST * 64:
+        raise ShapeError(f"{name}: x {tuple(x.shape)} in the size {tuple(size)} is too large for any memory")
 
 
 def memo(find):

@@ -4,7 +4,7 @@ import math
 
 from ..core.primitive import primitive
 from ..core.trace import active
-from ..core.value import bare
+from ..core.value import Param
 from ..kernels import kernel
 from ..random import DROPOUT, take
 from ..settings import training
@@ -42,7 +42,7 @@ def dropout(x, p=0.5, *, axis=None):
     """
     x, p, mask_shape = _checked("dropout", x, p, axis)
     if not training() or p == 0:
-        return x if active() else bare(x)
+        return x.value if x.__class__ is Param and not active() else x
     return _dropout(x, p=p, mask_shape=mask_shape, position=take(DROPOUT))
 
 
@@ -60,7 +60,7 @@ def alpha_dropout(x, p=0.5, *, axis=None):
     """
     x, p, mask_shape = _checked("alpha_dropout", x, p, axis)
     if not training() or p == 0:
-        return x if active() else bare(x)
+        return x.value if x.__class__ is Param and not active() else x
     low = -SELU_ALPHA * SELU_SCALE
     kept = _dropout(x - low, p=p, mask_shape=mask_shape, position=take(DROPOUT)) * (1 - p)  # above low, 0 if dropped
     if p == 1:

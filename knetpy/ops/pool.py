@@ -8,7 +8,7 @@ from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import Value, bare
 from ..kernels import kernel
-from .arguments import as_floating, fits, flag, memo, number, one_of, per_axis, several
+from .arguments import as_floating, check_room, flag, memo, number, one_of, per_axis, several
 from .half import narrowed, widened
 from .resample import Table, resample
 from .window import nonempty_axes, window_padding
@@ -153,7 +153,7 @@ def adaptive_pool(x, size, *, mode="mean", return_indices=False, p=2):
     size = tuple(size) if several(size) else (size,) * axes
     kept = [n if m is None else m for n, m in zip(old, size)] if len(size) == axes else size
     size = per_axis("adaptive_pool", "size", kept, axes)
-    fits("adaptive_pool", (*x.shape[:2], *size))
+    check_room("adaptive_pool", x, size)
     how = _even(old, size) if all([n % m == 0 for n, m in zip(old, size)]) else None
     if mode == "max":
         return _maxima(x, how, return_indices) if how else _binned_maxima(x, size, return_indices)

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from ..core.errors import ShapeError
-from .arguments import as_floating, fits, flag, one_of, per_axis
+from .arguments import as_floating, check_room, flag, one_of, per_axis
 from .pool import adaptive_pool
 from .resample import Table, resample
 from .window import nonempty_axes, numbers_per_axis
@@ -55,7 +55,7 @@ def upsample(x, scale=None, *, size=None, mode="nearest", align_corners=False, a
         )
     if mode == "area":
         return adaptive_pool(x, size)
-    fits("upsample", (*x.shape[:2], *size))
+    check_room("upsample", x, size)
     kind = (mode if mode in ("nearest", "nearest_exact", "bicubic") else "linear", align_corners, antialias)
     for axis, (n_out, factor) in enumerate(zip(size, scales), 2):
         x = resample(x, axis=axis, table=_table(x.shape[axis], n_out, factor, *kind))

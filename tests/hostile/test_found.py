@@ -304,7 +304,7 @@ def test_nan_where_nothing_is_read(name):
 def test_sizes_that_no_memory_holds_are_refused_at_once():
     image = np.ones((1, 2, 6, 6), np.float32)
     for f in (lambda: kn.upsample(image, size=10**9), lambda: kn.adaptive_pool(image, 10**9)):
-        with pytest.raises(kn.ShapeError, match="the result would have the shape"):
+        with pytest.raises(kn.ShapeError, match="x .1, 2, 6, 6. in the size .* is too large for any memory"):
             f()
     with pytest.raises(ValueError, match="repeat: repeats must be at most"):
         np.repeat(kn.param([1.0, 2.0]), 2**62)
