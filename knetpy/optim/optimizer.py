@@ -27,6 +27,17 @@ RANGES = {
     "beta1": (0, 1),
     "beta2": (0, 1),
     "eps": (0, math.inf),
+    "momentum": (0, 1),
+    "momentum_decay": (0, math.inf),
+    "rho": (0, 1),
+    "weight_decay": (0, math.inf),
+    "shrink": (0, 1),
+    "grow": (1, math.inf),
+    "smallest": (0, math.inf),
+    "largest": (0, math.inf),
+    "decay": (0, math.inf),
+    "floor": (0, math.inf),
+    "clip": (0, math.inf),
 }
 
 
@@ -50,6 +61,7 @@ class Optimizer:
     Attributes:
       settings: the names of the settings.
       fused: whether the formula makes the step, of all arrays at once.
+      fixed: names of the settings that decide what is remembered, and cannot be changed later.
       idle: whether a step along zeros changes neither array nor state, so that rows without gradient can wait.
       states, warned: what is remembered about each array, and the Params that were said to be untouched.
 
@@ -72,6 +84,7 @@ class Optimizer:
     """
 
     settings: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
     formula: Any = None
     fused = False  # whether the formula makes the step
     idle = False  # whether a step along zeros changes neither array nor state, so that rows without gradient can wait
@@ -172,6 +185,8 @@ class Optimizer:
         rule = type(self).__name__
         if name not in self.settings:
             raise AttributeError(f"{rule} has no setting {name!r}; it has {', '.join(self.settings)}")
+        if name in self.fixed and name in vars(self):
+            raise AttributeError(f"{rule}: {name} decides what is remembered; make another: kn.{rule}({name}={value})")
         low, high = RANGES.get(name, (None, None))
         if low is not None:
             if not is_number(value):
