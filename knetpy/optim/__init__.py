@@ -1,5 +1,6 @@
 """Optimizers: rules that change params by their gradients, and `update`, which applies one."""
 
+from . import schedules as schedules
 from .adam import AdaBelief as AdaBelief
 from .adam import Adam as Adam
 from .adam import Adamax as Adamax

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # The module `signal` makes enums of the same numbers, which takes as long as a small update.
 import _signal  # type: ignore[import-not-found]
+import copy
 import inspect
 import math
 import numbers
@@ -18,6 +19,7 @@ import numpy as np
 from ..core.value import Param
 from ..kernels import kernel
 from ..ops.rowsparse import RowSparse
+from ..parameters.search import named_params
 
 _step = kernel("optim", "step")
 
@@ -63,6 +65,7 @@ class Optimizer:
       fused: whether the formula makes the step, of all arrays at once.
       fixed: names of the settings that decide what is remembered, and cannot be changed later.
       idle: whether a step along zeros changes neither array nor state, so that rows without gradient can wait.
+      scheduled: {name: function} of the settings that are functions of the step.
       states, warned: what is remembered about each array, and the Params that were said to be untouched.
 
     >>> import numpy as np, knetpy as kn
@@ -88,6 +91,7 @@ class Optimizer:
     formula: Any = None
     fused = False  # whether the formula makes the step
     idle = False  # whether a step along zeros changes neither array nor state, so that rows without gradient can wait
+    scheduled: dict[str, Any]
     states: dict[Any, State]
     warned: set[int]  # serial numbers of the Params that were said to be untouched
 
@@ -99,7 +103,7 @@ class Optimizer:
         cls.fused = cls.step is Optimizer.step and cls.formula is not None
 
     def __new__(cls, *args: Any, **options: Any) -> Optimizer:
-        if args and not is_number(args[0]):
+        if args and not (is_number(args[0]) or is_schedule(args[0])):
             raise TypeError(
                 f"{cls.__name__}: lr must be a number, got {type(args[0]).__name__}; params are given to update or "
                 f"minimize, not to the optimizer: kn.{cls.__name__}(lr=...)"
@@ -107,6 +111,7 @@ class Optimizer:
         if unknown := set(options) - set(cls.settings):
             raise TypeError(f"{cls.__name__} has no setting {unknown.pop()!r}; it has {', '.join(cls.settings)}")
         self = super().__new__(cls)
+        object.__setattr__(self, "scheduled", {})
         object.__setattr__(self, "states", {})
         object.__setattr__(self, "warned", set())
         return self
@@ -141,7 +146,8 @@ class Optimizer:
         """Update each Param or array by its gradient. Trusts its caller, which is `update`, to have checked them."""
         with np.errstate(all="ignore"):
             states = [self.state(target) for target, _ in pairs]  # what needs much memory comes before the first write
-            numbers = {t: self.numbers(t) for t in {state.t + 1 for state in states}}
+            now = {t: self._at(t) for t in {state.t + 1 for state in states}}
+            numbers = {t: rule.numbers(t) for t, rule in now.items()}
             with uninterrupted():
                 together: dict[Any, list] = {}
                 for (target, g), state in zip(pairs, states):
@@ -149,12 +155,27 @@ class Optimizer:
                     if self.fused and g.__class__ is not RowSparse:
                         together.setdefault(w.dtype, []).append(((w, g, *state.arrays), numbers[state.t + 1]))
                     else:
-                        self._step(w, g, state)
+                        now[state.t + 1]._step(w, g, state)
                 for steps in together.values():
                     _step(steps[0][0][0], *zip(*steps), self.formula)
                 for state in states:
                     self.states[state.key] = state
                     state.t += 1
+
+    def _at(self, t: int) -> Optimizer:
+        """This; if settings are functions of the step, one that has their values at the `t`-th update."""
+        if not self.scheduled:
+            return self
+        now = copy.copy(self)
+        for name, function in self.scheduled.items():
+            value = function(t - 1)
+            if not is_number(value):
+                raise TypeError(
+                    f"{type(self).__name__}: {name} is a function of the step and must return a number; "
+                    f"at step {t - 1} it returned {type(value).__name__}"
+                )
+            setattr(now, name, value)
+        return now
 
     def _step(self, w: Any, g: Any, state: State) -> None:
         """One step of an array; along a gradient of some rows only those, where that is the rule or was asked for."""
@@ -188,13 +209,16 @@ class Optimizer:
         if name in self.fixed and name in vars(self):
             raise AttributeError(f"{rule}: {name} decides what is remembered; make another: kn.{rule}({name}={value})")
         low, high = RANGES.get(name, (None, None))
-        if low is not None:
+        if low is not None and is_schedule(value):
+            self.scheduled[name] = value
+        elif low is not None:
             if not is_number(value):
                 hint = "" if isinstance(value, str) else "; params are given to update or minimize, not to the rule"
                 raise TypeError(f"{rule}: {name} must be a number, got {type(value).__name__}{hint}")
             if not low <= value < high:
                 raise ValueError(f"{rule}: {name} must be at least {low} and less than {high}, got {value}")
             value = float(value)
+            self.scheduled.pop(name, None)
         object.__setattr__(self, name, value)
 
     def __reduce__(self) -> tuple:
@@ -248,6 +272,11 @@ def working_dtype(w: Any) -> np.dtype:
 def is_number(x: Any) -> bool:
     """Whether `x` is a real number of Python's or NumPy's; not a boolean, a time or an array."""
     return isinstance(x, numbers.Real) and not isinstance(x, (bool, np.bool_, np.timedelta64))
+
+
+def is_schedule(x: Any) -> bool:
+    """Whether `x` may be a function of the step: not a class, nor a model, as users of PyTorch may pass."""
+    return callable(x) and not isinstance(x, type) and not named_params(x)
 
 
 def checked_optimizer(opt: Any, caller: str) -> Optimizer:
