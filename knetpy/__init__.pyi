@@ -156,6 +156,7 @@ from .optim import Nesterov as Nesterov
 from .optim import RAdam as RAdam
 from .optim import RMSprop as RMSprop
 from .optim import Rprop as Rprop
+from .optim import chain as chain
 from .optim import schedules as schedules
 from .optim import update as update
 from .parameters import init as init

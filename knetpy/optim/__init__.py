@@ -11,6 +11,17 @@ from .adam import RAdam as RAdam
 from .adaptive import Adadelta as Adadelta
 from .adaptive import Adagrad as Adagrad
 from .adaptive import RMSprop as RMSprop
+from .averages import EMA as EMA
+from .averages import DecoupledDecay as DecoupledDecay
+from .averages import Lookahead as Lookahead
+from .chain import Choose as Choose
+from .chain import chain as chain
+from .gradients import Accumulate as Accumulate
+from .gradients import ClipGlobalNorm as ClipGlobalNorm
+from .gradients import ClipNorm as ClipNorm
+from .gradients import ClipValue as ClipValue
+from .gradients import SignDecay as SignDecay
+from .gradients import WeightDecay as WeightDecay
 from .layerwise import LAMB as LAMB
 from .layerwise import Adafactor as Adafactor
 from .layerwise import Muon as Muon

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from .optimizer import Optimizer
+from .settings import AMOUNT, FLAG
 
 
 class _Means(Optimizer):
@@ -49,6 +50,8 @@ class Adam(_Means):
     Adam(lr=0.1, beta1=0.9, beta2=0.999, eps=1e-08, lazy=False)
     """
 
+    kinds = {"lazy": FLAG}
+
     def __init__(self, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, lazy=False):
         super().__init__(lr, beta1, beta2, eps)
         self.lazy = lazy
@@ -79,6 +82,8 @@ class AdamW(Adam):
     >>> w.value
     array([0.75, 1.5 ], dtype=float32)
     """
+
+    kinds = {"weight_decay": AMOUNT}
 
     def __init__(self, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01, lazy=False):
         super().__init__(lr, beta1, beta2, eps, lazy)
@@ -176,6 +181,8 @@ class NAdam(_Means):
     >>> w.value.round(3)
     array([0.472, 2.528], dtype=float32)
     """
+
+    kinds = {"momentum_decay": AMOUNT}
 
     def __init__(self, lr=0.002, beta1=0.9, beta2=0.999, eps=1e-8, momentum_decay=0.004):
         super().__init__(lr, beta1, beta2, eps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .optimizer import Optimizer
+from .settings import FLAG, SHARE
 
 
 class Adagrad(Optimizer):
@@ -67,6 +68,8 @@ class RMSprop(Optimizer):
     idle = False  # s shrinks along zeros
     fixed = ("centered",)
 
+    kinds = {"rho": SHARE, "centered": FLAG}
+
     def __init__(self, lr=0.01, rho=0.99, eps=1e-8, centered=False):
         self.lr, self.rho, self.eps, self.centered = lr, rho, eps, centered
 
@@ -112,6 +115,8 @@ class Adadelta(Optimizer):
     >>> w.value  # 1 - sqrt(0.25) / sqrt(0.25 + 0.25)
     array([0.29289323], dtype=float32)
     """
+
+    kinds = {"rho": SHARE}
 
     def __init__(self, lr=1.0, rho=0.9, eps=1e-6):
         self.lr, self.rho, self.eps = lr, rho, eps

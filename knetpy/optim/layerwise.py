@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from .optimizer import Optimizer
+from .settings import AMOUNT, COUNT, FLAG, SHARE
 
 
 def norm(x: np.ndarray) -> float:
@@ -36,6 +37,8 @@ class LAMB(Optimizer):
     >>> w.value.round(4)  # a step of the length 0.2 * 5
     array([2.2929, 4.7071], dtype=float32)
     """
+
+    kinds = {"weight_decay": AMOUNT}
 
     def __init__(self, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-6, weight_decay=0.01):
         self.lr, self.beta1, self.beta2, self.eps, self.weight_decay = lr, beta1, beta2, eps, weight_decay
@@ -77,6 +80,8 @@ class Adafactor(Optimizer):
     >>> w.value[0, 0], [a.shape for a in opt.state(w).arrays]
     (np.float32(0.5), [(300, 1), (1, 200)])
     """
+
+    kinds = {"decay": AMOUNT, "floor": AMOUNT, "clip": AMOUNT, "weight_decay": AMOUNT}
 
     def __init__(self, lr=0.01, decay=0.8, eps=1e-15, floor=1e-3, clip=1.0, weight_decay=0.0):
         self.lr, self.decay, self.eps, self.floor, self.clip = lr, decay, eps, floor, clip
@@ -128,6 +133,8 @@ class Muon(Optimizer):
     >>> bool((abs(w.value[[0, 1], [0, 1]]) > 0.6).all())  # singular values of 0.7 to 1.2
     True
     """
+
+    kinds = {"momentum": SHARE, "weight_decay": AMOUNT, "nesterov": FLAG, "steps": COUNT}
 
     def __init__(self, lr=1e-3, momentum=0.95, weight_decay=0.1, nesterov=True, steps=5):
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay

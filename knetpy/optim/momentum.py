@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from .optimizer import Optimizer
+from .settings import AMOUNT, FACTOR, SHARE
 
 
 class SGD(Optimizer):
@@ -54,6 +55,8 @@ class Momentum(Optimizer):
     >>> w.value  # 1 - 0.5 * 1 - 0.5 * 1.5
     array([-0.25], dtype=float32)
     """
+
+    kinds = {"momentum": SHARE}
 
     def __init__(self, lr=0.01, momentum=0.9):
         self.lr, self.momentum = lr, momentum
@@ -119,6 +122,8 @@ class Rprop(Optimizer):
     array([-0.1,  0.5], dtype=float32)
     """
 
+    kinds = {"shrink": SHARE, "grow": FACTOR, "smallest": AMOUNT, "largest": AMOUNT}
+
     def __init__(self, lr=0.01, shrink=0.5, grow=1.2, smallest=1e-6, largest=50.0):
         self.lr, self.shrink, self.grow, self.smallest, self.largest = lr, shrink, grow, smallest, largest
 
@@ -159,6 +164,8 @@ class Lion(Optimizer):
     >>> w.value
     array([0.5, 2.5], dtype=float32)
     """
+
+    kinds = {"weight_decay": AMOUNT}
 
     def __init__(self, lr=1e-4, beta1=0.9, beta2=0.99, weight_decay=0.0):
         self.lr, self.beta1, self.beta2, self.weight_decay = lr, beta1, beta2, weight_decay

@@ -6,12 +6,11 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import copy
 import inspect
-import math
-import numbers
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,34 +18,10 @@ import numpy as np
 from ..core.value import Param
 from ..kernels import kernel
 from ..ops.rowsparse import RowSparse
-from ..parameters.search import named_params
+from .settings import AMOUNT, ATTRIBUTES, SETTINGS, SHARE, Kind, checked, is_number, is_schedule
 
 _step = kernel("optim", "step")
-
-# The settings that have a range: from the first number on, below the second.
-RANGES = {
-    "lr": (0, math.inf),
-    "beta1": (0, 1),
-    "beta2": (0, 1),
-    "eps": (0, math.inf),
-    "momentum": (0, 1),
-    "momentum_decay": (0, math.inf),
-    "rho": (0, 1),
-    "weight_decay": (0, math.inf),
-    "shrink": (0, 1),
-    "grow": (1, math.inf),
-    "smallest": (0, math.inf),
-    "largest": (0, math.inf),
-    "decay": (0, math.inf),
-    "floor": (0, math.inf),
-    "clip": (0, math.inf),
-}
-
-
-_PYTORCH = {  # what its users type, and what to write
-    "zero_grad": ": no gradients are kept; each step has new ones, g = kn.grad(loss)(x, y)",
-    "param_groups": ": settings are attributes, as opt.lr; for other settings of some params use a second optimizer",
-}
+Pairs = list[tuple[Any, Any]]  # each Param or array with its gradient
 
 
 class Optimizer:
@@ -62,6 +37,8 @@ class Optimizer:
 
     Attributes:
       settings: the names of the settings.
+      kinds: {name: kind} of the settings that are checked; a class adds its own to those of its base.
+      moves: whether it can be an update by itself, or else is for a `chain` with a rule.
       fused: whether the formula makes the step, of all arrays at once.
       fixed: names of the settings that decide what is remembered, and cannot be changed later.
       idle: whether a step along zeros changes neither array nor state, so that rows without gradient can wait.
@@ -87,8 +64,10 @@ class Optimizer:
     """
 
     settings: tuple[str, ...] = ()
+    kinds: dict[str, Kind] = {"lr": AMOUNT, "beta1": SHARE, "beta2": SHARE, "eps": AMOUNT}
     fixed: tuple[str, ...] = ()
     formula: Any = None
+    moves = True
     fused = False  # whether the formula makes the step
     idle = False  # whether a step along zeros changes neither array nor state, so that rows without gradient can wait
     scheduled: dict[str, Any]
@@ -99,25 +78,33 @@ class Optimizer:
         pass  # no settings
 
     def __init_subclass__(cls) -> None:
+        cls.kinds = {k: kind for base in cls.__mro__[::-1] for k, kind in vars(base).get("kinds", {}).items()}
         cls.settings = tuple(inspect.signature(cls.__init__).parameters)[1:]
         cls.fused = cls.step is Optimizer.step and cls.formula is not None
 
     def __new__(cls, *args: Any, **options: Any) -> Optimizer:
-        if args and not (is_number(args[0]) or is_schedule(args[0])):
+        first = cls.settings[0] if cls.settings else ""
+        if args and isinstance(cls.kinds.get(first), tuple) and not (is_number(args[0]) or is_schedule(args[0])):
             raise TypeError(
-                f"{cls.__name__}: lr must be a number, got {type(args[0]).__name__}; params are given to update or "
-                f"minimize, not to the optimizer: kn.{cls.__name__}(lr=...)"
+                f"{cls.__name__}: {first} must be a number, got {type(args[0]).__name__}; params are given to update "
+                f"or minimize, not to the optimizer: kn.{cls.__name__}({first}=...)"
             )
         if unknown := set(options) - set(cls.settings):
-            raise TypeError(f"{cls.__name__} has no setting {unknown.pop()!r}; it has {', '.join(cls.settings)}")
+            name = unknown.pop()
+            known = f"; it has {', '.join(cls.settings)}{SETTINGS.get(name, '')}"
+            raise TypeError(f"{cls.__name__} has no setting {name!r}{known}")
         self = super().__new__(cls)
         object.__setattr__(self, "scheduled", {})
         object.__setattr__(self, "states", {})
         object.__setattr__(self, "warned", set())
         return self
 
+    def _with(self, name: str) -> Optimizer | None:
+        """The optimizer inside this one that has a setting."""
+        return None
+
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{_PYTORCH.get(name, '')}")
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{ATTRIBUTES.get(name, '')}")
 
     def init(self, w: Any) -> tuple:
         """The arrays to remember about `w`, at its first update; `w` has the dtype that `step` computes in."""
@@ -142,25 +129,45 @@ class Optimizer:
             g = np.broadcast_to(g, w.shape).astype(working_dtype(w))
         _step(w, [(w, g, *state)], [self.numbers(t)], self.formula)
 
-    def apply(self, pairs: list[tuple[Any, Any]]) -> None:
-        """Update each Param or array by its gradient. Trusts its caller, which is `update`, to have checked them."""
+    def apply(self, pairs: Pairs, path_of: Callable) -> None:
+        """Update each Param or array by its gradient. Trusts its caller, which is `update`, to have checked them.
+
+        `path_of` says what path a Param or array has in the first argument of `update`.
+        """
+        if not self.moves:
+            rule = type(self).__name__
+            raise TypeError(f"{rule} moves no params by itself; write kn.chain, with a rule such as kn.Adam(), of both")
         with np.errstate(all="ignore"):
-            states = [self.state(target) for target, _ in pairs]  # what needs much memory comes before the first write
-            now = {t: self._at(t) for t in {state.t + 1 for state in states}}
-            numbers = {t: rule.numbers(t) for t, rule in now.items()}
+            _, writes = self.plan(pairs, path_of)  # what may fail comes before the first write
             with uninterrupted():
-                together: dict[Any, list] = {}
-                for (target, g), state in zip(pairs, states):
-                    w = target.writable() if isinstance(target, Param) else target
-                    if self.fused and g.__class__ is not RowSparse:
-                        together.setdefault(w.dtype, []).append(((w, g, *state.arrays), numbers[state.t + 1]))
-                    else:
-                        now[state.t + 1]._step(w, g, state)
-                for steps in together.values():
-                    _step(steps[0][0][0], *zip(*steps), self.formula)
-                for state in states:
-                    self.states[state.key] = state
-                    state.t += 1
+                for write in writes:
+                    write()
+
+    def plan(self, pairs: Pairs, path_of: Callable) -> tuple[Pairs, list[Callable]]:
+        """What the next of a chain gets, and the functions that will write; this writes nothing."""
+        states = [self.state(target) for target, _ in pairs]
+        now = {t: self._at(t) for t in {state.t + 1 for state in states}}
+        numbers = {t: rule.numbers(t) for t, rule in now.items()}
+        return pairs, [partial(self._write, pairs, states, now, numbers)]
+
+    def _write(self, pairs: Pairs, states: list[State], now: dict[int, Optimizer], numbers: dict[int, tuple]) -> None:
+        """Make the step of each array, with what holds at its update number."""
+        together: dict[Any, list] = {}
+        for (target, g), state in zip(pairs, states):
+            w = target.writable() if isinstance(target, Param) else target
+            if self.fused and g.__class__ is not RowSparse:
+                together.setdefault(w.dtype, []).append(((w, g, *state.arrays), numbers[state.t + 1]))
+            else:
+                now[state.t + 1]._step(w, g, state)
+        for steps in together.values():
+            _step(steps[0][0][0], *zip(*steps), self.formula)
+        self._count(states)
+
+    def _count(self, states: list[State]) -> None:
+        """Remember the states, which have been updated once more."""
+        for state in states:
+            self.states[state.key] = state
+            state.t += 1
 
     def _at(self, t: int) -> Optimizer:
         """This; if settings are functions of the step, one that has their values at the `t`-th update."""
@@ -208,16 +215,11 @@ class Optimizer:
             raise AttributeError(f"{rule} has no setting {name!r}; it has {', '.join(self.settings)}")
         if name in self.fixed and name in vars(self):
             raise AttributeError(f"{rule}: {name} decides what is remembered; make another: kn.{rule}({name}={value})")
-        low, high = RANGES.get(name, (None, None))
-        if low is not None and is_schedule(value):
+        kind = self.kinds.get(name)
+        if isinstance(kind, tuple) and is_schedule(value):
             self.scheduled[name] = value
-        elif low is not None:
-            if not is_number(value):
-                hint = "" if isinstance(value, str) else "; params are given to update or minimize, not to the rule"
-                raise TypeError(f"{rule}: {name} must be a number, got {type(value).__name__}{hint}")
-            if not low <= value < high:
-                raise ValueError(f"{rule}: {name} must be at least {low} and less than {high}, got {value}")
-            value = float(value)
+        elif kind is not None:
+            value = checked(rule, name, value, kind)
             self.scheduled.pop(name, None)
         object.__setattr__(self, name, value)
 
@@ -236,16 +238,17 @@ class State:
 
     def __init__(self, optimizer: Optimizer, key: Any, owner: Any, arrays: tuple):
         self.t, self.key, self.arrays = 0, key, arrays
-        self.owner = weakref.ref(owner, _dropping(weakref.ref(optimizer), key))
+        self.owner = weakref.ref(owner, dropping(optimizer, "states", key))
 
 
-def _dropping(optimizer: Any, key: Any) -> Any:
-    """What is called when the owner dies. It must not hold the optimizer, which holds the state, which holds it."""
+def dropping(optimizer: Any, table: str, key: Any) -> Any:
+    """What is called when an owner dies. It must not hold the optimizer, which holds the table, which holds it."""
+    optimizer = weakref.ref(optimizer)
 
     def drop(_: Any) -> None:
         alive = optimizer()
         if alive is not None:
-            alive.states.pop(key, None)
+            getattr(alive, table).pop(key, None)
 
     return drop
 
@@ -267,16 +270,6 @@ def identity(target: Any) -> tuple[Any, Any]:
 def working_dtype(w: Any) -> np.dtype:
     """The dtype that gradients, moments and steps of `w` have: at least float32."""
     return np.promote_types(w.dtype, np.float32)
-
-
-def is_number(x: Any) -> bool:
-    """Whether `x` is a real number of Python's or NumPy's; not a boolean, a time or an array."""
-    return isinstance(x, numbers.Real) and not isinstance(x, (bool, np.bool_, np.timedelta64))
-
-
-def is_schedule(x: Any) -> bool:
-    """Whether `x` may be a function of the step: not a class, nor a model, as users of PyTorch may pass."""
-    return callable(x) and not isinstance(x, type) and not named_params(x)
 
 
 def checked_optimizer(opt: Any, caller: str) -> Optimizer:

@@ -15,7 +15,8 @@ from ..ops.rowsparse import RowSparse
 from ..parameters.search import named_params
 from ..transforms.gradients import Gradients
 from ..tree import children, leaves, tree_map
-from .optimizer import Optimizer, checked_optimizer, identity, is_number
+from .optimizer import Optimizer, Pairs, checked_optimizer, identity
+from .settings import is_number
 
 
 def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: bool = False) -> None:
@@ -50,15 +51,26 @@ def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: b
         raise MutationError(
             "update was called while a transform runs; take the gradient first, then update outside of the function"
         )
-    pairs, names = (by_param if is_by_param(grads) else by_structure)(params_or_model, grads, opt)
+    pairs, paths = (by_param if is_by_param(grads) else by_structure)(params_or_model, grads, opt)
     for n, (w, g) in enumerate(pairs):
         if g is not None and (check_finite or not fits(w, g)):
-            check(w, g, names()[n], check_finite)
-    opt.apply(apart(once(pairs, names)))
+            check(w, g, name_of(w, paths()[n]), check_finite)
+    opt.apply(apart(once(pairs, paths)), _Places(pairs, paths))
 
 
-Pairs = list[tuple[Any, Any]]  # each Param or array with its gradient
-Names = Callable[[], list[str]]  # what messages call them; finding out takes longer than a small update
+Paths = Callable[[], list[str]]  # where they are in the first argument; finding out takes longer than a small update
+
+
+class _Places(dict):
+    """From a Param or array to its path, if somebody asks."""
+
+    def __init__(self, pairs: Pairs, paths: Paths):
+        self.pairs, self.paths = pairs, paths
+
+    def __call__(self, target: Any) -> str:
+        if not self:
+            self.update({id(w): path for (w, _), path in zip(self.pairs, self.paths())})
+        return self[id(target)]
 
 
 def name_of(target: Any, path: str) -> str:
@@ -77,7 +89,7 @@ def is_by_param(grads: Any) -> bool:
     )
 
 
-def by_param(params_or_model: Any, grads: Mapping, opt: Optimizer) -> tuple[Pairs, Names]:
+def by_param(params_or_model: Any, grads: Mapping, opt: Optimizer) -> tuple[Pairs, Paths]:
     """The Params of an object that have a gradient; the others warn."""
     found = listed(params_or_model) or list(named_params(params_or_model).values())
     if not found:
@@ -90,11 +102,11 @@ def by_param(params_or_model: Any, grads: Mapping, opt: Optimizer) -> tuple[Pair
     if len(pairs) < len(found):
         untouched(named_params(params_or_model), grads, opt)
 
-    def names() -> list[str]:
-        paths = {p.uid: path for path, p in named_params(params_or_model).items()}
-        return [name_of(p, paths[p.uid]) for p, _ in pairs]
+    def paths() -> list[str]:
+        known = {p.uid: path for path, p in named_params(params_or_model).items()}
+        return [known[p.uid] for p, _ in pairs]
 
-    return pairs, names
+    return pairs, paths
 
 
 def listed(params: Any) -> list[Param] | None:
@@ -125,7 +137,7 @@ def named(grads: Mapping) -> dict[str, Param]:
     return grads.named() if isinstance(grads, Gradients) else {f"param[{n}]": p for n, p in enumerate(grads)}
 
 
-def by_structure(params: Any, grads: Any, opt: Optimizer) -> tuple[Pairs, Names]:
+def by_structure(params: Any, grads: Any, opt: Optimizer) -> tuple[Pairs, Paths]:
     """The leaves of two containers of the same structure, paired."""
     if children(params) is None and not is_array(params):
         raise TypeError(
@@ -137,19 +149,19 @@ def by_structure(params: Any, grads: Any, opt: Optimizer) -> tuple[Pairs, Names]
         tree_map(lambda w, g: pairs.append((w, g)), params, grads)
     except TypeError as mismatch:
         raise TypeError(f"update: the gradients do not have the structure of the params: {mismatch}") from None
-    return pairs, lambda: [name_of(p, path) for path, p in leaves(params)]
+    return pairs, lambda: [path for path, _ in leaves(params)]
 
 
-def once(pairs: Pairs, names: Names) -> Pairs:
+def once(pairs: Pairs, paths: Paths) -> Pairs:
     """`pairs` with a gradient, and without repetitions of the same array with it; with another gradient it raises."""
     kept: dict[Any, tuple[int, Any, Any]] = {}
     for n, (w, g) in enumerate(pairs):
         if g is not None:
             first, _, other = kept.setdefault(w.uid if w.__class__ is Param else identity(w)[0], (n, w, g))
             if other is not g:
+                same, also = (name_of(w, paths()[place]) for place in (first, n))
                 raise ValueError(
-                    f"update: {names()[first]} and {names()[n]} are the same array and have two gradients; pass it "
-                    "once, with their sum"
+                    f"update: {same} and {also} are the same array and have two gradients; pass it once, with their sum"
                 )
     return [(w, g) for _, w, g in kept.values()]
 
@@ -221,12 +233,12 @@ def check(w: Any, g: Any, name: str, check_finite: bool) -> None:
         check_values(g, name)
 
 
-def check_writable(w: Any, name: str) -> None:
+def check_writable(w: Any, name: str, caller: str = "update") -> None:
     """Raise if the array cannot be written."""
     array = w.value.base if isinstance(w, Param) else w  # p.value is a read-only view of what is written
     if isinstance(array, np.ndarray) and not array.flags.writeable:
         raise MutationError(
-            f"update: {name} is read-only: it is the .value of a Param (pass the Param), or a derivative still needs "
+            f"{caller}: {name} is read-only: it is the .value of a Param (pass the Param), or a derivative still needs "
             "it, such as a pullback of kn.vjp (del it first), or it was made so"
         )
 

@@ -1,0 +1,147 @@
+"""What follows a rule in a `chain`: averages of the params, and decay of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..core.value import Param
+from ..parameters.search import named_params
+from .optimizer import Optimizer, uninterrupted
+from .settings import AMOUNT, COUNT, SHARE
+from .update import check_writable
+
+
+class DecoupledDecay(Optimizer):
+    """Take a part of each param off at every step: w -= rate * w, whatever the gradient and the learning rate.
+
+    Parameters:
+      rate: a number of at least 0; `AdamW` has its own, which is multiplied by lr.
+    Raises: TypeError for what is no number, ValueError for one out of range.
+
+    >>> import numpy as np, knetpy as kn
+    >>> w = kn.param([1.0, -2.0])
+    >>> kn.update(w, np.ones(2, "f4"), kn.chain(kn.optim.DecoupledDecay(0.5), kn.SGD(lr=0.25)))
+    >>> w.value
+    array([ 0.25, -1.25], dtype=float32)
+    """
+
+    moves = False
+
+    kinds = {"rate": AMOUNT}
+
+    def __init__(self, rate):
+        self.rate = rate
+
+    @staticmethod
+    def formula(w, g, rate):
+        return (w - rate * w,)
+
+    def numbers(self, t):
+        return (self.rate,)
+
+
+class EMA(Optimizer):
+    """Keep a running mean of the params, which is often better than the last of them; it stands after the rule.
+
+    The mean begins at what a param is before its first update. It is float32 for float16.
+
+    Parameters:
+      keep=0.999: the weight of the old mean, at least 0, less than 1.
+    Raises: TypeError for what is no number, ValueError for one out of range.
+
+    >>> import numpy as np, knetpy as kn
+    >>> w, ema = kn.param([1.0]), kn.optim.EMA(0.5)
+    >>> opt = kn.chain(kn.SGD(lr=1.0), ema)
+    >>> for _ in range(2):
+    ...     kn.update(w, np.ones(1, "f4"), opt)
+    >>> with ema.averaged(w):
+    ...     print(w.value)  # of 1, 0 and -1
+    [-0.25]
+    >>> w.value
+    array([-1.], dtype=float32)
+    """
+
+    moves = False
+
+    kinds = {"keep": SHARE}
+
+    def __init__(self, keep=0.999):
+        self.keep = keep
+
+    def init(self, w):
+        return (np.array(w),)
+
+    @staticmethod
+    def formula(w, g, mean, new):
+        return w, mean + new * (w - mean)
+
+    def numbers(self, t):
+        return (1 - self.keep,)
+
+    def mean(self, w: Any) -> np.ndarray:
+        """A copy of the mean of a Param or array in its own dtype; of one that was never updated its value."""
+        return self.state(w).arrays[0].astype(w.dtype)
+
+    @contextmanager
+    def averaged(self, params_or_model: Any) -> Iterator[None]:
+        """Give the Params of a container, function or model their means, until the block ends.
+
+        Do not update them in the block: at its end they have the values of before.
+        """
+        named = named_params(params_or_model)
+        found = list(named.values())
+        for path, p in named.items():
+            check_writable(p, path, "averaged")
+        before, means = [p.value.copy() for p in found], [self.mean(p) for p in found]
+        _assign(found, means)
+        try:
+            yield
+        finally:
+            _assign(found, before)
+
+
+def _assign(found: list[Param], values: list[np.ndarray]) -> None:
+    with uninterrupted():
+        for p, value in zip(found, values):
+            p.writable()[...] = value
+
+
+class Lookahead(Optimizer):
+    """Every so many steps, go back to a share of the way they went; it stands after the rule.
+
+    Parameters:
+      every=5: an integer of at least 1.
+      share=0.5: how much of the way is kept, at least 0, less than 1.
+    Raises: TypeError for what is no number, ValueError for one out of range.
+
+    Zhang et al., "Lookahead optimizer: k steps forward, 1 step back", NeurIPS 2019; the rule keeps its moments.
+
+    >>> import numpy as np, knetpy as kn
+    >>> w, opt = kn.param([4.0]), kn.chain(kn.SGD(lr=1.0), kn.optim.Lookahead(every=2))
+    >>> for _ in range(3):
+    ...     kn.update(w, np.ones(1, "f4"), opt)
+    ...     print(w.value)
+    [3.]
+    [3.]
+    [2.]
+    """
+
+    moves = False
+
+    kinds = {"every": COUNT, "share": SHARE}
+
+    def __init__(self, every=5, share=0.5):
+        self.every, self.share = every, share
+
+    def init(self, w):
+        return (np.array(w),)
+
+    def step(self, w, g, state, t):
+        if t % self.every == 0:
+            (slow,) = state
+            slow += self.share * (w - slow)
+            w[...] = slow

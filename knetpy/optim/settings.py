@@ -1,0 +1,59 @@
+"""What settings may be, and what is told about others."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+
+from ..ops.arguments import flag, whole
+from ..parameters.search import named_params
+
+# The kinds of settings: numbers from the first on and below the second, integers, and what is true or false.
+AMOUNT, SHARE, FACTOR = (0, math.inf), (0, 1), (1, math.inf)
+COUNT, FLAG = "count", "flag"
+Kind = tuple[float, float] | str
+
+SETTINGS = {  # of PyTorch's, and what to write
+    "weight_decay": ". Write kn.chain(kn.optim.WeightDecay(rate), opt), or kn.AdamW",
+    "momentum": ". Momentum is a rule: kn.Momentum(lr, momentum)",
+    "nesterov": ". It is a rule: kn.Nesterov(lr, momentum)",
+    "amsgrad": ". It is a rule: kn.AMSGrad(lr)",
+    "betas": ". Write beta1=0.9, beta2=0.999",
+    "alpha": ". Write rho=0.99",
+}
+ATTRIBUTES = {
+    "zero_grad": ": no gradients are kept; each step has new ones, g = kn.grad(loss)(x, y)",
+    "param_groups": ": settings are attributes, as opt.lr; for other settings of some params see kn.optim.Choose",
+}
+
+
+def checked(rule: str, name: str, value: Any, kind: Kind) -> Any:
+    """The value of a setting, or an error that says what it must be; functions of the step are not for here."""
+    if kind == FLAG:
+        return flag(rule, name, value)
+    if kind == COUNT:
+        count = whole(value)
+        if count is None or count < 1:
+            error = TypeError if count is None else ValueError
+            raise error(f"{rule}: {name} must be an integer of at least 1, got {value!r}")
+        return count
+    if not is_number(value):
+        hint = "" if isinstance(value, str) else "; params are given to update or minimize, not to the rule"
+        raise TypeError(f"{rule}: {name} must be a number, got {type(value).__name__}{hint}")
+    low, high = kind  # type: ignore[str-unpack]
+    if not low <= value < high:
+        raise ValueError(f"{rule}: {name} must be at least {low} and less than {high}, got {value}")
+    return float(value)
+
+
+def is_number(x: Any) -> bool:
+    """Whether `x` is a real number of Python's or NumPy's; not a boolean, a time or an array."""
+    return isinstance(x, numbers.Real) and not isinstance(x, (bool, np.bool_, np.timedelta64))
+
+
+def is_schedule(x: Any) -> bool:
+    """Whether `x` may be a function of the step: not a class, nor a model, as users of PyTorch may pass."""
+    return callable(x) and not isinstance(x, type) and not named_params(x)
