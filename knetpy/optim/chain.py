@@ -5,12 +5,35 @@ from __future__ import annotations
 import copy
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from .optimizer import Optimizer, Pairs, checked_optimizer, dropping, identity
 
 
-class chain(Optimizer):  # noqa: N801  in lower case, as in itertools
+class Several(Optimizer):
+    """The base of what has others inside. A setting that only one of them has is a setting of the whole: `opt.lr`."""
+
+    def _inside(self) -> tuple[Optimizer, ...]:
+        """Those that are inside; none before there are any."""
+        return vars(self).get("parts", ())
+
+    def _owner(self, name: str) -> Optimizer | None:
+        """The part that has a setting, if it is the only one."""
+        parts = () if name in type(self).settings else self._inside()
+        found = [x for x in parts if name in x.settings or isinstance(x, Several) and x._owner(name)]
+        return found[0] if len(found) == 1 else None
+
+    def __getattr__(self, name: str) -> Any:
+        part = None if name.startswith("__") else self._owner(name)
+        return super().__getattr__(name) if part is None else getattr(part, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        part = self._owner(name)
+        return super().__setattr__(name, value) if part is None else setattr(part, name, value)
+
+
+class chain(Several):  # noqa: N801  in lower case, as in itertools
     """An optimizer of several, in order: what is done to gradients, a rule, and what follows it.
 
     Each gets the Params or arrays of an update with the gradients as the one before it left them. All prepare their
@@ -19,6 +42,9 @@ class chain(Optimizer):  # noqa: N801  in lower case, as in itertools
     Parameters:
       *parts: optimizers, of which one at least is a rule.
     Raises: TypeError for what is none, ValueError for one that is there twice.
+
+    Attributes:
+      parts: a tuple of them; a copy has copies.
 
     A setting that only one of the parts has is a setting of the chain: `opt.lr`.
 
@@ -52,19 +78,6 @@ class chain(Optimizer):  # noqa: N801  in lower case, as in itertools
             writes += more
         return pairs, writes
 
-    def _with(self, name: str) -> Optimizer | None:
-        """The part that has a setting, if it is the only one."""
-        found = [part for part in vars(self).get("parts", ()) if name in part.settings or part._with(name)]
-        return found[0] if len(found) == 1 else None
-
-    def __getattr__(self, name: str) -> Any:
-        part = None if name.startswith("__") else self._with(name)
-        return super().__getattr__(name) if part is None else getattr(part, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        part = self._with(name)
-        return super().__setattr__(name, value) if part is None else setattr(part, name, value)
-
     def __reduce__(self) -> tuple:
         return type(self), tuple(map(copy.copy, self.parts))
 
@@ -72,56 +85,82 @@ class chain(Optimizer):  # noqa: N801  in lower case, as in itertools
         return f"chain({', '.join(map(repr, self.parts))})"
 
 
-class Choose(Optimizer):
-    """An optimizer for each param: what a function of its path says, None for one that is frozen.
+class Choose(Several):
+    """An optimizer for each param: the one that a function of its path names, none for a param that is frozen.
 
     Parameters:
-      choose: a function (path, w) -> optimizer or None, asked once for each Param or array `w`, at its first update.
-        The path is as in `named_params`: "w[0]" or ".layer1.b" for a model, "[0]" for a list. The function returns
-        optimizers that were made before.
-    Raises: TypeError for what is no function; from the update, for what it returns.
+      choose: a function (path, w) -> name of a part, or None. It is asked once for each Param or array `w`, at its
+        first update. The path is as in `named_params`: "w[0]" or "model.w" for a function or model, "[0]" for a list.
+      **parts: the optimizers by their names, of which each is an attribute.
+    Raises: TypeError for what is no function, or no optimizer; from the update, ValueError for another name.
 
-    Params with the same optimizer are updated by it together, so that a global norm is that of all of them. The states
-    belong to these optimizers: for another choice make another Choose of them.
+    Params with the same optimizer are updated by it together, so that a global norm is that of all of them. With
+    another function, `Choose(other, **opt.named)` goes on with the same states.
+
+    Attributes:
+      names, parts, named: the names, the optimizers, and the dict of both.
+      chosen: what was chosen for each Param or array.
 
     >>> import numpy as np, knetpy as kn
     >>> net = {"w": kn.param([[1.0]]), "b": kn.param([1.0]), "old": kn.param([1.0])}
-    >>> slow, fast = kn.SGD(lr=0.25), kn.SGD(lr=0.5)
     >>> def choose(path, w):
     ...     if "old" in path:
     ...         return None
-    ...     return slow if w.ndim == 1 else fast
-    >>> kn.update(net, kn.grad(lambda: np.sum(net["w"] * net["b"] * net["old"]))(), kn.optim.Choose(choose))
+    ...     return "slow" if w.ndim == 1 else "fast"
+    >>> opt = kn.optim.Choose(choose, slow=kn.SGD(lr=0.25), fast=kn.SGD(lr=0.5))
+    >>> kn.update(net, kn.grad(lambda: np.sum(net["w"] * net["b"] * net["old"]))(), opt)
     >>> [w.value.item() for w in net.values()]
     [0.5, 0.75, 1.0]
+    >>> opt.slow.lr = 0.125
     """
 
-    fixed = ("choose",)
+    __slots__ = ("chosen",)  # not among the settings
+    fixed = ("choose", "parts")
 
-    def __init__(self, choose):
+    def __new__(cls, choose, **parts):
+        return super().__new__(cls)
+
+    def __init__(self, choose, **parts):
         if not callable(choose) or isinstance(choose, (type, Optimizer)):
-            raise TypeError(
-                f"Choose: choose must be a function (path, w) -> optimizer or None, got {type(choose).__name__}"
-            )
-        self.choose = choose
+            raise TypeError(f"Choose: choose must be a function (path, w) -> name, got {type(choose).__name__}")
+        for name, part in parts.items():
+            checked_optimizer(part, f"Choose: {name}")
         object.__setattr__(self, "chosen", {})
+        object.__setattr__(self, "names", tuple(parts))
+        self.choose, self.parts = choose, tuple(parts.values())
+
+    @property
+    def named(self) -> dict[str, Optimizer]:
+        return dict(zip(self.names, self.parts))
 
     def plan(self, pairs: Pairs, path_of: Callable) -> tuple[Pairs, list[Callable]]:
-        groups: dict[int, tuple[Optimizer, Pairs]] = {}
+        groups: dict[str, Pairs] = {}
         for target, g in pairs:
-            opt = self._choice(target, path_of)
-            if opt is not None:
-                groups.setdefault(id(opt), (opt, []))[1].append((target, g))
-        plans = [opt.plan(group, path_of) for opt, group in groups.values()]
+            name = self._choice(target, path_of)
+            if name is not None:
+                groups.setdefault(name, []).append((target, g))
+        plans = [self.named[name].plan(group, path_of) for name, group in groups.items()]
         return [pair for passed, _ in plans for pair in passed], [write for _, writes in plans for write in writes]
 
-    def _choice(self, target: Any, path_of: Callable) -> Optimizer | None:
+    def _choice(self, target: Any, path_of: Callable) -> str | None:
         key, owner = identity(target)
-        known, opt = self.chosen.get(key, (None, None))
+        known, name = self.chosen.get(key, (None, None))
         if known is None or known() is not owner:
             path = path_of(target)
-            opt = self.choose(path, target)
-            if opt is not None:
-                checked_optimizer(opt, f"Choose: for {path}")
-            self.chosen[key] = weakref.ref(owner, dropping(self, "chosen", key)), opt
-        return opt
+            name = self.choose(path, target)
+            if name is not None and name not in self.names:
+                raise ValueError(
+                    f"Choose: for {path or 'the array'} the function gave {name!r}; it must be one of "
+                    f"{', '.join(self.names)}, or None"
+                )
+            self.chosen[key] = weakref.ref(owner, dropping(self, "chosen", key)), name
+        return name
+
+    def __getattr__(self, name: str) -> Any:
+        return self.named[name] if name in vars(self).get("names", ()) else super().__getattr__(name)
+
+    def __reduce__(self) -> tuple:
+        return partial(Choose, **{name: copy.copy(part) for name, part in self.named.items()}), (self.choose,)
+
+    def __repr__(self) -> str:
+        return f"Choose({self.choose!r}, {', '.join(f'{name}={part!r}' for name, part in self.named.items())})"

@@ -42,7 +42,6 @@ class Optimizer:
       fused: whether the formula makes the step, of all arrays at once.
       fixed: names of the settings that decide what is remembered, and cannot be changed later.
       idle: whether a step along zeros changes neither array nor state, so that rows without gradient can wait.
-      scheduled: {name: function} of the settings that are functions of the step.
       states, warned: what is remembered about each array, and the Params that were said to be untouched.
 
     >>> import numpy as np, knetpy as kn
@@ -70,7 +69,6 @@ class Optimizer:
     moves = True
     fused = False  # whether the formula makes the step
     idle = False  # whether a step along zeros changes neither array nor state, so that rows without gradient can wait
-    scheduled: dict[str, Any]
     states: dict[Any, State]
     warned: set[int]  # serial numbers of the Params that were said to be untouched
 
@@ -94,14 +92,9 @@ class Optimizer:
             known = f"; it has {', '.join(cls.settings)}{SETTINGS.get(name, '')}"
             raise TypeError(f"{cls.__name__} has no setting {name!r}{known}")
         self = super().__new__(cls)
-        object.__setattr__(self, "scheduled", {})
         object.__setattr__(self, "states", {})
         object.__setattr__(self, "warned", set())
         return self
-
-    def _with(self, name: str) -> Optimizer | None:
-        """The optimizer inside this one that has a setting."""
-        return None
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{ATTRIBUTES.get(name, '')}")
@@ -171,10 +164,11 @@ class Optimizer:
 
     def _at(self, t: int) -> Optimizer:
         """This; if settings are functions of the step, one that has their values at the `t`-th update."""
-        if not self.scheduled:
+        scheduled = [(name, x) for name, x in vars(self).items() if name in self.kinds and callable(x)]
+        if not scheduled:
             return self
         now = copy.copy(self)
-        for name, function in self.scheduled.items():
+        for name, function in scheduled:
             value = function(t - 1)
             if not is_number(value):
                 raise TypeError(
@@ -216,11 +210,8 @@ class Optimizer:
         if name in self.fixed and name in vars(self):
             raise AttributeError(f"{rule}: {name} decides what is remembered; make another: kn.{rule}({name}={value})")
         kind = self.kinds.get(name)
-        if isinstance(kind, tuple) and is_schedule(value):
-            self.scheduled[name] = value
-        elif kind is not None:
+        if kind is not None and not (isinstance(kind, tuple) and is_schedule(value)):
             value = checked(rule, name, value, kind)
-            self.scheduled.pop(name, None)
         object.__setattr__(self, name, value)
 
     def __reduce__(self) -> tuple:

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.arguments import flag, whole
+from ..ops.arguments import flag, number, whole
 from ..parameters.search import named_params
 
-# The kinds of settings: numbers from the first on and below the second, integers, and what is true or false.
+# The kinds of settings: numbers from the first on and below the second, which may be functions of the step; and
+# numbers above 0, integers of at least 1, and what is true or false, which may not.
 AMOUNT, SHARE, FACTOR = (0, math.inf), (0, 1), (1, math.inf)
-COUNT, FLAG = "count", "flag"
+POSITIVE, COUNT, FLAG = "positive", "count", "flag"
 Kind = tuple[float, float] | str
 
 SETTINGS = {  # of PyTorch's, and what to write
@@ -40,6 +41,8 @@ def checked(rule: str, name: str, value: Any, kind: Kind) -> Any:
             error = TypeError if count is None else ValueError
             raise error(f"{rule}: {name} must be an integer of at least 1, got {value!r}")
         return count
+    if kind == POSITIVE:
+        return number(rule, name, value, above=0)
     if not is_number(value):
         hint = "" if isinstance(value, str) else "; params are given to update or minimize, not to the rule"
         raise TypeError(f"{rule}: {name} must be a number, got {type(value).__name__}{hint}")

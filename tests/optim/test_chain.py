@@ -202,13 +202,12 @@ def net():
 
 def test_choice_by_path_and_param():
     model, asked = net(), []
-    muon, adam = kn.Muon(), kn.Adam()
 
     def choose(path, w):
         asked.append((path, w.shape))
-        return None if path == "['out']" else muon if w.ndim == 2 else adam
+        return None if path == "['out']" else "muon" if w.ndim == 2 else "adam"
 
-    opt = optim.Choose(choose)
+    opt = optim.Choose(choose, muon=kn.Muon(), adam=kn.Adam())
     for _ in range(2):
         kn.update(model, {p: np.ones_like(p.value) for p in kn.params(model)}, opt)
     assert asked == [
@@ -218,16 +217,16 @@ def test_choice_by_path_and_param():
         ("['layers'][1]['b']", (2,)),
         ("['out']", (1,)),
     ]
-    assert len(muon.states) == len(adam.states) == 2 and model["out"].version == 0
-    thawed = optim.Choose(lambda path, w: muon if w.ndim == 2 else adam)
+    assert len(opt.muon.states) == len(opt.adam.states) == 2 and model["out"].version == 0
+    thawed = optim.Choose(lambda path, w: "muon" if w.ndim == 2 else "adam", **opt.named)
     kn.update(model, {p: np.ones_like(p.value) for p in kn.params(model)}, thawed)
-    assert adam.state(model["layers"][0]["b"]).t == 3 and adam.state(model["out"]).t == 1
+    assert opt.adam.state(model["layers"][0]["b"]).t == 3 and opt.adam.state(model["out"]).t == 1
 
 
 def test_paths_of_functions_and_arrays():
     w = [kn.param([1.0]), kn.param([2.0])]
     paths = []
-    opt = optim.Choose(lambda path, _: paths.append(path) or kn.SGD())
+    opt = optim.Choose(lambda path, _: paths.append(path) or "sgd", sgd=kn.SGD())
     kn.update(lambda: w[0] * w[1], {w[0]: np.ones(1, "f4"), w[1]: np.ones(1, "f4")}, opt)
     kn.update({"a": np.ones(1), "b": [np.ones(2)]}, {"a": np.ones(1), "b": [np.ones(2)]}, opt)
     kn.update(np.ones(3), np.ones(3), opt)
@@ -236,17 +235,32 @@ def test_paths_of_functions_and_arrays():
 
 def test_a_choice_has_one_norm_for_each_optimizer():
     a, b, c = (kn.param(np.zeros(1)) for _ in range(3))
-    clipped, plain = kn.chain(optim.ClipGlobalNorm(1.0), kn.SGD(1.0)), kn.SGD(1.0)
-    opt = optim.Choose(lambda path, w: plain if w is c else clipped)
+    clipped = kn.chain(optim.ClipGlobalNorm(1.0), kn.SGD(1.0))
+    opt = optim.Choose(lambda path, w: "plain" if w is c else "clipped", clipped=clipped, plain=kn.SGD(1.0))
     kn.update([a, b, c], [np.array([3.0]), np.array([4.0]), np.array([7.0])], opt)
     np.testing.assert_allclose([p.value.item() for p in (a, b, c)], [-0.6, -0.8, -7])
 
 
 def test_the_choice_is_forgotten_with_its_array():
-    opt, sgd = optim.Choose(lambda path, w: sgd), kn.SGD()
+    opt = optim.Choose(lambda path, w: "sgd", sgd=kn.SGD())
     for n in range(3):
         kn.update(np.ones(n + 1), np.ones(n + 1), opt)
     assert not opt.chosen
+
+
+def by_name(path, w):
+    return "all"
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda opt: pickle.loads(pickle.dumps(opt))])
+def test_a_copy_of_a_choice(copied):
+    w, opt = kn.param([1.0]), optim.Choose(by_name, all=kn.Adam(0.1))
+    kn.update(w, np.ones(1, "f4"), opt)
+    other = copied(opt)
+    assert repr(other) == repr(opt) and other.all is not opt.all and not other.all.states
+    other.lr = 0.5
+    assert opt.lr == 0.1 and other.all.lr == 0.5
+    kn.update(w, np.ones(1, "f4"), other)
 
 
 # --------------------------------------------------------------------------------------- what it is like to use
@@ -298,9 +312,9 @@ def mistakes():
         "a share": (lambda: optim.Lookahead(2.5), TypeError, "Lookahead: every must be an integer"),
         "an optimizer to choose": (lambda: optim.Choose(kn.SGD()), TypeError, "Choose: choose must be a function"),
         "a choice": (
-            lambda: kn.update([w], [g], optim.Choose(lambda p, w: 0.1)),
-            TypeError,
-            r"Choose: for \[0\]: opt must be an optimizer",
+            lambda: kn.update([w], [g], optim.Choose(lambda p, w: "b", a=kn.SGD())),
+            ValueError,
+            r"Choose: for \[0\] the function gave 'b'; it must be one of a, or None",
         ),
         "decay of a rule": (
             lambda: kn.SGD(weight_decay=0.1),
@@ -332,7 +346,7 @@ class Fails(kn.SGD):
 def test_a_failed_update_changes_nothing(steps_before):
     w, last = kn.param([1.0]), Fails()
     parts = [optim.Accumulate(2), optim.ClipNorm(1.0), kn.Adam(), optim.EMA(), optim.Lookahead(1)]
-    good, bad = kn.chain(*parts), kn.chain(*parts, optim.Choose(lambda path, w: last))
+    good, bad = kn.chain(*parts), kn.chain(*parts, optim.Choose(lambda path, w: "last", last=last))
     for _ in range(steps_before):
         kn.update(w, np.ones(1, "f4"), good)
     seen = [w.value.copy(), *(a.copy() for part in parts for s in part.states.values() for a in s.arrays)]

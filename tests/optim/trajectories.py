@@ -53,9 +53,9 @@ CASES = {
     ),
     "Adafactor": (lambda: kn.Adafactor(eps=1e-15), "Adafactor", dict(eps=(1e-15, 1e-3))),
     "Adafactor, other": (
-        lambda: kn.Adafactor(0.1, decay=0.6, eps=1e-10, floor=0.1, clip=1.5, weight_decay=0.1),
+        lambda: kn.Adafactor(0.3, decay=0.6, eps=1e-10, floor=0.1, clip=1.5, weight_decay=0.1),
         "Adafactor",
-        dict(lr=0.1, beta2_decay=-0.6, eps=(1e-10, 0.1), d=1.5, weight_decay=0.1),
+        dict(lr=0.3, beta2_decay=-0.6, eps=(1e-10, 0.1), d=1.5, weight_decay=0.1),
     ),
 }
 
