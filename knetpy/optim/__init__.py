@@ -31,4 +31,5 @@ from .momentum import Momentum as Momentum
 from .momentum import Nesterov as Nesterov
 from .momentum import Rprop as Rprop
 from .optimizer import Optimizer as Optimizer
+from .precision import MixedPrecision as MixedPrecision
 from .update import update as update
