@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from .optimizer import Optimizer, Pairs, checked_optimizer, dropping, identity
+from .optimizer import Master, Optimizer, Pairs, checked_optimizer, dropping, identity
 
 
 class Several(Optimizer):
@@ -136,7 +136,7 @@ class Choose(Several):
     def plan(self, pairs: Pairs, path_of: Callable) -> tuple[Pairs, list[Callable]]:
         groups: dict[str, Pairs] = {}
         for target, g in pairs:
-            name = self._choice(target, path_of)
+            name = self._choice(target.target if isinstance(target, Master) else target, path_of)
             if name is not None:
                 groups.setdefault(name, []).append((target, g))
         plans = [self.named[name].plan(group, path_of) for name, group in groups.items()]

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.value import value
 from ..ops.rowsparse import RowSparse
 from .layerwise import norm
-from .optimizer import Optimizer, Pairs, working_dtype
+from .optimizer import Optimizer, Pairs, readable, working_dtype
 from .settings import AMOUNT, COUNT
 
 
@@ -162,7 +161,7 @@ class WeightDecay(GradientPart):
 
     def change(self, pairs):
         """The gradients with a part of the params."""
-        return [(w, _working(w, _dense(g)) + self.rate * _working(w, value(w))) for w, g in pairs]
+        return [(w, _working(w, _dense(g)) + self.rate * _working(w, readable(w))) for w, g in pairs]
 
 
 class SignDecay(GradientPart):
@@ -186,7 +185,7 @@ class SignDecay(GradientPart):
 
     def change(self, pairs):
         """The gradients with a part of the params' signs."""
-        return [(w, _working(w, _dense(g)) + self.rate * np.sign(_working(w, value(w)))) for w, g in pairs]
+        return [(w, _working(w, _dense(g)) + self.rate * np.sign(_working(w, readable(w)))) for w, g in pairs]
 
 
 class Accumulate(GradientPart):

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ..ops.rowsparse import RowSparse
 from .settings import AMOUNT, ATTRIBUTES, SETTINGS, SHARE, Kind, checked, is_number, is_schedule
 
 _step = kernel("optim", "step")
-Pairs = list[tuple[Any, Any]]  # each Param or array with its gradient
+Pairs = list[tuple[Any, Any]]  # each Param, array or Master with its gradient
 
 
 class Optimizer:
@@ -147,7 +147,7 @@ class Optimizer:
         """Make the step of each array, with what holds at its update number."""
         together: dict[Any, list] = {}
         for (target, g), state in zip(pairs, states):
-            w = target.writable() if isinstance(target, Param) else target
+            w = writable(target)
             if self.fused and g.__class__ is not RowSparse:
                 together.setdefault(w.dtype, []).append(((w, g, *state.arrays), numbers[state.t + 1]))
             else:
@@ -196,7 +196,7 @@ class Optimizer:
         key, owner = identity(target)
         state = self.states.get(key)
         if state is None or state.owner() is not owner:
-            w = target.value if isinstance(target, Param) else target
+            w = readable(target)
             w = w.astype(working_dtype(w), copy=False)
             state = State(self, key, owner, self.init(w))
             if self.fused and any(a.shape != w.shape or a.dtype != w.dtype for a in state.arrays):
@@ -208,6 +208,8 @@ class Optimizer:
         if name not in self.settings:
             raise AttributeError(f"{rule} has no setting {name!r}; it has {', '.join(self.settings)}")
         if name in self.fixed and name in vars(self):
+            if value == vars(self)[name]:
+                return
             raise AttributeError(f"{rule}: {name} decides what is remembered; make another: kn.{rule}({name}={value})")
         kind = self.kinds.get(name)
         if kind is not None and not (isinstance(kind, tuple) and is_schedule(value)):
@@ -244,6 +246,29 @@ def dropping(optimizer: Any, table: str, key: Any) -> Any:
     return drop
 
 
+class Master(NamedTuple):
+    """An array of more digits that stands for a Param or array; what is remembered, is remembered about that."""
+
+    array: Any
+    target: Any
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+
+def readable(target: Any) -> Any:
+    """The bare array of a Param, or of what stands for one."""
+    if isinstance(target, Param):
+        return target.value
+    return target.array if isinstance(target, Master) else target
+
+
+def writable(target: Any) -> Any:
+    """The same, to be written at once."""
+    return target.writable() if isinstance(target, Param) else readable(target)
+
+
 def identity(target: Any) -> tuple[Any, Any]:
     """(key of the state, owner of the state): it lives as long as its owner.
 
@@ -251,6 +276,8 @@ def identity(target: Any) -> tuple[Any, Any]:
     """
     if isinstance(target, Param):
         return target.uid, target
+    if isinstance(target, Master):
+        return identity(target.target)
     owner = target
     while isinstance(getattr(owner, "base", None), type(target)):
         owner = owner.base

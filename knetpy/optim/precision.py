@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from ..core.value import Param, value
 from ..ops.rowsparse import RowSparse
 from .chain import Several
 from .gradients import each
-from .optimizer import Pairs, checked_optimizer
+from .optimizer import Master, Pairs, checked_optimizer, readable, writable
 from .settings import COUNT, POSITIVE
 
 
@@ -62,15 +62,12 @@ class MixedPrecision(Several):
             return [], [partial(self._rescale, self.scale / 2)]
         own = each(lambda g: g / self.scale, pairs)
         half = [(target, self.state(target)) for target, _ in own if target.dtype == np.float16]
-        masters = {id(target): _master(target, state.arrays[0]) for target, state in half}
-        targets = {id(masters.get(id(target), target)): target for target, _ in own}
-        inner = [(masters.get(id(target), target), g) for target, g in own]
-        _, writes = self.opt.plan(inner, lambda w: path_of(targets[id(w)]))
+        masters = {id(target): Master(_followed(target, state.arrays[0]), target) for target, state in half}
+        _, writes = self.opt.plan([(masters.get(id(target), target), g) for target, g in own], path_of)
 
         def write() -> None:
             for target, state in half:
-                array = target.writable() if isinstance(target, Param) else target
-                array[...] = state.arrays[0]
+                writable(target)[...] = state.arrays[0]
             self._count([state for _, state in half])
             object.__setattr__(self, "good", self.good + 1)
             if self.good >= self.every:
@@ -86,10 +83,9 @@ class MixedPrecision(Several):
         return type(self), (copy.copy(self.opt), self.scale, self.every)
 
 
-def _master(target: object, master: np.ndarray) -> np.ndarray:
-    """The master of a Param or array, which it follows where somebody else has written."""
-    now = value(target)
-    with np.errstate(over="ignore"):
-        other = master.astype(now.dtype) != now
+def _followed(target: Any, master: np.ndarray) -> np.ndarray:
+    """The master of a Param or array, which follows it where somebody else has written."""
+    now = readable(target)
+    other = master.astype(now.dtype) != now
     master[other] = now[other]
     return master

@@ -50,6 +50,15 @@ def test_a_gradient_that_is_not_finite_halves_the_scale_and_changes_nothing_else
     assert scales == [4, 8, 8, 16]
 
 
+def test_what_is_remembered_inside_is_found_by_the_param():
+    w, ema = kn.param(np.ones(1, "f2")), optim.EMA(0.5)
+    opt = optim.MixedPrecision(kn.chain(optim.WeightDecay(0.5), kn.SGD(1e-4), ema), scale=1)
+    kn.update(w, np.ones(1, "f2"), opt)
+    np.testing.assert_allclose(ema.state(w).arrays[0], 1 - 0.75e-4, rtol=1e-7)
+    with ema.averaged(w):
+        assert w.value.item() == 1
+
+
 def test_other_dtypes_have_no_master():
     w, opt = kn.param(np.ones(2)), optim.MixedPrecision(kn.SGD(0.5), scale=4)
     kn.update(w, np.ones(2), opt)
