@@ -46,6 +46,7 @@ class Optimizer:
 
     >>> import numpy as np, knetpy as kn
     >>> class Momentum(kn.optim.Optimizer):
+    ...     kinds = {"gamma": (0, 1)}  # at least 0, less than 1; lr has a range from the base
     ...     def __init__(self, lr=0.05, gamma=0.9):
     ...         self.lr, self.gamma = lr, gamma
     ...     def init(self, w):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..ops.arguments import number
 from .optimizer import Optimizer, checked_optimizer
@@ -40,12 +40,14 @@ class Plateau:
     threshold: float = 1e-4
     cooldown: int = 0
     least: float = 0.0
+    best: float = field(default=math.inf, init=False)
+    waited: int = field(default=0, init=False)
+    resting: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         checked_optimizer(self.opt, "Plateau")
         for name in ("factor", "patience", "threshold", "cooldown", "least"):
             number("Plateau", name, getattr(self, name), 0, 1 if name in ("factor", "threshold") else math.inf)
-        self.best, self.waited, self.resting = math.inf, 0, 0
 
     def __call__(self, loss: float) -> None:
         loss, lr = float(loss), getattr(self.opt, "lr", None)

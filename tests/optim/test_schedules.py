@@ -230,6 +230,24 @@ def test_other_settings_and_copies():
     assert repr(other) == repr(opt)
 
 
+def test_settings_of_a_rule_of_ones_own():
+    class Scaled(kn.optim.Optimizer):
+        kinds = {"gain": (0, 10)}
+
+        def __init__(self, gain=1.0, note=None):
+            self.gain, self.note = gain, note
+
+        def step(self, w, g, state, t):
+            w -= self.gain * g
+
+    w, opt = kn.param([0.0]), Scaled(gain=lambda step: 2.0 + step, note=print)
+    for _ in range(2):
+        kn.update(w, np.ones(1, "f4"), opt)
+    assert w.value.item() == -5 and opt.note is print
+    with pytest.raises(ValueError, match="Scaled: gain must be at least 0 and less than 10"):
+        opt.gain = 10
+
+
 @pytest.mark.parametrize(
     "schedule, error, words",
     [
@@ -392,6 +410,14 @@ def test_plateau_is_pytorchs(settings, expected):
 
 def test_plateau_of_negative_losses():
     assert plateaus([-1, -1, -1, -1], patience=1, factor=0.5) == [0.5, 0.5, 0.25, 0.25]
+
+
+def test_a_plateau_lowers_the_lr_in_a_chain():
+    opt = kn.chain(kn.optim.ClipNorm(1.0), kn.SGD(lr=1.0))
+    plateau = s.Plateau(opt, patience=0, factor=0.5)
+    for _ in range(2):
+        plateau(np.float32(1))
+    assert opt.lr == opt.parts[1].lr == 0.5 and (plateau.best, plateau.waited) == (1, 0)
 
 
 def test_a_plateau_needs_a_number():
