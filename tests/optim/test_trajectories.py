@@ -171,6 +171,15 @@ def test_what_is_remembered_is_decided_once():
     assert opt.centered is True
 
 
+def test_a_deviation_that_rounding_takes_below_zero():
+    w, opt = kn.param(np.zeros(50, "f4")), kn.RMSprop(lr=1e-6, rho=0.5, centered=True)
+    g = np.linspace(0.1, 1, 50, dtype="f4")
+    for _ in range(40):
+        kn.update(w, g, opt)  # always the same: its deviation is zero
+    s, m = opt.state(w).arrays
+    assert (s < m * m).any() and np.isfinite(w.value).all()
+
+
 def test_a_new_lr_scales_the_steps_of_rprop():
     w, opt = kn.param([1.0]), kn.Rprop(0.5, grow=1.0)
     kn.update(w, np.ones(1, "f4"), opt)
