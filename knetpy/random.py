@@ -34,7 +34,7 @@ Position = tuple[int, int, int]  # seed, stream, call number
 # One tuple, replaced as a whole: a thread sees the old seed with its counters or the new seed with its own.
 _state = (int.from_bytes(os.urandom(8), "little"), tuple(count() for _ in range(STREAMS)))
 
-__all__ = ["bits", "normal", "permutation", "rand", "randn", "seed", "uniform"]
+__all__ = ["bits", "normal", "permutation", "rand", "randn", "restore", "seed", "state", "uniform"]
 
 
 def seed(n: int) -> None:
@@ -63,6 +63,48 @@ def seed(n: int) -> None:
     if not 0 <= number < 2**64:
         raise ValueError(f"seed: n must be from 0 to 2**64 - 1, got {number}")
     _state = (number, tuple(count() for _ in range(STREAMS)))
+
+
+def state() -> dict[str, Any]:
+    """Where all random numbers of knetpy stand, for `kn.random.restore`.
+
+    Returns: a dict of the seed and of the call numbers that the streams have reached.
+
+    >>> import knetpy as kn
+    >>> before = kn.random.state()
+    >>> x = kn.random.rand(3)
+    >>> kn.random.restore(before)
+    >>> (kn.random.rand(3) == x).all().item()
+    True
+    """
+    key, calls = _state
+    return {"seed": key, "calls": [_reached(counter) for counter in calls]}
+
+
+def _reached(counter: Any) -> int:
+    return int(repr(counter)[len("count(") : -1])  # the one way to ask a counter that does not move it
+
+
+def restore(state: Any) -> None:
+    """Let all random numbers of knetpy go on from where they stood.
+
+    Parameters:
+      state: what `kn.random.state` returned.
+    Raises: TypeError or ValueError for anything else; nothing is changed then.
+
+    >>> import knetpy as kn
+    >>> kn.random.restore({"seed": 1, "calls": [0, 0, 0, 0]})  # the same as kn.seed(1)
+    """
+    global _state
+    if not isinstance(state, dict) or set(state) != {"seed", "calls"} or not isinstance(state["calls"], list):
+        raise TypeError(f"restore: state must be what kn.random.state() returned, got {reprlib.repr(state)}")
+    numbers = [state["seed"], *state["calls"]]
+    if len(numbers) != 1 + STREAMS or not all(type(n) is int and 0 <= n < 2**64 for n in numbers):
+        raise ValueError(
+            f"restore: state must have a seed and {STREAMS} calls, integers from 0 to 2**64 - 1, "
+            f"got {reprlib.repr(state)}"
+        )
+    _state = (numbers[0], tuple([count(n) for n in numbers[1:]]))
 
 
 def take(stream: int) -> Position:

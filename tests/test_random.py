@@ -242,6 +242,29 @@ def test_seed_does_not_tear():
     assert len(set(taken)) == len(taken)
 
 
+def test_a_restored_state_goes_on_with_the_same_numbers():
+    random.seed(2**64 - 1)
+    [take(stream) for stream in (DROPOUT, DROPOUT, USER)]
+    before = random.state()
+    assert before == random.state() == {"seed": 2**64 - 1, "calls": [0, 2, 0, 1]}  # asking moves nothing
+    taken = [take(stream) for stream in range(4)]
+    random.seed(1)
+    random.restore(before)
+    assert [take(stream) for stream in range(4)] == taken
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [None, {}, {"seed": 1}, {"seed": 1, "calls": [0] * 3}, {"seed": -1, "calls": [0] * 4}]
+    + [{"seed": 1.0, "calls": [0] * 4}, {"seed": 2**64, "calls": [0] * 4}, {"seed": 1, "calls": [True] * 4}],
+)
+def test_what_is_no_state_is_refused(wrong):
+    before = random.state()
+    with pytest.raises((TypeError, ValueError), match="restore: state must"):
+        random.restore(wrong)
+    assert random.state() == before
+
+
 def run(threads):
     for thread in threads:
         thread.start()
