@@ -47,18 +47,15 @@ def named_params(*objects: Any, **named: Any) -> dict[str, Param]:
     >>> list(kn.named_params(w))
     ["['in']", "['out']"]
     """
-    return _Search().over(objects, named)
+    return Search().over(objects, named)
 
 
-def _params_among(made):
-    return [p for p in made.values() if isinstance(p, Param)]
+class Search:
+    """One walk over objects and code; names Params, and what else it looks for, by the path that led there first."""
 
-
-class _Search:
-    """One walk over objects and code; names what it finds by the path that led there first."""
-
-    def __init__(self):
+    def __init__(self, *others):
         self.found, self.seen, self.kept = {}, set(), []
+        self.others = others  # classes whose instances are looked for as well
 
     def over(self, objects, named):
         for path, x in (*[("", x) for x in objects], *named.items()):
@@ -79,11 +76,20 @@ class _Search:
             return
         self.seen.add(-id(x))  # serial numbers are positive
         self.kept.append(x)  # an id may not be used again while the walk goes on
+        if isinstance(x, self.others):
+            self.found[self._free(path, owner)] = x
+            return
         nodes = children(x)
         if nodes is None:
             self._object(x, path, owner)
         for step, child in nodes or ():
             self.visit(child, path + step if path else step.removeprefix("."), owner)
+
+    def _made(self, made, path, owner):
+        """Visit what a model's function made, each kind with numbers of its own."""
+        for kind in (Param, *self.others):
+            for n, x in enumerate([x for x in made.values() if isinstance(x, kind)]):
+                self.visit(x, f"{path}.{kind.__name__.lower()}[{n}]".removeprefix("."), owner)
 
     def _free(self, path, owner):
         """`path`, made different from those already taken by the function it was found in, or a number."""
@@ -93,8 +99,7 @@ class _Search:
 
     def _object(self, x, path, owner):
         if isinstance(x, model):
-            for n, p in enumerate(_params_among(x.made)):
-                self.visit(p, f"{x.__name__}.param[{n}]", owner)
+            self._made(x.made, x.__name__, owner)
             self.visit(x.function, path, owner)
         elif isinstance(x, functools.partial):
             for part in (x.func, x.args, x.keywords):
@@ -119,8 +124,7 @@ class _Search:
         for kind in reversed(type(x).__mro__):  # params of the class itself
             held |= {n: c for n, c in vars(kind).items() if isinstance(c, (Param, list, tuple, dict)) and n not in held}
         for method, made in held.pop(MADE, {}).items():
-            for n, p in enumerate(_params_among(made)):
-                self.visit(p, f"{path}.{method}.param[{n}]".removeprefix("."), owner)
+            self._made(made, f"{path}.{method}", owner)
         for name, child in held.items():
             self.visit(child, f"{path}.{name}" if path else name, owner)
         method = type(x).__dict__.get("__call__")
