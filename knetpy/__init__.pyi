@@ -7,6 +7,7 @@ from . import ops as ops
 from . import optim as optim
 from . import random as random
 from . import show as show
+from . import store as store
 from . import train as train
 from .check.gradcheck import gradcheck as gradcheck
 from .check.nonfinite import check_nonfinite as check_nonfinite
@@ -17,6 +18,7 @@ from .core.errors import KnetpyError as KnetpyError
 from .core.errors import MutationError as MutationError
 from .core.errors import NonFiniteError as NonFiniteError
 from .core.errors import ShapeError as ShapeError
+from .core.errors import StoreError as StoreError
 from .core.primitive import constant as constant
 from .core.primitive import primitive as primitive
 from .core.value import Param as Param
@@ -170,6 +172,8 @@ from .random import seed as seed
 from .settings import set_threads as set_threads
 from .settings import threads as threads
 from .settings import training as training
+from .store import load as load
+from .store import save as save
 from .train import minimize as minimize
 from .train import progress as progress
 from .transforms.checkpoint import checkpoint as checkpoint

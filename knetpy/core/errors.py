@@ -13,6 +13,7 @@ __all__ = [
     "MutationError",
     "NonFiniteError",
     "ShapeError",
+    "StoreError",
 ]
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -44,6 +45,10 @@ class MutationError(KnetpyError, RuntimeError):
 
 class NonFiniteError(KnetpyError, FloatingPointError):
     """A NaN or an Inf, found by `check_nonfinite`."""
+
+
+class StoreError(KnetpyError, ValueError):
+    """A file that is damaged or no save, or that does not fit what it is loaded into."""
 
 
 def label_of(f):

@@ -1,0 +1,176 @@
+"""What is saved of objects: a tree of plain values, arrays and Params, which the object later takes back.
+
+Objects offer that themselves with two methods, `state()`, which returns the tree, and `restore(tree)`. For those of
+knetpy and NumPy that have other methods, it stands here.
+"""
+
+from __future__ import annotations
+
+import copy
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..ops.batchnorm import Moments
+from ..optim.optimizer import Optimizer, State, identity
+from ..parameters.search import Search, named_params
+from ..tree import leaves, tree_map
+
+
+class Stored:
+    """How an object gives its state and takes it back; `undo` takes back the taking."""
+
+    def __init__(self, x: Any):
+        self.x = x
+
+    def state(self, target_of: Callable[[State], Any]) -> Any:
+        """The tree to save; `target_of` finds the Param or array in the saved tree that a State belongs to."""
+        return self.x.state()
+
+    def restore(self, tree: Any, ours: Callable[[Any], bool]) -> None:
+        """Take back a tree; `ours` says of a Param or array in it whether it stands in what is loaded into."""
+        self.x.restore(tree)
+
+    def undoing(self) -> Callable[[], None]:
+        """What makes the object again as it is now."""
+        before = tree_map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, self.x.state())
+        return lambda: self.x.restore(before)
+
+
+class StoredMoments(Stored):
+    """The running moments of a batchnorm."""
+
+    names = ("momentum", "count", "mean", "var")
+
+    def state(self, target_of):
+        return {name: getattr(self.x, name) for name in self.names}
+
+    def restore(self, tree, ours):
+        Moments(tree["momentum"], **{k: tree[k] for k in ("mean", "var") if tree[k] is not None})  # checks them
+        now = self.x.mean
+        if now is not None and tree["mean"] is not None and now.shape != tree["mean"].shape:
+            raise ValueError(f"its mean has shape {now.shape}, in the file {tree['mean'].shape}")
+        vars(self.x).update({name: tree[name] for name in self.names})
+
+    def undoing(self):
+        before = dict(vars(self.x))  # updates make new arrays
+        return lambda: vars(self.x).update(before)
+
+
+class StoredGenerator(Stored):
+    """One of NumPy's random generators."""
+
+    def state(self, target_of):
+        return self.x.bit_generator.state
+
+    def restore(self, tree, ours):
+        self.x.bit_generator.state = tree
+
+    def undoing(self):
+        before = copy.deepcopy(self.x.bit_generator.state)
+        return lambda: self.restore(before, lambda target: True)
+
+
+class StoredOptimizer(Stored):
+    """An optimizer: its settings, and what it remembers of each Param or array."""
+
+    own = ("states", "warned")  # which are no settings
+    slots = [name for name in State.__slots__ if name not in ("key", "owner", "__weakref__")]
+
+    def state(self, target_of):
+        settings = {name: v for name, v in vars(self.x).items() if name not in self.own}
+        states = [{"of": target_of(s), **{k: getattr(s, k) for k in self.slots}} for s in self.x.states.values()]
+        return {"settings": settings, "states": states}
+
+    def restore(self, tree, ours):
+        for name, setting in tree["settings"].items():
+            now = getattr(self.x, name)
+            new = _taken(now, setting, ours)
+            if new is not now:
+                (setattr if name in self.x.settings else object.__setattr__)(*(self.x, name, new))
+        states = {}
+        for told in tree["states"]:
+            if ours(told["of"]):
+                state = self._state(told)
+                states[state.key] = state
+        self.x.states.clear()
+        self.x.states.update(states)
+
+    def _state(self, told):
+        key, owner = identity(told["of"])
+        fresh = self.x.init(np.zeros(told["of"].shape, np.promote_types(told["of"].dtype, np.float32)))
+        arrays = told["arrays"]
+        if type(arrays) is not type(fresh) or [_form(a) for a in arrays] != [_form(a) for a in fresh]:
+            raise ValueError("it remembers other arrays than those in the file")
+        state = State(self.x, key, owner, arrays)
+        for name in self.slots:
+            setattr(state, name, told[name])
+        return state
+
+    def undoing(self):
+        before, states = dict(vars(self.x)), dict(self.x.states)
+        parts = [stored(leaf) for _, leaf in leaves([v for name, v in before.items() if name not in self.own])]
+        steps = [part.undoing() for part in parts if part]
+
+        def undo():
+            for step in steps:
+                step()
+            vars(self.x).clear()
+            vars(self.x).update(before)
+            self.x.states.clear()
+            self.x.states.update(states)
+
+        return undo
+
+
+def _taken(now: Any, setting: Any, ours: Any) -> Any:
+    """A setting as it shall be: optimizers in it take back their states, functions stay the user's own code."""
+    how = stored(now)
+    if how is not None:
+        how.restore(setting, ours)
+    if how is not None or is_code(now):
+        return now
+    if not isinstance(now, (list, tuple)) or not any(stored(x) or is_code(x) for x in now):
+        return setting
+    if type(setting) is not type(now) or len(setting) != len(now):
+        raise ValueError("it is made of other parts than the one in the file")
+    return type(now)([_taken(x, part, ours) for x, part in zip(now, setting)])
+
+
+def _form(x: Any) -> Any:
+    return (x.shape, x.dtype) if isinstance(x, np.ndarray) else type(x)
+
+
+def stored(x: Any) -> Stored | None:
+    """How to save an object; None of what has no state of its own."""
+    if isinstance(x, type):
+        return None
+    kinds = ((Optimizer, StoredOptimizer), (Moments, StoredMoments), (np.random.Generator, StoredGenerator))
+    for kind, how in kinds:
+        if isinstance(x, kind):
+            return how(x)
+    return Stored(x) if callable(getattr(x, "state", None)) and callable(getattr(x, "restore", None)) else None
+
+
+def named(*objects: Any) -> dict[str, Any]:
+    """The Params and Moments that objects hold and functions use, by the paths of `kn.named_params`."""
+    return Search(Moments).over(objects, {})
+
+
+def names_of(tree: Any) -> dict[int, str]:
+    """The paths of the Params of a tree by their serial numbers."""
+    return {p.uid: path for path, p in named_params(tree).items()}
+
+
+def is_code(x: Any) -> bool:
+    """Whether `x` is a function or a class, which stays what it is in the user's program."""
+    return callable(x) or isinstance(x, types.ModuleType)
+
+
+def kind_of(x: Any) -> str:
+    """What the description calls the class of an object."""
+    if isinstance(x, types.ModuleType):
+        return x.__name__
+    return "function" if hasattr(x, "__name__") else type(x).__name__
