@@ -2,10 +2,10 @@
 
 import dis
 import functools
+import itertools
 import sys
 import types
 from collections import deque
-from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -93,8 +93,8 @@ class Search:
 
     def _free(self, path, owner):
         """`path`, made different from those already taken by the function it was found in, or a number."""
-        own = f"{owner}.{path}" if owner else path
-        names = chain((path or "param", own), (f"{own}#{n}" for n in count(2)))
+        longer = f"{owner}.{path}" if owner else path
+        names = itertools.chain((path or "param", longer), (f"{longer}#{n}" for n in itertools.count(2)))
         return next(name for name in names if name and name not in self.found)
 
     def _object(self, x, path, owner):
