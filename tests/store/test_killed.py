@@ -38,7 +38,7 @@ def check_no_litter(path):
 
 
 def test_a_killed_save_leaves_a_whole_file(tmp_path):
-    killed_savers(tmp_path / "f", 8)
+    killed_savers(tmp_path / "f", 25)
     check_no_litter(tmp_path / "f")
 
 

@@ -75,7 +75,7 @@ def same_bits(folder, kills, steps):
 
 
 def test_killed_training_ends_with_the_same_bits(tmp_path):
-    same_bits(tmp_path, 4, 120)
+    same_bits(tmp_path, 6, 150)
 
 
 @pytest.mark.slow
