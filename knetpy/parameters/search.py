@@ -72,7 +72,7 @@ class Search:
             x, (str, bytes, int, float, complex, np.ndarray, np.generic, type, types.ModuleType)
         ):
             return
-        if -id(x) in self.seen:
+        if -id(x) in self.seen or (isinstance(x, list) and _BARE.issuperset(map(type, x))):  # a long history of losses
             return
         self.seen.add(-id(x))  # serial numbers are positive
         self.kept.append(x)  # an id may not be used again while the walk goes on
@@ -152,6 +152,7 @@ class Search:
             pass  # not filled yet: a function that is still being defined
 
 
+_BARE = frozenset((int, float, bool, str, type(None), np.float32, np.float64))
 _FOREIGN = frozenset((*sys.stdlib_module_names, "numpy", "cupy", "numba", "scipy", "matplotlib", "pandas"))
 _FOREIGN -= {"__main__"}
 _LIBRARIES = _FOREIGN - {"builtins"}  # which is where functions made by exec say that they come from

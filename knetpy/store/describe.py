@@ -64,11 +64,11 @@ class _Description:
         how = stored(x)
         if how is not None:
             return self._object(x, how, path)
+        if isinstance(x, list) and len(x) >= LONG and (kind := kind_of_numbers(x)):
+            return {kind: self._add(np.array(x), path)}
         nodes = children(x)
         if nodes is None:
             return self._other(x, path)
-        if isinstance(x, list) and len(x) >= LONG and (kind := kind_of_numbers(x)):
-            return {kind: self._add(np.array(x), path)}
         parts = [self.node(child, path + step if path else step.removeprefix("."), depth + 1) for step, child in nodes]
         if isinstance(x, list):
             return parts

@@ -13,11 +13,9 @@ from ..core.value import Param, Value
 from ..optim.optimizer import uninterrupted
 from ..tree import children, rebuild
 from .objects import Stored, kind_of, named, names_of, stored
-from .rebuild import PLAIN, Rebuilder, fields, keyed, kind_and_content, listed, object_of
+from .rebuild import PLAIN, Rebuilder, fields, keyed, kind_and_content, listed, object_of, opened
 
-Make = Callable[
-    [], Any
-]  # makes what shall stand in the place of an old value: the old one, if that is written in place
+Make = Callable[[], Any]  # what shall stand in the place of an old value: that itself, if it is written in place
 Parts = dict[Any, Any]
 
 MISFITS = ("missing in the file", "extra in the file", "mis-shaped", "mis-typed", "refused")
@@ -47,13 +45,12 @@ class Fit:
         how = stored(old)
         if how is not None:
             return self._object(node, old, how, path)
-        nodes = children(old)
-        if nodes is not None:
+        if is_data(old):
+            return self._data(node, old, path)
+        if children(old) is not None:
             return self._container(node, old, path)
         found = named(old)
-        if found:
-            return self._holder(node, old, found, path)
-        if isinstance(node, dict) and "object" in node and callable(old):
+        if found or (callable(old) and isinstance(node, dict) and "object" in node):  # a model may have made none yet
             return self._holder(node, old, found, path)
         if not (isinstance(node, dict) and "code" in node):
             self._misfit(TYPE, path, f"is a {type(old).__name__}, in the file {told(node, self.objects)}")
@@ -61,7 +58,7 @@ class Fit:
 
     def _array(self, node, old, path):
         name = self.names.get(old.uid, path) if isinstance(old, Param) else path
-        kind, content = kind_and_content(node) if isinstance(node, dict) else ("", None)
+        kind, content = opened(node)
         if kind not in ("param", "array"):
             return self._misfit(TYPE, name, f"is an array, in the file {told(node, self.objects)}", old)
         self.take(self.reader.array(content), old, name)
@@ -102,7 +99,7 @@ class Fit:
         return lambda: made[0]
 
     def _object(self, node, old, how, path):
-        kind, n = kind_and_content(node) if isinstance(node, dict) else ("", None)
+        kind, n = opened(node)
         if kind != "object":
             return self._misfit(TYPE, path, f"is a {kind_of(old)}, in the file {told(node, self.objects)}", old)
         saved, state = object_of(self.objects, n)
@@ -112,9 +109,9 @@ class Fit:
         return lambda: old
 
     def _holder(self, node, old, found, path):
-        kind, n = kind_and_content(node) if isinstance(node, dict) else ("", None)
+        kind, n = opened(node)
         saved, state = object_of(self.objects, n) if kind == "object" else ("", None)
-        kind, pairs = kind_and_content(state) if isinstance(state, dict) else ("", None)
+        kind, pairs = opened(state)
         if kind != "dict":
             return self._misfit(TYPE, path, f"is a {kind_of(old)}, in the file {told(node, self.objects)}", old)
         parts = dict(keyed(pairs))
@@ -125,11 +122,12 @@ class Fit:
         new = self._parts_of(node, old)
         if new is None:
             return self._misfit(TYPE, path, f"is a {type(old).__name__}, in the file {told(node, self.objects)}", old)
-        if is_data(old):
-            return self._data(node, old)
         parts = children(old)
         keys = list(old) if isinstance(old, dict) else [step for step, _ in parts]
-        steps = {**{key: f"[{key!r}]" if isinstance(old, dict) else key for key in new}, **dict(zip(keys, dict(parts)))}
+        steps = {
+            **{key: f"[{key!r}]" if isinstance(old, dict) else key for key in new},
+            **dict(zip(keys, [step for step, _ in parts])),
+        }
         paths = {key: path + step if path else step.removeprefix(".") for key, step in steps.items()}
         makes = self._matched(new, {key: part for key, (_, part) in zip(keys, parts)}, paths)
         if isinstance(old, tuple):
@@ -137,8 +135,12 @@ class Fit:
         self.installs.append(lambda: install(old, [makes[key]() for key in keys]))
         return lambda: old
 
-    def _data(self, node, old):
-        """A list or dict that nothing but plain values are in, or nothing: the file's takes its place, whole."""
+    def _data(self, node, old, path):
+        """An empty container, or a list that nothing but plain values are in: the file's takes its place, whole."""
+        kinds = {list: {"numbers", "scalars"}, tuple: {"tuple"}, dict: {"dict"}}
+        allowed = next(kinds[kind] for kind in kinds if isinstance(old, kind))
+        if not (isinstance(node, list) and isinstance(old, list)) and opened(node)[0] not in allowed:
+            return self._misfit(TYPE, path, f"is a {type(old).__name__}, in the file {told(node, self.objects)}", old)
         new = self._anew(node)
         if isinstance(old, tuple):
             return new
@@ -154,11 +156,11 @@ class Fit:
         """{key, or step of the path: node} of a container's node; None if it is no container like `old`."""
         if isinstance(node, list):
             return {f"[{n}]": part for n, part in enumerate(node)} if isinstance(old, list) else None
-        kind, content = kind_and_content(node) if isinstance(node, dict) else ("", None)
+        kind, content = opened(node)
         if isinstance(old, dict):
             return dict(keyed(content)) if kind == "dict" else None
         if isinstance(old, list):
-            return {} if kind in ("numbers", "scalars") and is_data(old) else None
+            return None
         if isinstance(old, tuple) and not hasattr(old, "_fields"):
             return {f"[{n}]": part for n, part in enumerate(listed(content))} if kind == "tuple" else None
         return {f".{name}": part for name, part in fields(content)} if kind == "fields" else None
@@ -249,7 +251,7 @@ def replaced(old: tuple, parts: list) -> tuple:
 def is_data(x: Any) -> bool:
     """Whether `x` is an empty container, or a list of numbers and texts: its length is no property of a model."""
     if isinstance(x, list):
-        return all(isinstance(part, (*PLAIN, complex, np.generic)) for part in x)
+        return set(PLAIN).issuperset(map(type, x)) or all(isinstance(y, (*PLAIN, complex, np.generic)) for y in x)
     return isinstance(x, (dict, tuple)) and not x
 
 

@@ -132,6 +132,11 @@ def kind_and_content(node: Any) -> tuple[str, Any]:
     return next(iter(node.items()))
 
 
+def opened(node: Any) -> tuple[str, Any]:
+    """The same of any node; a plain value and a list have no kind."""
+    return kind_and_content(node) if isinstance(node, dict) else ("", None)
+
+
 def listed(parts: Any, n: int | None = None) -> list:
     """The parts of a node, of which there must be `n`."""
     if not isinstance(parts, list) or n not in (None, len(parts)):
