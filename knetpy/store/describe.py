@@ -25,7 +25,7 @@ from ..core.value import Param, Value
 from ..optim.optimizer import State, identity
 from ..tree import children
 from .header import CODES, METADATA
-from .objects import is_code, kind_of, named, names_of, stored
+from .objects import Stored, is_code, kind_of, named, names_of, stored
 
 DEPTH = 60  # levels of nesting; JSON's reader in Python gives up at some 300
 LONG = 50  # from so many numbers on a list is kept as an array
@@ -35,9 +35,16 @@ def describe(tree: Any) -> tuple[dict[str, np.ndarray], str]:
     """The arrays to write, by name, and the description of the tree."""
     work = _Description(tree)
     root = work.node(tree, "", 0)
+    needed: list[tuple[str, Any]] = []
     while work.waiting:  # the states of objects, which refer to arrays of the whole tree
         n, how, path = work.waiting.pop(0)
         work.objects[n][1] = work.node(how.state(lambda state, how=how: work.target_of(state, how.x)), path, 1)
+        needed += [(path, x) for x in how.needs()]
+    for path, x in needed:
+        if ("object", id(x)) not in work.known:
+            raise ValueError(
+                f"save: {path or 'the tree'} uses {x!r:.80}, which is not in the tree; put it there beside it"
+            )
     text = json.dumps({"tree": root, "objects": work.objects}, separators=(",", ":"), allow_nan=False)
     return work.arrays, text
 
@@ -133,7 +140,7 @@ class _Description:
         return self.targets[state.key]
 
 
-class _Holder:
+class _Holder(Stored):
     """How to save an object of which only the Params and Moments are kept."""
 
     def __init__(self, found):

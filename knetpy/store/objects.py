@@ -29,6 +29,10 @@ class Stored:
         """The tree to save; `target_of` finds the Param or array in the saved tree that a State belongs to."""
         return self.x.state()
 
+    def needs(self) -> list:
+        """Objects that must be in the saved tree too, as this one is nothing without them."""
+        return []
+
     def restore(self, tree: Any, ours: Callable[[Any], bool]) -> None:
         """Take back a tree; `ours` says of a Param or array in it whether it stands in what is loaded into."""
         self.x.restore(tree)
@@ -76,27 +80,27 @@ class StoredGenerator(Stored):
 class StoredOptimizer(Stored):
     """An optimizer: its settings, and what it remembers of each Param or array."""
 
-    own = ("states", "warned")  # which are no settings
     slots = [name for name in State.__slots__ if name not in ("key", "owner", "__weakref__")]
 
     def state(self, target_of):
-        settings = {name: v for name, v in vars(self.x).items() if name not in self.own}
+        settings = {name: vars(self.x)[name] for name in self.x.settings if name in vars(self.x)}
         states = [{"of": target_of(s), **{k: getattr(s, k) for k in self.slots}} for s in self.x.states.values()]
-        return {"settings": settings, "states": states}
+        return {"rule": type(self.x).__name__, "settings": settings, "states": states}
+
+    def needs(self):
+        return [opt for _, opt in vars(self.x).get("chosen", {}).values() if opt is not None]
 
     def restore(self, tree, ours):
+        if tree["rule"] != type(self.x).__name__:  # one in a chain, which is compared here first
+            raise ValueError(f"it is a {type(self.x).__name__}, in the file a {tree['rule']}")
         for name, setting in tree["settings"].items():
             now = getattr(self.x, name)
             new = _taken(now, setting, ours)
-            if new is not now:
-                (setattr if name in self.x.settings else object.__setattr__)(*(self.x, name, new))
-        states = {}
-        for told in tree["states"]:
-            if ours(told["of"]):
-                state = self._state(told)
-                states[state.key] = state
+            if new is not now and (type(new) is not type(now) or new != now):
+                setattr(self.x, name, new)
+        states = [self._state(told) for told in tree["states"] if ours(told["of"])]
         self.x.states.clear()
-        self.x.states.update(states)
+        self.x.states.update({state.key: state for state in states})
 
     def _state(self, told):
         key, owner = identity(told["of"])
@@ -110,17 +114,19 @@ class StoredOptimizer(Stored):
         return state
 
     def undoing(self):
-        before, states = dict(vars(self.x)), dict(self.x.states)
-        parts = [stored(leaf) for _, leaf in leaves([v for name, v in before.items() if name not in self.own])]
+        before = {name: dict(v) if isinstance(v, dict) else v for name, v in vars(self.x).items()}
+        parts = [stored(leaf) for _, leaf in leaves([before[name] for name in self.x.settings if name in before])]
         steps = [part.undoing() for part in parts if part]
 
         def undo():
+            for name, v in before.items():
+                if isinstance(v, dict):
+                    vars(self.x)[name].clear()
+                    vars(self.x)[name].update(v)
+                else:
+                    object.__setattr__(self.x, name, v)
             for step in steps:
                 step()
-            vars(self.x).clear()
-            vars(self.x).update(before)
-            self.x.states.clear()
-            self.x.states.update(states)
 
         return undo
 
@@ -128,15 +134,17 @@ class StoredOptimizer(Stored):
 def _taken(now: Any, setting: Any, ours: Any) -> Any:
     """A setting as it shall be: optimizers in it take back their states, functions stay the user's own code."""
     how = stored(now)
-    if how is not None:
+    if how is not None:  # `setting` is what it was read as without the object
         how.restore(setting, ours)
     if how is not None or is_code(now):
         return now
-    if not isinstance(now, (list, tuple)) or not any(stored(x) or is_code(x) for x in now):
+    if not isinstance(now, tuple) or not any(map(stored, now)):
         return setting
     if type(setting) is not type(now) or len(setting) != len(now):
         raise ValueError("it is made of other parts than the one in the file")
-    return type(now)([_taken(x, part, ours) for x, part in zip(now, setting)])
+    for x, part in zip(now, setting):
+        _taken(x, part, ours)
+    return now
 
 
 def _form(x: Any) -> Any:

@@ -222,3 +222,45 @@ def test_what_cannot_be_written(tmp_path):
     version = w.version
     kn.load(tmp_path / "f", [w, np.ones(2)])
     assert w.version == version + 1
+
+
+class Chain(kn.optim.Optimizer):
+    """An optimizer that consists of others, and one that uses what it was told of."""
+
+    def __init__(self, parts, rate=1.0):
+        self.parts, self.rate = parts, rate
+        object.__setattr__(self, "chosen", {})
+
+
+def chain(rate, *lrs):
+    return Chain(parts=tuple(kn.Adam(lr=lr) for lr in lrs), rate=rate)
+
+
+def test_optimizers_of_optimizers(tmp_path):
+    w, opt = [kn.param([1.0, 2.0])], chain(0.5, 0.1, 0.2)
+    for part in opt.parts:
+        step(w, part)
+    kn.save(tmp_path / "f", {"opt": opt, "w": w})
+    other = chain(3.0, 1.0, 2.0)
+    parts = other.parts
+    kn.load(tmp_path / "f", {"opt": other, "w": w})
+    assert other.parts is parts and [part.lr for part in parts] == [0.1, 0.2] and other.rate == 0.5
+    for part, was in zip(parts, opt.parts):
+        assert [a.tobytes() for a in part.state(w[0]).arrays] == [a.tobytes() for a in was.state(w[0]).arrays]
+        assert part.state(w[0]).t == 1
+    with pytest.raises(kn.StoreError, match="it is made of other parts"):
+        kn.load(tmp_path / "f", {"opt": chain(1.0, 1.0), "w": w})
+    last = Chain(parts=(kn.Adam(lr=1.0), kn.SGD(lr=2.0)), rate=3.0)  # the second refuses when the first has taken its
+    with pytest.raises(
+        kn.StoreError, match=r"nothing was changed: \['opt'\] \(Chain\): it is a SGD, in the file a Adam"
+    ):
+        kn.load(tmp_path / "f", {"opt": last, "w": w})
+    assert [part.lr for part in last.parts] == [1, 2] and not last.parts[0].states and last.rate == 3
+
+
+def test_an_optimizer_that_uses_others_is_saved_with_them(tmp_path):
+    w, opt, used = kn.param([1.0]), chain(1.0, 1.0), kn.SGD(lr=0.5)
+    opt.chosen[w.uid] = None, used
+    with pytest.raises(ValueError, match=r"save: \['opt'\] uses SGD\(lr=0.5\), which is not in the tree"):
+        kn.save(tmp_path / "f", {"opt": opt, "w": w})
+    kn.save(tmp_path / "f", {"opt": opt, "used": used, "w": w})
