@@ -13,6 +13,7 @@ None, booleans, numbers, texts and lists stand for themselves; everything else i
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import math
@@ -76,6 +77,7 @@ class _Description:
         nodes = children(x)
         if nodes is None:
             return self._other(x, path)
+        check_fields(x, path)
         parts = [self.node(child, path + step if path else step.removeprefix("."), depth + 1) for step, child in nodes]
         if isinstance(x, list):
             return parts
@@ -176,6 +178,18 @@ def kind_of_numbers(x: list) -> str:
     if kind is float or kind is int and all(-(2**63) <= part < 2**63 for part in x):
         return "numbers"
     return "scalars" if kind in (np.float32, np.float64, np.int32, np.int64) else ""
+
+
+def check_fields(x: Any, path: str) -> None:
+    """Raise if a dataclass has more than its fields: what would be lost without a word."""
+    if dataclasses.is_dataclass(x):
+        known = {field.name for field in dataclasses.fields(x)}
+        others = [name for name in getattr(x, "__dict__", {}) if name not in known and not hasattr(type(x), name)]
+        if others:
+            raise TypeError(
+                f"save: {path or 'the tree'} is a {type(x).__name__}, a dataclass with attributes that are no fields "
+                f"of it ({', '.join(others)}); make them fields, or give it state() and restore(state)"
+            )
 
 
 def check_array(x: Any, path: str) -> None:

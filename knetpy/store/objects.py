@@ -174,7 +174,7 @@ def names_of(tree: Any) -> dict[int, str]:
 
 def is_code(x: Any) -> bool:
     """Whether `x` is a function or a class, which stays what it is in the user's program."""
-    return callable(x) or isinstance(x, types.ModuleType)
+    return callable(x)
 
 
 def kind_of(x: Any) -> str:

@@ -175,7 +175,15 @@ def test_generators_and_states(tmp_path):
     assert same((kn.random.rand(3), [g.random(3) for g in generators]), wanted)
 
 
+def more_than_fields():
+    layer = Dense(1, 2)
+    layer.calls = 3
+    return layer
+
+
 WRONG = {
+    "a module": ([np.random], TypeError, r"\[0\] is a module, which holds no Params"),
+    "more than fields": ([more_than_fields()], TypeError, r"\[0\] is a Dense, .* no fields of it \(calls\); make them"),
     "a set": ({"x": [1, {2}]}, TypeError, r"save: \['x'\]\[1\] is a set, which holds no Params"),
     "an object": ([object()], TypeError, r"\[0\] is a object"),
     "complex128": ([np.ones(2, complex)], TypeError, r"\[0\] has dtype complex128, which safetensors files do not"),
