@@ -16,6 +16,9 @@ import operator
 import os
 import reprlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import count
 from math import prod
 from typing import Any
@@ -116,8 +119,25 @@ def take(stream: int) -> Position:
     return recall(lambda: _next(stream))
 
 
+_own: ContextVar[tuple | None] = ContextVar("knetpy_random", default=None)  # a state that only one thread or task has
+
+
+@contextmanager
+def drawing_from(position: Position) -> Iterator[None]:
+    """In this block, and in this thread or task only, all random numbers are a function of `position` alone.
+
+    For work that threads and processes share, whose numbers must not depend on who does it, and when.
+    """
+    low, high = bits(position, 2).tolist()
+    token = _own.set((low | high << 32, tuple(count() for _ in range(STREAMS))))
+    try:
+        yield
+    finally:
+        _own.reset(token)
+
+
 def _next(stream: int) -> Position:
-    key, calls = _state
+    key, calls = _own.get() or _state
     return key, stream, next(calls[stream])  # next() of an itertools.count is atomic
 
 

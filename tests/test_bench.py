@@ -60,6 +60,12 @@ def test_nothing_grows_with_training(capsys, threads_kept):
     assert "more objects" in capsys.readouterr().out
 
 
+def test_loader(capsys):
+    shares = runpy.run_path(str(BENCH / "loader.py"))["main"](n=60, batchsize=10, rounds=1)
+    assert len(shares) >= 4 and min(shares.values()) > 0
+    assert capsys.readouterr().out.count(" ms an epoch") == len(shares)
+
+
 def test_spinning(capsys):
     one = {"one": {"threads": 1}}
     found = runpy.run_path(str(BENCH / "spinning.py"))["main"](["tinyops", "--others", "1", "--seconds", "0"], one)

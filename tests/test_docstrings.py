@@ -160,9 +160,11 @@ def test_how_it_is_differentiated(name):
 def test_what_it_mentions_exists(name):
     text = inspect.getdoc(public()[name])
     for error in re.findall(r"\b\w+Error\b", text):
-        assert any(hasattr(place, error) for place in (kn, builtins, np.exceptions, kn.check)), f"kn.{name}: {error}"
+        assert any(hasattr(place, error) for place in (kn, builtins, np.exceptions, kn.check, kn.data)), (
+            f"kn.{name}: {error}"
+        )
     for mentioned in re.findall(r"`(?:kn\.)?([a-z_0-9]{3,})`", text):
-        places = (kn, kn.init, kn.train, public()[name])
+        places = (kn, kn.init, kn.train, kn.data, public()[name])
         known = (
             any(hasattr(place, mentioned) for place in places) or mentioned in signature(name) or iskeyword(mentioned)
         )

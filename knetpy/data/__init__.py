@@ -1,6 +1,10 @@
 """Data sets and iterators over them."""
 
+from .collate import batchseq as batchseq
+from .collate import collate as collate
 from .fashion import FashionMini as FashionMini
 from .fashion import fashion_mini as fashion_mini
+from .loader import DataLoader as DataLoader
 from .minibatch import Minibatches as Minibatches
 from .minibatch import minibatch as minibatch
+from .sources import LoaderError as LoaderError

@@ -1,0 +1,281 @@
+"""Any data in batches, made ahead by threads or processes, and resumed in the middle of an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial as bound
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from ..ops.arguments import flags, integers, whole
+from ..random import SHUFFLE, as_dtype, bits, permutation, take
+from .collate import collate as joined
+from .maker import Maker, Taken
+from .sources import Stream, Table, source
+from .workers import ahead
+
+BUCKET = 50  # batches whose instances are sorted together by their lengths
+
+
+class DataLoader:
+    """An iterable over batches of any data: `DataLoader((x, y), 50, shuffle=True, prepare=augment, workers=2)`.
+
+    A loop over it is an epoch, and it may be looped over any number of times. A batch has the structure of data (or of
+    one of its instances), and its arrays are fresh. The order of each epoch, and all that `kn.random` draws while a
+    batch is made, are functions of seed, epoch and number of the batch: workers change nothing but the time.
+    `kn.minibatch` is the shorter way for arrays in memory.
+
+    Parameters:
+      data: an array; a sequence of instances, that is a list or anything that has a length and takes [i]; a tuple, dict
+        or dataclass of arrays and sequences of one length; or an iterable of instances without a length. Arrays give a
+        batch by one fancy index; sequences are asked for each instance, which `kn.data.collate` then joins.
+      batchsize=None: how many instances each batch has; None gives instances alone, unjoined.
+      shuffle=False: whether every epoch has a new order.
+      partial=False: whether a last batch that is shorter comes too; else it is left out.
+      seed=None: an integer from 0 to 2**64 - 1 that determines all orders; None draws it from `kn.seed`'s.
+      lengths=None: an integer for each instance, the length of its sequence: a batch then has similarly long ones, of
+        50 batches drawn at random.
+      collate=None: a function of a list of instances that makes the batch; None is `kn.data.collate`.
+      prepare=None: a function of a batch, or of an instance if batchsize is None; its result is what comes.
+      dtype=np.float32: of floating-point numbers in batches; None keeps theirs. Other numbers keep their own.
+      workers=0: how many threads or processes make batches ahead; 0 makes each when it is asked for.
+      processes=False: whether workers are processes, which the loop spawns and ends (never forks); functions and data
+        must then be picklable, and defined in a file.
+      prefetch=None: how many batches are made ahead at most; None is 2 for each worker.
+      rank=0: which share of the instances comes, from 0 to ranks - 1, for training by several programs.
+      ranks=1: how many shares there are. They are disjoint; with partial=False equally many batches each, with
+        partial=True they hold everything, and a share may have a batch less.
+    Raises: TypeError and ValueError for arguments that do not fit, such as parts of different lengths or fewer
+      instances than a batch has; in a loop LoaderError, which tells the instance or batch that could not be made.
+
+    >>> import numpy as np, knetpy as kn
+    >>> data = kn.data.DataLoader({"x": np.zeros((5, 3)), "y": [0, 1, 2, 3, 4]}, 2, partial=True)
+    >>> len(data), [batch["y"].tolist() for batch in data]
+    (3, [[0, 1], [2, 3], [4]])
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        batchsize: int | None = None,
+        *,
+        shuffle: bool = False,
+        partial: bool = False,
+        seed: int | None = None,
+        lengths: Any = None,
+        collate: Callable | None = None,
+        prepare: Callable | None = None,
+        dtype: Any = np.float32,
+        workers: int = 0,
+        processes: bool = False,
+        prefetch: int | None = None,
+        rank: int = 0,
+        ranks: int = 1,
+    ):
+        dtype = None if dtype is None else as_dtype("DataLoader", dtype)
+        self._source: Any = source("DataLoader", data, dtype)
+        self._shuffle, self._partial, self._processes = flags(
+            "DataLoader", shuffle=shuffle, partial=partial, processes=processes
+        )
+        self._batchsize = None if batchsize is None else _at_least("batchsize", batchsize, 1)
+        self._workers = _at_least("workers", workers, 0)
+        if self._processes and not self._workers:
+            raise ValueError("DataLoader: processes=True needs workers; pass workers=1 or more")
+        self._prefetch = 2 * self._workers if prefetch is None else _at_least("prefetch", prefetch, 0)
+        self._rank, self._ranks = _at_least("rank", rank, 0), _at_least("ranks", ranks, 1)
+        if self._rank >= self._ranks:
+            raise ValueError(f"DataLoader: rank must be less than ranks={ranks}, got {rank}; ranks count from 0")
+        for option, f in (("collate", collate), ("prepare", prepare)):
+            if not (f is None or callable(f)):
+                raise TypeError(f"DataLoader: {option} must be a function or None, got {type(f).__name__}")
+        self._lengths = None if lengths is None else self._checked_lengths(lengths)
+        self._refuse_what_gives_nothing()
+        self._seed = self._checked_seed(seed)
+        stream = isinstance(self._source, Stream)
+        # taking rows is less work than sending arrays to processes, and streams are gone through here
+        self._taken_here = self._processes and self._source.arrays_only and collate is None
+        self._maker = Maker(
+            self._source if isinstance(self._source, Table) and not self._taken_here else None,
+            self._batchsize is None,
+            bound(joined, dtype=dtype) if stream and collate is None else collate,
+            prepare,
+            self._seed,
+        )
+        self._epoch, self._batch, self._fresh = 0, 0, True
+        self._latest: object = None
+
+    # -------------------------------------------------------------------------------------------- what was given
+
+    def _checked_seed(self, seed: Any) -> int:
+        if seed is None:
+            if self._ranks > 1 and self._shuffle:
+                raise TypeError("DataLoader: with ranks and shuffle, seed must be given, the same to all ranks")
+            low, high = bits(take(SHUFFLE), 2).tolist()
+            return low | high << 32
+        found = _at_least("seed", seed, 0)
+        if found >= 2**64:
+            raise ValueError(f"DataLoader: seed must be from 0 to 2**64 - 1, got {seed}")
+        return found
+
+    def _checked_lengths(self, lengths: Any) -> np.ndarray:
+        found = integers("DataLoader", "lengths", lengths)
+        if found.shape != (self._source.n,) or self._batchsize is None:
+            raise ValueError(
+                f"DataLoader: lengths must be one integer for each of {self._source.n} instances, and come with a "
+                f"batchsize; got shape {found.shape} and batchsize={self._batchsize}"
+            )
+        return found
+
+    def _refuse_what_gives_nothing(self) -> None:
+        n, size = self._source.n, self._batchsize or 1
+        if isinstance(self._source, Stream):
+            if self._shuffle:
+                raise TypeError(
+                    f"DataLoader: data is a {self._source!r} without a length, whose order is its own; pass "
+                    "shuffle=False, or list(data)"
+                )
+        elif n // self._ranks < size and not self._partial:
+            raise ValueError(
+                f"DataLoader: batchsize is {size} but there are {n} instances"
+                + f" for {self._ranks} ranks" * (self._ranks > 1)
+                + ", and as a last incomplete batch is left out there would be none; pass partial=True"
+            )
+
+    # ------------------------------------------------------------------------------------------------ the epochs
+
+    def __len__(self) -> int:
+        """The number of batches of a whole epoch."""
+        if self._source.n is None:
+            raise TypeError(f"DataLoader: data is a {self._source!r}, which has no length")
+        share = len(range(self._rank, self._source.n, self._ranks)) if self._partial else self._source.n // self._ranks
+        full, rest = divmod(share, self._batchsize or 1)
+        return full + (self._partial and rest > 0)
+
+    @property
+    def epoch(self) -> int:
+        """The number of the epoch that is under way, or of the next one when none is; it counts from 0."""
+        return self._epoch
+
+    def state(self) -> dict[str, int | bool | None]:
+        """Where the loader stands: after the batch that came last, of the loop that was begun last.
+
+        Returns: a dict of plain numbers, which `kn.data.DataLoader.restore` takes, also in another process.
+
+        >>> import knetpy as kn
+        >>> data = kn.data.DataLoader([1, 2, 3, 4], 1, seed=5)
+        >>> for batch in data:
+        ...     if batch[0] == 2:
+        ...         break
+        >>> data.state()
+        {'seed': 5, 'epoch': 0, 'batch': 2, 'instances': 4, 'batchsize': 1, 'ranks': 1, 'shuffle': False}
+        """
+        return {"seed": self._seed, "epoch": self._epoch, "batch": self._batch, **self._plan()}
+
+    def restore(self, state: dict) -> None:
+        """Go on where `state` was taken: the next loop has the rest of that epoch, and the same epochs follow.
+
+        What was left of an epoch that had come to its last batch is nothing: that loop ends at once.
+
+        Parameters:
+          state: what `state()` gave, of a loader of as many instances, the same batchsize, ranks and shuffle.
+        Raises: TypeError if it is no such dict, ValueError if it does not fit; the loader then stays as it is.
+
+        >>> import knetpy as kn
+        >>> data = kn.data.DataLoader([1, 2, 3, 4], 1, seed=5)
+        >>> data.restore({**data.state(), "batch": 3})
+        >>> [batch.tolist() for batch in data]
+        [[4]]
+        """
+        mine = self.state()
+        if not isinstance(state, dict) or set(state) != set(mine):
+            raise TypeError(f"restore: state must be a dict of {', '.join(mine)}, as state() gives it; got {state!r}")
+        for key, value in self._plan().items():
+            if state[key] != value:
+                raise ValueError(f"restore: state has {key} {state[key]} but this loader {value}; make it as it was")
+        seed, epoch, batch = [_at_least(key, state[key], 0, "restore") for key in ("seed", "epoch", "batch")]
+        if seed >= 2**64 or (self._source.n is not None and batch > len(self)):
+            raise ValueError(f"restore: no such loader was at batch {batch} with seed {seed}: {self!r}")
+        self._seed = self._maker.seed = seed
+        self._epoch, self._batch, self._fresh, self._latest = epoch, batch, True, None
+
+    def _plan(self) -> dict[str, int | bool | None]:
+        return {
+            "instances": self._source.n,
+            "batchsize": self._batchsize,
+            "ranks": self._ranks,
+            "shuffle": self._shuffle,
+        }
+
+    def __iter__(self) -> Iterator[Any]:
+        # the epoch is counted here, not at the first batch: two loops begun in turn have their orders in turn
+        if not self._fresh:  # the last one was left before its end
+            self._epoch, self._batch = self._epoch + 1, 0
+        self._fresh, self._latest = False, object()
+        return self._run(self._epoch, self._batch, self._latest)
+
+    def _run(self, epoch: int, first: int, mine: object) -> Iterator[Any]:
+        tasks = self._tasks(epoch, first)
+        made = ahead(self._maker, tasks, self._workers, self._processes, self._prefetch)
+        with closing(made) as batches:
+            for done, batch in enumerate(batches, first + 1):
+                if self._latest is mine:
+                    self._batch = done
+                yield batch
+        if self._latest is mine:
+            self._epoch, self._batch, self._fresh = epoch + 1, 0, True
+
+    def _tasks(self, epoch: int, first: int) -> Iterator[Any]:
+        """(epoch, number of the batch, indices of its instances, or instances of what has no indices)."""
+        if isinstance(self._source, Stream):
+            yield from self._stream(epoch, first)
+            return
+        for number, indices in enumerate(self._order(epoch)[first:], first):
+            if self._taken_here:
+                alone = self._batchsize is None
+                taken = self._source.instance(int(indices[0])) if alone else self._source.rows(indices)
+                yield epoch, number, Taken(taken, indices)
+            else:
+                yield epoch, number, indices
+
+    def _stream(self, epoch: int, first: int) -> Iterator[Any]:
+        size, number = self._batchsize or 1, first
+        share = islice(iter(self._source), self._rank + first * size * self._ranks, None, self._ranks)
+        while instances := list(islice(share, size)):
+            if len(instances) == size or self._partial:
+                yield epoch, number, instances
+            number += 1
+
+    def _order(self, epoch: int) -> list[np.ndarray]:
+        """The indices of each batch."""
+        n, size = self._source.n, self._batchsize or 1
+        order = permutation((self._seed, SHUFFLE, epoch), n) if self._shuffle else np.arange(n)
+        share = order[self._rank :: self._ranks]
+        if not self._partial:
+            share = share[: len(self) * size]
+        if self._lengths is None:
+            return [share[at : at + size] for at in range(0, len(share), size)]
+        chunks = [share[at : at + BUCKET * size] for at in range(0, len(share), BUCKET * size)]
+        share = np.concatenate([chunk[np.argsort(self._lengths[chunk], kind="stable")] for chunk in chunks])
+        batches = [share[at : at + size] for at in range(0, len(share), size)]
+        if self._shuffle:  # of whole batches, so that numbers of batches stay what they are
+            full = len(share) // size
+            batches[:full] = [batches[i] for i in permutation((self._seed, SHUFFLE, epoch | 1 << 40), full)]
+        return batches
+
+    def __repr__(self) -> str:
+        options = "".join(f", {name}=True" for name in ("shuffle", "partial") if getattr(self, "_" + name))
+        workers = f", {self._workers} {'processes' if self._processes else 'threads'}" if self._workers else ""
+        count = "" if self._source.n is None else f": {len(self)} batches"
+        return f"DataLoader({self._source!r}, {self._batchsize}{options}{workers}){count}"
+
+
+def _at_least(option: str, given: Any, least: int, name: str = "DataLoader") -> int:
+    found = whole(given)
+    if found is None:
+        raise TypeError(f"{name}: {option} must be an integer, got {type(given).__name__}")
+    if found < least:
+        raise ValueError(f"{name}: {option} must be at least {least}, got {found}")
+    return found

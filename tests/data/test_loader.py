@@ -1,0 +1,432 @@
+"""DataLoader: structures, orders, shares, workers, failures, and going on in the middle."""
+
+import gc
+import json
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from itertools import islice
+from multiprocessing import active_children
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import knetpy as kn
+from knetpy.data import DataLoader, LoaderError, batchseq, collate, minibatch
+from tests.data.loaded import Counting, Pair, Squares, die, noisy, process, refuse_nine
+
+X = np.arange(30, dtype=np.float64).reshape(10, 3)
+Y = np.arange(10)
+WAYS = [{}, {"workers": 1}, {"workers": 3, "prefetch": 1}, {"workers": 2, "processes": True}]
+ways = pytest.mark.parametrize("way", WAYS, ids=["none", "thread", "threads", "processes"])
+
+
+def same(a, b):
+    return repr(a) == repr(b)
+
+
+# ------------------------------------------------------------------------------------------------ structures
+
+
+def test_a_batch_has_the_structure_of_data():
+    for data in ((X, Y), X, {"x": X, "more": (Y, {"y": Y})}, Pair(X, Y), Pair(X.tolist(), Y.tolist())):
+        first, second = DataLoader(data, 5)
+        assert type(first) is type(second) is type(data)
+    (a, b), _ = DataLoader((X, Y), 5)
+    assert a.dtype == np.float32 and b.dtype == Y.dtype and (a == X[:5]).all() and (b == Y[:5]).all()
+    assert next(iter(DataLoader({"x": X, "more": (Y, {"y": Y})}, 5)))["more"][1]["y"].tolist() == [0, 1, 2, 3, 4]
+    assert next(iter(DataLoader(Pair(list(X), Y), 5))).x.shape == (5, 3)
+    assert [len(column) for column in next(iter(DataLoader(Pair(X.tolist(), Y), 5))).x] == [5, 5, 5]
+    assert next(iter(DataLoader(X, 5, dtype=None))).dtype == np.float64
+
+
+def test_sequences_of_instances():
+    first = next(iter(DataLoader(Squares(), 4)))
+    assert first["x"].shape == (4, 3) and first["x"].dtype == np.float32 and first["y"].tolist() == [0, 1, 4, 9]
+    assert next(iter(DataLoader([(1, "a"), (2, "b")], 2)))[1] == ["a", "b"]
+    assert [x.tolist() for x in DataLoader([1.5, 2, 3], 2, partial=True)] == [[1.5, 2], [3]]
+    assert [x["y"] for x in DataLoader(Squares(3))] == [0, 1, 4]  # instances alone
+    assert [x.tolist() for x in DataLoader(X[:2], dtype=None)] == X[:2].tolist()
+
+
+def test_images_as_bytes_stay_bytes():
+    assert next(iter(DataLoader(np.zeros((4, 2, 2), np.uint8), 2))).dtype == np.uint8
+
+
+@ways
+def test_streams(way):
+    data = DataLoader(Counting(), 4, partial=True, **way)
+    for _ in range(2):
+        assert [x.tolist() for x in data] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert len(list(DataLoader(Counting(), 4, **way))) == 2
+    with pytest.raises(TypeError, match="Counting, which has no length"):
+        len(data)
+
+
+def test_an_iterator_serves_once():
+    data = DataLoader((i for i in range(4)), 2)
+    assert [x.tolist() for x in data] == [[0, 1], [2, 3]]
+    with pytest.raises(TypeError, match="only once; pass a list"):
+        list(data)
+
+
+def test_batches_are_fresh():
+    before = X.copy()
+    for (x,) in DataLoader((X.copy(),), 5, dtype=None):
+        x[...] = -1
+    data = DataLoader(X, 10, dtype=None)
+    for x in data:
+        assert x.flags.c_contiguous and x.flags.writeable and not np.shares_memory(x, X)
+        x[...] = -1
+    assert (X == before).all()
+    assert next(iter(DataLoader(np.asfortranarray(X), 5))).flags.c_contiguous
+
+
+def test_collate_and_prepare():
+    words = ["a", "bcd", "ef"]
+    assert list(DataLoader(words, 3, collate=" ".join)) == ["a bcd ef"]
+    assert list(DataLoader(words, 2, collate="+".join, prepare=len)) == [5]
+    ragged = [([1, 2], 0), ([3], 1)]
+    arrays = [(np.array(a), b) for a, b in ragged]
+    x, y = next(iter(DataLoader(arrays, 2, collate=partial(collate, pad=-1))))
+    assert x.tolist() == [[1, 2], [3, -1]] and y.tolist() == [0, 1]
+
+
+# ------------------------------------------------------------------------------------------------ orders, shares
+
+
+def order(data):
+    return [y.tolist() for _, y in data]
+
+
+def test_shuffle_by_seed_and_epoch():
+    data, again = (DataLoader((X, Y), 3, shuffle=True, partial=True, seed=7) for _ in range(2))
+    epochs = [order(data) for _ in range(3)]
+    assert [order(again) for _ in range(3)] == epochs
+    assert all(sorted(sum(epoch, [])) == list(range(10)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert order(DataLoader((X, Y), 3, shuffle=True, partial=True, seed=8)) != epochs[0]
+    for x, y in data:
+        assert (x == X[y]).all()
+
+
+def test_without_a_seed_it_is_that_of_knetpy():
+    kn.seed(3)
+    one, two = [order(DataLoader((X, Y), 3, shuffle=True)) for _ in range(2)]
+    kn.seed(3)
+    assert [order(DataLoader((X, Y), 3, shuffle=True)) for _ in range(2)] == [one, two] and one != two
+
+
+def test_an_epoch_left_early_is_over():
+    one, two = (DataLoader((X, Y), 3, shuffle=True, seed=1) for _ in range(2))
+    next(iter(one))
+    order(two)
+    assert order(one) == order(two) and one.epoch == two.epoch == 2
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("n, ranks", [(10, 1), (10, 3), (24, 4), (25, 4)])
+def test_shares_are_disjoint(n, ranks, shuffle):
+    def shares(partial):
+        made = [
+            DataLoader(np.arange(n), 2, shuffle=shuffle, seed=1, rank=r, ranks=ranks, partial=partial)
+            for r in range(ranks)
+        ]
+        lengths = [len(loader) for loader in made]
+        batches = [list(loader) for loader in made]
+        assert [len(b) for b in batches] == lengths
+        return lengths, np.concatenate([x for b in batches for x in b])
+
+    lengths, seen = shares(partial=False)
+    assert len(set(lengths)) == 1 and len(seen) == len(set(seen.tolist())) == lengths[0] * 2 * ranks
+    lengths, seen = shares(partial=True)
+    assert sorted(seen.tolist()) == list(range(n)) and max(lengths) - min(lengths) <= 1
+
+
+def test_shares_of_a_stream():
+    shares = [[x.tolist() for x in DataLoader(Counting(11), 2, rank=r, ranks=3)] for r in range(3)]
+    assert shares == [[[0, 3], [6, 9]], [[1, 4], [7, 10]], [[2, 5]]]
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_similar_lengths_come_together(shuffle):
+    lengths = np.random.default_rng(0).integers(1, 1000, 2005)
+    data = DataLoader(lengths, 10, lengths=lengths, shuffle=shuffle, partial=True, seed=1)
+    batches = list(data)
+    assert sorted(np.concatenate(batches).tolist()) == sorted(lengths.tolist())
+    assert [len(b) for b in batches] == [10] * 200 + [5]
+    assert np.mean([b.max() - b.min() for b in batches]) < 40
+    if shuffle:
+        means = [b.mean() for b in batches]
+        assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.3 and not same(batches, list(data))
+
+
+# ------------------------------------------------------------------------------------------------ workers
+
+
+@ways
+def test_workers_change_nothing(way):
+    def epochs(**way):
+        data = DataLoader((X, Y), 3, shuffle=True, partial=True, seed=5, prepare=noisy, **way)
+        assert len(data) == 4
+        return [list(data), list(data)]
+
+    assert same(epochs(**way), epochs())
+    assert same(list(DataLoader(Squares(), 3, **way)), list(DataLoader(Squares(), 3)))
+    assert same(list(DataLoader(X, **way)), list(DataLoader(X)))
+    collated = partial(DataLoader, X, 2, collate=np.stack)
+    assert same(list(collated(**way)), list(collated()))
+
+
+def test_drawing_in_workers_leaves_the_users_numbers_alone():
+    first = kn.random.rand(2)
+    kn.seed(0)
+    list(DataLoader((X, Y), 3, prepare=noisy, seed=1, workers=2))
+    assert (kn.random.rand(2) == first).all()
+
+
+def test_processes_are_others_and_work_after_a_kernel_has_run():
+    kn.relu(np.ones((200, 200), np.float32))
+    kn.grad(lambda x: kn.softmax(x).sum())(np.ones((50, 50), np.float32))
+    found = list(DataLoader(X, 5, prepare=process, workers=1, processes=True))
+    assert len({pid for _, pid in found}) == 1 and found[0][1] != __import__("os").getpid()
+
+
+@ways
+def test_the_instance_that_failed_is_told(way):
+    data, got = DataLoader(Squares(bad=13), 4, **way), []
+    with pytest.raises(LoaderError, match=r"data\[13\] failed: OSError: no file 13") as error:
+        for batch in data:
+            got.append(batch)
+    assert len(got) == 3 and "no file 13" in str(error.value.__cause__)
+    nothing_is_left()
+
+
+@ways
+def test_the_batch_that_failed_is_told(way):
+    expected = r"batch 4 of epoch 0, instances \[8, 9\] failed: TwoWords: nine refused"
+    with pytest.raises(LoaderError, match=expected):
+        list(DataLoader(np.arange(10), 2, prepare=refuse_nine, **way))
+    with pytest.raises(LoaderError, match="data failed at instance 7: OSError: the line is cut"):
+        list(DataLoader(Counting(bad=7), 2, **way))
+    nothing_is_left()
+
+
+def nothing_is_left():
+    gc.collect()
+    assert not [t.name for t in threading.enumerate() if "loader" in t.name] and not active_children()
+
+
+@ways
+def test_leaving_early_leaves_nothing(way):
+    for _ in DataLoader(Squares(50), 2, **way):
+        break
+    nothing_is_left()
+    with pytest.raises(KeyError):
+        for _ in DataLoader(Squares(50), 2, **way):
+            raise KeyError
+    nothing_is_left()
+    left = iter(DataLoader(Squares(50), 2, **way))
+    next(left)
+    left.close()
+    nothing_is_left()
+
+
+def test_prefetch_is_bounded():
+    asked = []
+
+    class Asked(Squares):
+        def __getitem__(self, i):
+            asked.append(i)
+            return i
+
+    data = iter(DataLoader(Asked(100), 1, workers=2, prefetch=3))
+    next(data)
+    time.sleep(0.1)
+    assert len(asked) == 4
+    next(data)
+    time.sleep(0.1)
+    assert len(asked) == 5
+    data.close()
+
+
+def test_threads_work_at_the_same_time():
+    meet = threading.Barrier(2, timeout=10)
+
+    def prepare(batch):
+        meet.wait()
+        return batch
+
+    assert len(list(DataLoader(X, 5, prepare=prepare, workers=2))) == 2
+
+
+def test_what_cannot_be_sent_to_a_process():
+    with pytest.raises(TypeError, match="not lambdas or inner ones, or threads"):
+        list(DataLoader(X, 5, prepare=lambda x: x, workers=1, processes=True))
+    with pytest.raises(LoaderError, match="worker process ended before its batch was made"):
+        list(DataLoader(X, 5, prepare=die, workers=1, processes=True))
+    nothing_is_left()
+
+
+def test_a_script_without_a_guard_is_told(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import numpy as np\nfrom knetpy.data import DataLoader\n"
+        "print(len(list(DataLoader(np.zeros(4), 2, prepare=abs, workers=1, processes=True))))\n"
+    )
+    root = str(Path(kn.__file__).parents[1])
+    environment = {**__import__("os").environ, "PYTHONPATH": root}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and '`if __name__ == "__main__":`' in done.stderr
+
+
+# ------------------------------------------------------------------------------------------------ going on
+
+
+@pytest.mark.parametrize("way, stop", [(way, stop) for way in WAYS[:3] for stop in (0, 1, 3, 4, 5, 9)] + [(WAYS[3], 5)])
+def test_going_on_gives_the_same_batches(way, stop):
+    def loader(seed=5):
+        return DataLoader((X, Y), 3, shuffle=True, partial=True, seed=seed, prepare=noisy, **way)
+
+    def endless(data):
+        while True:
+            yield from data
+
+    whole = list(islice(endless(loader()), 12))
+    data = loader()
+    begun = endless(data)
+    first = list(islice(begun, stop))
+    state = json.loads(json.dumps(data.state()))
+    begun.close()
+    other = loader(seed=6)
+    other.restore(state)
+    assert same(first + list(islice(endless(other), 12 - stop)), whole)
+
+
+def test_going_on_with_a_stream():
+    data = DataLoader(Counting(11), 2, rank=1, ranks=2)
+    loop = iter(data)
+    next(loop)
+    other = DataLoader(Counting(11), 2, rank=1, ranks=2)
+    other.restore(data.state())
+    assert same(list(other), list(loop)) and other.epoch == data.epoch == 1
+
+
+def test_after_the_last_batch_nothing_is_left_of_the_epoch():
+    data = DataLoader(Y, 5, seed=1)
+    for _ in data:
+        state = data.state()
+    other = DataLoader(Y, 5)
+    other.restore(state)
+    assert list(other) == [] and other.epoch == 1 and len(list(other)) == 2
+
+
+def test_the_state_is_that_of_the_loop_begun_last():
+    data = DataLoader(Y, 2, seed=1)
+    one, two = iter(data), iter(data)
+    next(two)
+    list(one)
+    assert (data.epoch, data.state()["batch"]) == (1, 1)
+
+
+def test_a_state_that_does_not_fit():
+    data = DataLoader(Y, 2, seed=1)
+    state = data.state()
+    for key, value in (("instances", 9), ("batchsize", 3), ("shuffle", True), ("ranks", 2)):
+        with pytest.raises(ValueError, match=f"state has {key} {value}"):
+            data.restore({**state, key: value})
+    with pytest.raises(ValueError, match="at batch 6"):
+        data.restore({**state, "batch": 6})
+    for wrong in (None, {}, {**state, "more": 1}):
+        with pytest.raises(TypeError, match="must be a dict of seed, epoch"):
+            data.restore(wrong)
+    with pytest.raises(TypeError, match="epoch must be an integer"):
+        data.restore({**state, "epoch": 1.5})
+    assert data.state() == state
+
+
+# ------------------------------------------------------------------------------------------------ mistakes
+
+
+@pytest.mark.parametrize(
+    "arguments, options, error, message",
+    [
+        (((X, Y[:9]), 2), {}, ValueError, r"data\[0\] has 10 instances but data\[1\] has 9"),
+        (("text", 2), {}, TypeError, "got a text"),
+        ((3, 2), {}, TypeError, "data must be an array.* got int"),
+        (((X, None), 2), {}, TypeError, r"data\[1\] must be.* got NoneType"),
+        (((), 2), {}, ValueError, "empty tuple"),
+        ((X, 0), {}, ValueError, "batchsize must be at least 1"),
+        ((X, 2.0), {}, TypeError, "batchsize must be an integer"),
+        ((X, 11), {}, ValueError, "there are 10 instances.*partial=True"),
+        ((X, 4), {"ranks": 3}, ValueError, "10 instances for 3 ranks"),
+        ((X, 4), {"rank": 1}, ValueError, "rank must be less than ranks=1"),
+        ((X, 2), {"rank": 1, "ranks": 2, "shuffle": True}, TypeError, "seed must be given, the same to all ranks"),
+        ((X, 2), {"shuffle": 1}, TypeError, "shuffle must be True or False"),
+        ((X, 2), {"seed": -1}, ValueError, "seed must be at least 0"),
+        ((X, 2), {"seed": 2**64}, ValueError, "seed must be from 0"),
+        ((X, 2), {"workers": -1}, ValueError, "workers must be at least 0"),
+        ((X, 2), {"processes": True}, ValueError, "pass workers=1 or more"),
+        ((X, 2), {"prepare": 3}, TypeError, "prepare must be a function"),
+        ((X, 2), {"lengths": [1, 2]}, ValueError, "one integer for each of 10"),
+        ((Counting(), 2), {"shuffle": True}, TypeError, r"Counting without a length.*list\(data\)"),
+        ((np.ma.masked_array(Y, Y > 3), 2), {}, TypeError, "data is a MaskedArray"),
+    ],
+)
+def test_mistakes(arguments, options, error, message):
+    with pytest.raises(error, match=message):
+        DataLoader(*arguments, **options)
+
+
+def test_repr():
+    assert repr(DataLoader((X, Y), 3, shuffle=True)) == "DataLoader(0 (10, 3), 1 (10,), 3, shuffle=True): 3 batches"
+    assert repr(DataLoader(Counting(), 3, workers=2)) == "DataLoader(Counting, 3, 2 threads)"
+
+
+def test_it_trains():
+    w = kn.param(3, 1)
+    target = (X @ np.ones((3, 1))).astype(np.float32)
+    losses = [
+        float(value)
+        for _ in range(20)
+        for value in kn.minimize(
+            lambda x, y: kn.mse(x @ w, y), DataLoader((X / 30, target / 30), 5, workers=2), kn.SGD(lr=0.1)
+        )
+    ]
+    assert losses[-1] < losses[0]
+
+
+# ------------------------------------------------------------------------------------------------ joining
+
+
+def test_collate_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match=r"shapes \(2,\) and \(3,\) do not stack.*pad=0"):
+        collate([np.zeros(2), np.zeros(3)])
+    with pytest.raises(TypeError, match=r"one structure; at the top: expected a tuple of 2, got a tuple of 3"):
+        collate([(1, 2), (1, 2, 3)])
+    with pytest.raises(ValueError, match="at least one"):
+        collate([])
+    with pytest.raises(ValueError, match=r"further axes"):
+        collate([np.zeros((2, 1)), np.zeros((3, 2))], pad=0)
+
+
+def test_batchseq():
+    x, lengths = batchseq([np.ones((2, 4), "f4"), np.ones((3, 4), "f4")], -1, multiple=4)
+    assert x.shape == (2, 4, 4) and x.dtype == np.float32 and lengths.tolist() == [2, 3]
+    assert (x[0, 2:] == -1).all() and (x[1, :3] == 1).all() and (x[1, 3] == -1).all()
+    assert batchseq([[1, 2, 3], []], longest=2)[0].tolist() == [[1, 2], [0, 0]]
+    assert batchseq([[1, 2, 3], []])[0].dtype == np.int64
+    for wrong, error in (([], ValueError), ([1, 2], TypeError)):
+        with pytest.raises(error, match="at least one array or list with an axis"):
+            batchseq(wrong)
+    with pytest.raises(ValueError, match="multiple must be"):
+        batchseq([[1]], multiple=0)
+
+
+def test_the_loader_and_minibatch_agree():
+    for n, partial_ in ((3, True), (5, False)):
+        a, b = DataLoader((X, Y), n, partial=partial_), minibatch(X, Y, n, partial=partial_)
+        assert len(a) == len(b) and same(list(a), list(b))
