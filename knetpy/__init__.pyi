@@ -24,7 +24,9 @@ from .core.primitive import primitive as primitive
 from .core.value import Param as Param
 from .core.value import Result as Result
 from .core.value import value as value
+from .data.loader import DataLoader as DataLoader
 from .data.minibatch import minibatch as minibatch
+from .data.split import onecold as onecold
 from .kernels import warmup as warmup
 from .ops.activation import celu as celu
 from .ops.activation import elu as elu

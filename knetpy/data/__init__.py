@@ -8,3 +8,6 @@ from .loader import DataLoader as DataLoader
 from .minibatch import Minibatches as Minibatches
 from .minibatch import minibatch as minibatch
 from .sources import LoaderError as LoaderError
+from .split import kfolds as kfolds
+from .split import onecold as onecold
+from .split import split as split

@@ -28,7 +28,7 @@ class Table:
                     f"{name}: data{path} has {len(first)} instances but data{other} has {len(column)}; "
                     "all parts must have equally many"
                 )
-        self.n = len(first)
+        self.n: int = len(first)
         self.arrays_only = all(isinstance(column, Rows) for _, column in named)
 
     def rows(self, indices: np.ndarray) -> Any:

@@ -1,0 +1,135 @@
+"""Data in parts: for training and testing, once or k times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..ops.arguments import flag, whole
+from ..random import SHUFFLE, permutation, take
+from .sources import Table, table
+
+
+def split(data: Any, sizes: Any, *, labels: Any = None, shuffle: bool = True, seed: int | None = None) -> tuple:
+    """Data in parts, chosen at random: `train, test = split((x, y), 0.8)`.
+
+    Parameters:
+      data: an array, a sequence, or a tuple, dict or dataclass of such of one length, as for `kn.data.DataLoader`.
+      sizes: the size of each part but the last, which has what they leave: fractions such as 0.8 or (0.8, 0.1), or
+        numbers of instances such as 1000. Sizes that leave nothing are those of all parts.
+      labels=None: one for each instance, often y: each part then has its share of each class, to within one instance.
+      shuffle=True: whether parts are chosen at random; False takes the first instances (of each class) for the first.
+      seed=None: an integer from 0 to 2**64 - 1 that determines the choice; None draws it from `kn.seed`'s.
+    Returns: a tuple of parts like data, in which instances keep their order. Arrays and lists are copied; of another
+      sequence come views that fetch each instance when it is asked for.
+    Raises: ValueError if sizes do not fit or a part would be empty, TypeError for arguments of the wrong kind.
+
+    >>> import numpy as np, knetpy as kn
+    >>> (x, y), (xtst, ytst) = kn.data.split((np.zeros((10, 3)), np.arange(10) % 2), 0.8, labels=np.arange(10) % 2)
+    >>> x.shape, ytst.tolist()
+    ((8, 3), [0, 1])
+    """
+    instances = table("split", data)
+    bounds = _bounds(sizes, instances.n)
+    order = _order("split", instances, labels, shuffle, seed)
+    return tuple([instances.part(np.sort(order[a:b])) for a, b in zip(bounds, bounds[1:])])
+
+
+def kfolds(
+    data: Any, k: int, *, labels: Any = None, shuffle: bool = True, seed: int | None = None
+) -> Iterator[tuple[Any, Any]]:
+    """k pairs of training and test data, for cross-validation: each instance is in one of the test parts.
+
+    Parameters:
+      data: what `split` takes.
+      k: how many, from 2 to the number of instances.
+      labels=None, shuffle=True, seed=None: what they are to `split`.
+    Returns: an iterator over pairs (train, test), both like data; test parts differ in size by at most one.
+    Raises: ValueError and TypeError for arguments that do not fit.
+
+    >>> import numpy as np, knetpy as kn
+    >>> [test.tolist() for train, test in kn.data.kfolds(np.arange(5), 2, shuffle=False)]
+    [[0, 1], [2, 3, 4]]
+    """
+    instances, folds = table("kfolds", data), whole(k)
+    if folds is None or not 2 <= folds <= instances.n:
+        raise ValueError(f"kfolds: k must be an integer from 2 to {instances.n}, the number of instances, got {k!r}")
+    order = _order("kfolds", instances, labels, shuffle, seed)
+    bounds = [instances.n * i // folds for i in range(folds + 1)]
+    return (
+        (instances.part(np.sort(np.delete(order, slice(a, b)))), instances.part(np.sort(order[a:b])))
+        for a, b in zip(bounds, bounds[1:])
+    )
+
+
+def onecold(scores: Any, names: Any = None, *, axis: int = -1) -> Any:
+    """The class with the highest score, the inverse of `kn.onehot`; of equal scores the first.
+
+    Parameters:
+      scores: an array of scores, probabilities or one-hot vectors.
+      names=None: what the classes are called, one for each; None gives their numbers.
+      axis=-1: the axis of the classes.
+    Returns: int64 array of the shape of scores without that axis; with names an array of these.
+    Raises: ValueError if there are no classes or names do not count them.
+
+    >>> import knetpy as kn
+    >>> kn.data.onecold(kn.onehot([2, 0], 3)).tolist(), kn.data.onecold([[0.1, 0.9]], ["cat", "dog"]).tolist()
+    ([2, 0], ['dog'])
+    """
+    array = np.asarray(scores)
+    if array.ndim == 0 or array.shape[axis] == 0:
+        raise ValueError(f"onecold: scores must have classes along axis {axis}, got shape {array.shape}")
+    classes = array.argmax(axis)
+    if names is None:
+        return classes
+    if len(names) != array.shape[axis]:
+        raise ValueError(f"onecold: names are {len(names)} but scores have {array.shape[axis]} classes")
+    return np.asarray(names)[classes]
+
+
+def _bounds(sizes: Any, n: int) -> list[int]:
+    """Where parts begin and end."""
+    given = list(sizes) if isinstance(sizes, tuple | list | np.ndarray) else [sizes]
+    counts = [whole(size) for size in given]
+    if given and all(count is not None for count in counts):
+        ends = np.cumsum(counts, dtype=np.float64)
+        fits = min(counts) > 0
+    elif given and all(isinstance(size, float | np.floating) for size in given):
+        ends = np.cumsum(given, dtype=np.float64) * n
+        fits = min(given) > 0 and ends[-1] <= n * (1 + 1e-9)
+    else:
+        raise TypeError(f"split: sizes must be fractions such as 0.8, or integers, or a tuple of such, got {sizes!r}")
+    found = [0, *np.rint(ends).astype(int).tolist()] if fits and np.isfinite(ends).all() else [0, n + 1]
+    found += [n] * (found[-1] < n)
+    if found[-1] > n or any(a == b for a, b in zip(found, found[1:])):
+        raise ValueError(
+            f"split: sizes must be positive, sum up to at most 1 or the {n} instances, and leave no part empty, "
+            f"got {sizes!r}"
+        )
+    return found
+
+
+def _order(name: str, instances: Table, labels: Any, shuffle: Any, seed: Any) -> np.ndarray:
+    """The instances in an order whose every stretch has each class in proportion."""
+    n = instances.n
+    if flag(name, "shuffle", shuffle):
+        number = whole(seed)
+        if seed is not None and (number is None or not 0 <= number < 2**64):
+            raise ValueError(f"{name}: seed must be an integer from 0 to 2**64 - 1, got {seed!r}")
+        order = permutation(take(SHUFFLE) if number is None else (number, SHUFFLE, 0), n)
+    else:
+        order = np.arange(n)
+    if labels is None:
+        return order
+    given = np.asarray(labels)
+    if given.shape != (n,):
+        raise ValueError(f"{name}: labels must be one for each of the {n} instances, got shape {given.shape}")
+    classes = np.unique(given[order], return_inverse=True)[1]
+    count = np.bincount(classes)
+    by_class = np.argsort(classes, kind="stable")
+    place = np.arange(n) - np.repeat(np.cumsum(count) - count, count)  # 0, 1, ... within its class
+    quantile = np.empty(n)
+    quantile[by_class] = (place + 0.5) / np.repeat(count, count)
+    return order[np.argsort(quantile, kind="stable")]
