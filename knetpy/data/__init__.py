@@ -1,9 +1,16 @@
 """Data sets and iterators over them."""
 
+from .bounded import DataFileError as DataFileError
 from .collate import batchseq as batchseq
 from .collate import collate as collate
-from .fashion import FashionMini as FashionMini
 from .fashion import fashion_mini as fashion_mini
+from .idx import read_idx as read_idx
+from .images import Images as Images
+from .images import cifar10 as cifar10
+from .images import cifar100 as cifar100
+from .images import emnist as emnist
+from .images import fashion_mnist as fashion_mnist
+from .images import mnist as mnist
 from .loader import DataLoader as DataLoader
 from .minibatch import Minibatches as Minibatches
 from .minibatch import minibatch as minibatch

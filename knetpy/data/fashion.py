@@ -3,43 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-NAMES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+from .images import Images
+from .names import FASHION
 
 
-class FashionMini(NamedTuple):
-    """What `kn.data.fashion_mini()` returns: x_train, y_train, x_test, y_test, and the names of the classes.
-
-    >>> import knetpy as kn
-    >>> kn.data.fashion_mini()
-    FashionMini(x_train (5000, 1, 28, 28), x_test (1000, 1, 28, 28), 10 classes)
-    """
-
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
-    names: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        return f"FashionMini(x_train {self.x_train.shape}, x_test {self.x_test.shape}, 10 classes)"
-
-
-def fashion_mini() -> FashionMini:
+def fashion_mini() -> Images:
     """The first 500 training and the first 100 test images of each of the ten classes of Fashion-MNIST.
 
     The images stand in the order of the original files, so the classes are mixed, but not evenly to the very end: a
@@ -57,12 +28,12 @@ def fashion_mini() -> FashionMini:
     ((5000, 1, 28, 28), 'float32', 'Ankle boot')
     """
     with np.load(Path(__file__).parent / "files" / "fashion_mini.npz") as file:
-        return FashionMini(
+        return Images(
             _images(file["x_train"]),
             file["y_train"].astype(np.int64),
             _images(file["x_test"]),
             file["y_test"].astype(np.int64),
-            NAMES,
+            FASHION,
         )
 
 
