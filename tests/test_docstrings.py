@@ -21,7 +21,16 @@ import knetpy as kn
 
 CONSTANTS = {"accuracy", "causal_mask", "onehot", "zeroone"}  # ops that have no derivative
 TRANSFORMS = {"grad", "value_and_grad", "tape", "vjp", "jvp", "hvp", "jacobian", "hessian", "checkpoint", "gradcheck"}
-MET = {"Gradients", "Record", "Result", "Param", "data.Images", "data.Minibatches", "optim.Optimizer"}  # not made
+MET = {
+    "Gradients",
+    "Record",
+    "Result",
+    "Param",
+    "data.Columns",
+    "data.Images",
+    "data.Minibatches",
+    "optim.Optimizer",
+}  # not made
 WORDS = {"parameters", "returns", "raises", "errors", "derivative", "derivatives", "source", "attributes"}
 HEADING = re.compile(r"^(Parameters|Returns|Raises|Derivatives?|Attributes|Source)((?:,? (?:and )?[a-z]+)*): ?")
 ENTRY = re.compile(r"(?:^\s*|(?<=[.;] ))((?:\*{0,2}\w+(?:=[^\s:]+)?, )*\*{0,2}\w+(?:=[^\s:]+)?): ", re.MULTILINE)

@@ -3,6 +3,8 @@
 from .bounded import DataFileError as DataFileError
 from .collate import batchseq as batchseq
 from .collate import collate as collate
+from .columns import Columns as Columns
+from .columns import read_csv as read_csv
 from .fashion import fashion_mini as fashion_mini
 from .idx import read_idx as read_idx
 from .images import Images as Images
@@ -18,3 +20,8 @@ from .sources import LoaderError as LoaderError
 from .split import kfolds as kfolds
 from .split import onecold as onecold
 from .split import split as split
+from .text import Vocabulary as Vocabulary
+from .text import follow as follow
+from .text import pride_and_prejudice as pride_and_prejudice
+from .text import read_text as read_text
+from .text import words as words

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -24,12 +26,24 @@ class DataFileError(KnetpyError, ValueError):
     """A data file that is truncated, corrupt, too large, or not what it should be."""
 
 
+_CORRUPT = (  # what reading a damaged archive may raise
+    *(EOFError, ValueError, ArithmeticError, NotImplementedError, struct.error, zlib.error),
+    *(gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError),
+)
+
+
 @contextmanager
 def explained(path: Any) -> Iterator[None]:
     """What unpacking raises becomes a DataFileError that names the file."""
     try:
         yield
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError, NotImplementedError) as error:
+    except DataFileError:
+        raise
+    except _CORRUPT as error:
+        raise DataFileError(f"{path} is truncated or corrupt: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # which a seek to before the beginning gives
+            raise
         raise DataFileError(f"{path} is truncated or corrupt: {error}") from error
     except RuntimeError as error:  # of zipfile, about passwords
         raise DataFileError(f"{path} cannot be unpacked: {error}") from error
@@ -103,6 +117,8 @@ def members(path: Path, wanted: dict[str, int]) -> dict[str, np.ndarray]:
                 if not member.isreg() or member.issparse() or member.size != size:
                     raise DataFileError(f"{path} is corrupt: {name} must be a file of {size} bytes, has {member.size}")
                 found[name] = exactly(archive.extractfile(member), size, path)  # type: ignore[arg-type]
+        while whole.read(PIECE):  # to its end, where gzip's checksum is
+            pass
     missing = sorted(set(wanted) - set(found))
     if missing:
         raise DataFileError(f"{path} has no member {missing[0]}")

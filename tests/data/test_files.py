@@ -17,6 +17,7 @@ import pytest
 
 import knetpy as kn
 from knetpy.data import DataFileError, bounded, fetch, names, read_idx
+from knetpy.data.idx import idx
 
 KINDS = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}
 
@@ -337,6 +338,27 @@ def test_wrong_tar_files(tmp_path):
         path.write_bytes(content)
         with pytest.raises(DataFileError):
             kn.data.cifar10(tmp_path)
+
+
+def test_damaged_archives(tmp_path):
+    """Whatever is wrong in a zip or tar file, the error is of one kind; what gzip's checksum covers is right."""
+    dice, path, array = chance.Random(2), tmp_path / "file", bytes_of(3, 4, 5)
+    packed, joined = io.BytesIO(), tmp_path / "joined"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.gz", gzip.compress(as_idx(array)))
+    tar_of(joined, {"other": b"y" * 10, "c": array.tobytes()})
+    accepted = 0
+    for _ in range(300):
+        try:
+            path.write_bytes(fuzzed(dice, packed.getvalue()))
+            with bounded.zipped(path, "a.gz") as stream:
+                assert (idx(stream, path) == array).all()
+            path.write_bytes(fuzzed(dice, joined.read_bytes()))
+            assert bounded.members(path, {"c": 60})["c"].tobytes() == array.tobytes()
+            accepted += 1
+        except DataFileError:
+            pass
+    assert accepted < 100
 
 
 def test_names_of_classes():
