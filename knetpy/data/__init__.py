@@ -1,5 +1,10 @@
 """Data sets and iterators over them."""
 
+from .augment import crop as crop
+from .augment import cutout as cutout
+from .augment import flip as flip
+from .augment import mixup as mixup
+from .augment import shift as shift
 from .bounded import DataFileError as DataFileError
 from .collate import batchseq as batchseq
 from .collate import collate as collate
