@@ -170,7 +170,8 @@ class DataLoader:
         ...     if batch[0] == 2:
         ...         break
         >>> data.state()
-        {'seed': 5, 'epoch': 0, 'batch': 2, 'instances': 4, 'batchsize': 1, 'ranks': 1, 'shuffle': False}
+        {'seed': 5, 'epoch': 0, 'batch': 2, 'instances': 4, 'batchsize': 1, 'ranks': 1, 'shuffle': False,
+         'partial': False}
         """
         return {"seed": self._seed, "epoch": self._epoch, "batch": self._batch, **self._plan()}
 
@@ -180,7 +181,7 @@ class DataLoader:
         What was left of an epoch that had come to its last batch is nothing: that loop ends at once.
 
         Parameters:
-          state: what `state()` gave, of a loader of as many instances, the same batchsize, ranks and shuffle.
+          state: what `state()` gave, of a loader of as many instances, with the same options.
         Raises: TypeError if it is no such dict, ValueError if it does not fit; the loader then stays as it is.
 
         >>> import knetpy as kn
@@ -207,6 +208,7 @@ class DataLoader:
             "batchsize": self._batchsize,
             "ranks": self._ranks,
             "shuffle": self._shuffle,
+            "partial": self._partial,
         }
 
     def __iter__(self) -> Iterator[Any]:
@@ -232,7 +234,9 @@ class DataLoader:
         if isinstance(self._source, Stream):
             yield from self._stream(epoch, first)
             return
-        for number, indices in enumerate(self._order(epoch)[first:], first):
+        order, size = self._order(epoch), self._batchsize or 1
+        for number in range(first, len(self)):
+            indices = order[number * size : (number + 1) * size]
             if self._taken_here:
                 alone = self._batchsize is None
                 taken = self._source.instance(int(indices[0])) if alone else self._source.rows(indices)
@@ -248,22 +252,22 @@ class DataLoader:
                 yield epoch, number, instances
             number += 1
 
-    def _order(self, epoch: int) -> list[np.ndarray]:
-        """The indices of each batch."""
+    def _order(self, epoch: int) -> np.ndarray:
+        """The indices of all instances of this rank, batch after batch."""
         n, size = self._source.n, self._batchsize or 1
         order = permutation((self._seed, SHUFFLE, epoch), n) if self._shuffle else np.arange(n)
         share = order[self._rank :: self._ranks]
         if not self._partial:
             share = share[: len(self) * size]
         if self._lengths is None:
-            return [share[at : at + size] for at in range(0, len(share), size)]
+            return share
         chunks = [share[at : at + BUCKET * size] for at in range(0, len(share), BUCKET * size)]
         share = np.concatenate([chunk[np.argsort(self._lengths[chunk], kind="stable")] for chunk in chunks])
-        batches = [share[at : at + size] for at in range(0, len(share), size)]
-        if self._shuffle:  # of whole batches, so that numbers of batches stay what they are
-            full = len(share) // size
-            batches[:full] = [batches[i] for i in permutation((self._seed, SHUFFLE, epoch | 1 << 40), full)]
-        return batches
+        full = len(share) // size
+        if self._shuffle and full:  # of whole batches, so that numbers of batches stay what they are
+            rows = share[: full * size].reshape(full, size)
+            share[: full * size] = rows[permutation((self._seed, SHUFFLE, epoch | 1 << 40), full)].ravel()
+        return share
 
     def __repr__(self) -> str:
         options = "".join(f", {name}=True" for name in ("shuffle", "partial") if getattr(self, "_" + name))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
@@ -76,6 +78,7 @@ def _begin(pickled: bytes) -> None:
     global _make
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that trains; it ends this one
     set_threads(1)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     try:
         _make = pickle.loads(pickled)
     except Exception as error:
@@ -83,6 +86,16 @@ def _begin(pickled: bytes) -> None:
             f"DataLoader: a worker process cannot load data, prepare or collate: {told(error)}; functions and classes "
             "must be defined in a file that can be imported, not in a notebook or at a prompt"
         )
+
+
+def _end_with_the_parent() -> None:
+    """A process that is killed tells its workers nothing, and they would wait for work for ever."""
+    from multiprocessing import parent_process
+
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 class _Refusal:

@@ -2,10 +2,12 @@
 
 import gc
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from functools import partial
 from itertools import islice
 from multiprocessing import active_children
@@ -192,7 +194,7 @@ def test_processes_are_others_and_work_after_a_kernel_has_run():
     kn.relu(np.ones((200, 200), np.float32))
     kn.grad(lambda x: kn.softmax(x).sum())(np.ones((50, 50), np.float32))
     found = list(DataLoader(X, 5, prepare=process, workers=1, processes=True))
-    assert len({pid for _, pid in found}) == 1 and found[0][1] != __import__("os").getpid()
+    assert len({pid for _, pid in found}) == 1 and found[0][1] != os.getpid()
 
 
 @ways
@@ -278,9 +280,68 @@ def test_a_script_without_a_guard_is_told(tmp_path):
         "print(len(list(DataLoader(np.zeros(4), 2, prepare=abs, workers=1, processes=True))))\n"
     )
     root = str(Path(kn.__file__).parents[1])
-    environment = {**__import__("os").environ, "PYTHONPATH": root}
+    environment = {**os.environ, "PYTHONPATH": root}
     done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and '`if __name__ == "__main__":`' in done.stderr
+
+
+def test_kernels_run_in_threads():
+    x = np.random.default_rng(0).standard_normal((64, 3, 12, 12)).astype(np.float32)
+    w = np.ones((8, 3, 3, 3), np.float32)
+    found = np.concatenate(list(DataLoader(x, 4, prepare=lambda batch: kn.conv(batch, w), workers=3)))
+    assert np.allclose(found, kn.conv(x, w), atol=1e-4)
+
+
+SCRIPT = """if True:
+    import os, signal, sys
+    from knetpy.data import DataLoader
+    from tests.data.loaded import Squares, process
+
+    if __name__ == "__main__":
+        loop = iter(DataLoader(Squares(100), 2, prepare=process, workers=2, processes=sys.argv[1] == "processes"))
+        pids = {pid for _, pid in (next(loop) for _ in range(10))}
+        print(*pids, flush=True)
+        if sys.argv[2] == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("end", ["killed", "left"])
+@pytest.mark.parametrize("kind", ["processes", "threads"])
+def test_no_worker_outlives_a_program(tmp_path, end, kind):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": str(Path(kn.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, str(script), kind, end], env=environment, stdout=subprocess.PIPE, text=True, timeout=60
+    )
+    assert done.returncode == (-9 if end == "killed" else 0)
+    pids = [int(pid) for pid in done.stdout.split()]
+    until = time.monotonic() + 10
+    while any(alive(pid) for pid in pids) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert pids and not any(alive(pid) for pid in pids)
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_million_instances_hold_memory_flat():
+    data = DataLoader(np.zeros(1_000_000, np.uint8), 1, shuffle=True, seed=1)
+    loop = iter(data)
+    next(loop)
+    tracemalloc.start()
+    try:
+        for _ in range(20_000):
+            next(loop)
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert kept < 100_000
 
 
 # ------------------------------------------------------------------------------------------------ going on
@@ -335,7 +396,7 @@ def test_the_state_is_that_of_the_loop_begun_last():
 def test_a_state_that_does_not_fit():
     data = DataLoader(Y, 2, seed=1)
     state = data.state()
-    for key, value in (("instances", 9), ("batchsize", 3), ("shuffle", True), ("ranks", 2)):
+    for key, value in (("instances", 9), ("batchsize", 3), ("shuffle", True), ("partial", True), ("ranks", 2)):
         with pytest.raises(ValueError, match=f"state has {key} {value}"):
             data.restore({**state, key: value})
     with pytest.raises(ValueError, match="at batch 6"):
