@@ -99,11 +99,14 @@ def _stacked(leaves: tuple, pad: Any, dtype: np.dtype | None) -> Any:
     if not isinstance(first, np.ndarray | np.generic | int | float | complex) and not hasattr(first, "__array__"):
         return list(leaves)
     arrays = [np.asarray(leaf) for leaf in leaves]
-    if arrays[0].dtype == object:
+    dtypes = {array.dtype for array in arrays}
+    if not all([found.kind in "biufcmM" for found in dtypes]):
         return list(leaves)
     shapes = {array.shape for array in arrays}
     if len(shapes) == 1:
-        batch = np.stack(arrays)
+        batch = np.empty((len(arrays), *shapes.pop()), np.result_type(*dtypes))
+        for i, array in enumerate(arrays):  # half of np.stack's time
+            batch[i] = array
     elif pad is not None and arrays[0].ndim:
         batch = _padded("collate", arrays, pad)
     else:
