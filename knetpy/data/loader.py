@@ -236,7 +236,7 @@ class DataLoader:
             return
         order, size = self._order(epoch), self._batchsize or 1
         for number in range(first, len(self)):
-            indices = order[number * size : (number + 1) * size]
+            indices = np.asarray(order[number * size : (number + 1) * size])
             if self._taken_here:
                 alone = self._batchsize is None
                 taken = self._source.instance(int(indices[0])) if alone else self._source.rows(indices)
@@ -252,15 +252,16 @@ class DataLoader:
                 yield epoch, number, instances
             number += 1
 
-    def _order(self, epoch: int) -> np.ndarray:
+    def _order(self, epoch: int) -> np.ndarray | range:
         """The indices of all instances of this rank, batch after batch."""
         n, size = self._source.n, self._batchsize or 1
-        order = permutation((self._seed, SHUFFLE, epoch), n) if self._shuffle else np.arange(n)
+        order = permutation((self._seed, SHUFFLE, epoch), n) if self._shuffle else range(n)
         share = order[self._rank :: self._ranks]
         if not self._partial:
             share = share[: len(self) * size]
-        if self._lengths is None:
+        if self._lengths is None or not len(share):
             return share
+        share = np.asarray(share)
         chunks = [share[at : at + BUCKET * size] for at in range(0, len(share), BUCKET * size)]
         share = np.concatenate([chunk[np.argsort(self._lengths[chunk], kind="stable")] for chunk in chunks])
         full = len(share) // size

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from ..settings import set_threads
@@ -30,7 +31,8 @@ def _pooled(pool: Executor, make: Callable[[Any], Any], tasks: Iterable, prefetc
     pending: deque = deque()
     try:
         for task in tasks:
-            pending.append(pool.submit(make, task))
+            with _ctrl_c_later():
+                pending.append(pool.submit(make, task))
             if len(pending) > prefetch:
                 yield _result(pending.popleft())
         while pending:
@@ -56,6 +58,19 @@ def _result(future: Any) -> Any:
 # ------------------------------------------------------------------------------------------------ in processes
 
 
+@contextmanager
+def _ctrl_c_later() -> Generator[None, None, None]:
+    """What is started here never sees Ctrl-C, which is for the process that trains; it comes to that one afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _spawned(make: Callable[[Any], Any], workers: int) -> Executor:
     """Never forked: a copy of a process whose threads compute may wait for them for ever."""
     import multiprocessing  # only here: it takes a while
@@ -76,7 +91,7 @@ _make: Callable[[Any], Any]  # of a worker process
 
 def _begin(pickled: bytes) -> None:
     global _make
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that trains; it ends this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     set_threads(1)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     try:

@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -274,16 +275,55 @@ def test_what_cannot_be_sent_to_a_process():
     nothing_is_left()
 
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(kn.__file__).parents[1])}
+TYPED = """
+import numpy as np
+from knetpy.data import DataLoader
+def typed(batch): return batch
+list(DataLoader(np.zeros(4), 2, prepare=typed, workers=1, processes=True))
+"""
+
+
 def test_a_script_without_a_guard_is_told(tmp_path):
     script = tmp_path / "script.py"
-    script.write_text(
-        "import numpy as np\nfrom knetpy.data import DataLoader\n"
-        "print(len(list(DataLoader(np.zeros(4), 2, prepare=abs, workers=1, processes=True))))\n"
-    )
-    root = str(Path(kn.__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": root}
-    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60)
+    script.write_text(TYPED)
+    done = subprocess.run([sys.executable, script], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and '`if __name__ == "__main__":`' in done.stderr
+
+
+def test_a_function_typed_at_a_prompt_is_told():
+    done = subprocess.run([sys.executable, "-c", TYPED], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "defined in a file that can be imported, not in a notebook" in done.stderr
+
+
+INTERRUPTED = """if True:
+    import sys
+    from knetpy.data import DataLoader
+    from tests.data.loaded import Squares
+
+    if __name__ == "__main__":
+        data = DataLoader(Squares(10**15), 2, workers=2, processes=sys.argv[1] == "processes")
+        try:
+            for i, _ in enumerate(data):
+                if i == 3:
+                    print("begun", flush=True)
+        except KeyboardInterrupt:
+            print(data.state()["batch"] in (i + 1, i + 2), flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="a terminal's Ctrl-C goes to groups of processes only on POSIX")
+@pytest.mark.parametrize("kind", ["processes", "threads"])
+def test_ctrl_c_ends_the_loop_quietly(tmp_path, kind):
+    script = tmp_path / "script.py"
+    script.write_text(INTERRUPTED)
+    command = [sys.executable, script, kind]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=ENVIRONMENT, start_new_session=True, **pipes) as program:
+        assert program.stdout.readline() == "begun\n"
+        os.killpg(program.pid, signal.SIGINT)
+        out, err = program.communicate(timeout=60)
+    assert (out, err, program.returncode) == ("True\n", "", 0)
 
 
 def test_kernels_run_in_threads():
@@ -312,10 +352,8 @@ SCRIPT = """if True:
 def test_no_worker_outlives_a_program(tmp_path, end, kind):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(Path(kn.__file__).parents[1])}
-    done = subprocess.run(
-        [sys.executable, str(script), kind, end], env=environment, stdout=subprocess.PIPE, text=True, timeout=60
-    )
+    command = [sys.executable, script, kind, end]
+    done = subprocess.run(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == (-9 if end == "killed" else 0)
     pids = [int(pid) for pid in done.stdout.split()]
     until = time.monotonic() + 10
@@ -448,6 +486,12 @@ def test_repr():
     assert repr(DataLoader(Counting(), 3, workers=2)) == "DataLoader(Counting, 3, 2 threads)"
 
 
+def test_no_instances_at_all():
+    for options in ({}, {"shuffle": True}, {"lengths": np.zeros(0, int)}, {"workers": 2}):
+        data = DataLoader(X[:0], 3, partial=True, **options)
+        assert len(data) == 0 and list(data) == [] and data.epoch == 1
+
+
 def test_it_trains():
     w = kn.param(3, 1)
     target = (X @ np.ones((3, 1))).astype(np.float32)
@@ -459,6 +503,29 @@ def test_it_trains():
         )
     ]
     assert losses[-1] < losses[0]
+
+
+def test_training_goes_on_to_the_same_bits():
+    x, y = X / 30, (X @ np.ones((3, 1)) / 30).astype(np.float32)
+
+    def begun():
+        return kn.param(np.zeros((3, 1), np.float32)), DataLoader(
+            (x, y), 3, shuffle=True, partial=True, seed=2, workers=2, prepare=noisy
+        )
+
+    def train(w, data, epochs, stop=None):
+        steps = kn.minimize(lambda x, y: kn.mse(x @ w, y), kn.train.repeat(data, epochs), kn.SGD(lr=0.1))
+        for _ in islice(steps, stop):
+            pass
+        return kn.value(w).copy()
+
+    whole = train(*begun(), epochs=3)
+    w, data = begun()
+    reached = train(w, data, epochs=3, stop=6)
+    other, again = begun()
+    other[...] = reached
+    again.restore(data.state())
+    assert again.epoch == 1 and (train(other, again, epochs=3 - again.epoch) == whole).all()
 
 
 # ------------------------------------------------------------------------------------------------ joining
