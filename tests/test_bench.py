@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import knetpy as kn
 import knetpy.settings
-from bench import run, sweep, tasks, turns
+from bench import fashion, run, sweep, tasks, turns
 
 BENCH = Path(__file__).parents[1] / "bench"
 
@@ -151,3 +152,13 @@ def test_peak_memory_is_above_the_gradients(threads_kept):
     }
     wide, long = [float(tasks.peaks(chosen, "knetpy", 1, key)()) for key in chosen]
     assert wide < 25e6 and long > 4e6  # params have 4 MB and 44 kB, scores 4 kB and 4 MB
+
+
+def test_fashion():
+    """One epoch on few images, in this process."""
+
+    images = kn.data.fashion_mini()
+    train, scores = fashion.ours(images._replace(x_train=images.x_train[:300], y_train=images.y_train[:300]), seed=0)
+    before = scores(images.x_test[:5])
+    train()
+    assert before.shape == (5, 10) and (scores(images.x_test[:5]) != before).any()
