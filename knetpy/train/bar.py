@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.arguments import flag
+from .arguments import is_iterable
 
 SMOOTHING = 0.05  # the weight of the newest loss in the mean that is shown
 
@@ -41,11 +42,6 @@ def progress(iterable: Iterable, message: str | None = None, *, disable: bool | 
     if disable is not None:
         disable = flag("progress", "disable", disable)
     return Progress(iterable, message, disable)
-
-
-def is_iterable(x: Any) -> bool:
-    """Whether there is anything to go through; arrays without axes, although they look so, have nothing."""
-    return (hasattr(x, "__iter__") or hasattr(x, "__getitem__")) and getattr(x, "shape", None) != ()
 
 
 class Progress:

@@ -8,15 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import DerivativeError, label_of, warn
-from ..ops.arguments import whole
+from ..core.errors import DerivativeError, NonFiniteError, label_of, warn
+from ..ops.arguments import flag
 from ..optim import Adam, update
 from ..optim.optimizer import Optimizer, checked_optimizer
 from ..transforms.grad import by_params
-from .bar import is_iterable
+from .arguments import function_of, is_iterable
+from .signals import Skip, Stop
 
 
-def minimize(loss: Callable, data: Iterable, opt: Optimizer | None = None, *, params: Any = None) -> Minimize:
+def minimize(
+    loss: Callable,
+    data: Iterable,
+    opt: Optimizer | None = None,
+    *,
+    params: Any = None,
+    before: Callable | None = None,
+    check_finite: bool = False,
+) -> Minimize:
     """An iterable that makes a training step for each item of `data` and yields its loss.
 
     Parameters:
@@ -25,10 +34,15 @@ def minimize(loss: Callable, data: Iterable, opt: Optimizer | None = None, *, pa
         ten.
       opt=None: the optimizer, by default a new `kn.Adam()`. `opt.lr = ...` in the loop takes effect at the next step.
       params=None: what to train, as for `kn.update`; by default every Param that loss touches.
-    Returns: an iterable of NumPy scalars of the loss's dtype, with the `len()` of data. Each loop over it trains on,
-      with the state that the optimizer has reached. The training mode is on within a step, never in the body of the
-      loop. A break and Ctrl-C leave params and state as the last whole step left them.
-    Raises: TypeError for arguments of the wrong kind, DerivativeError if loss touches no Param or is no real scalar.
+      before=None: a function called as before(loss, gradients) at each step, before the update. It may raise
+        `kn.train.Skip`, to leave this step out, or `kn.train.Stop`, to end the loop; so may the loss function.
+      check_finite=False: raise at a loss or a gradient with NaN or Inf, before the update.
+    Returns: an iterable of NumPy scalars of the loss's dtype, with the `len()` of data; a step that was left out yields
+      none, and counts in its attribute skipped. Each loop over it trains on, with the state that the optimizer has
+      reached. The training mode is on within a step, never in the body of the loop. A break, an exception and Ctrl-C
+      leave params and state as the last whole step left them.
+    Raises: TypeError for arguments of the wrong kind, DerivativeError if loss touches no Param or is no real scalar,
+      NonFiniteError if that is checked.
 
     >>> import numpy as np, knetpy as kn
     >>> w = kn.param([0.0])
@@ -53,14 +67,26 @@ def minimize(loss: Callable, data: Iterable, opt: Optimizer | None = None, *, pa
             "minimize: opt is an array; arrays go into data: minimize(loss, [(x, y)], opt) for one batch, "
             "minimize(loss, kn.minibatch(x, y, 50), opt) for many"
         )
-    return Minimize(loss, data, Adam() if opt is None else checked_optimizer(opt, "minimize"), params)
+    if before is not None:
+        function_of("minimize", "before", before, "def before(loss, gradients): ...")
+    opt = Adam() if opt is None else checked_optimizer(opt, "minimize")
+    return Minimize(loss, data, opt, params, before, flag("minimize", "check_finite", check_finite))
 
 
 class Minimize:
-    """What `minimize` returns; `loss`, `data`, `opt` and `params` are its arguments."""
+    """What `minimize` returns; its attributes are the arguments, and `skipped`, how many steps were left out."""
 
-    def __init__(self, loss: Callable, data: Iterable, opt: Optimizer, params: Any):
+    def __init__(
+        self,
+        loss: Callable,
+        data: Iterable,
+        opt: Optimizer,
+        params: Any = None,
+        before: Callable | None = None,
+        check_finite: bool = False,
+    ):
         self.loss, self.data, self.opt, self.params = loss, data, opt, params
+        self.before, self.check_finite, self.skipped = before, check_finite, 0
 
     def __len__(self) -> int:
         return len(self.data)  # type: ignore[arg-type]  # without a length it raises, as it should
@@ -72,7 +98,14 @@ class Minimize:
             if first:
                 check_takes(self.loss, args)
             first = False
-            yield self.step(*args)
+            try:
+                value = self.step(*args)
+            except Skip:
+                self.skipped += 1
+                continue
+            except Stop:
+                return
+            yield value
         if first and iter(self.data) is self.data:
             warn("minimize: data gave nothing; an iterator can be gone through only once, a list or kn.minibatch again")
 
@@ -85,7 +118,15 @@ class Minimize:
                 "with kn.param and use them in the loss (kn.value(w) and w.value are constants)"
             )
         value, grads = found
-        update(list(grads) if self.params is None else self.params, grads, self.opt)
+        if self.check_finite and not np.isfinite(value):
+            raise NonFiniteError(
+                f"minimize: {label_of(self.loss)} returned {value}; nothing was changed. kn.check_nonfinite() finds "
+                "where it comes from"
+            )
+        if self.before:
+            self.before(value, grads)
+        params = list(grads) if self.params is None else self.params
+        update(params, grads, self.opt, check_finite=self.check_finite)
         return value
 
     def __repr__(self) -> str:
@@ -104,49 +145,3 @@ def check_takes(loss: Callable, args: tuple) -> None:
             f"minimize: {label_of(loss)} cannot be called with an item of data, {kinds}: {misfit}. A tuple (x, y) is "
             "passed as two arguments, anything else, lists too, as one"
         ) from None
-
-
-def repeat(data: Iterable, epochs: int) -> Repeat:
-    """`data`, gone through `epochs` times; its `len()` is that many times the length of data.
-
-    Parameters:
-      data: an iterable that can be gone through again, such as `kn.minibatch` or a list.
-      epochs: an integer of at least 0.
-    Returns: an iterable of the same items.
-    Raises: TypeError if data is an iterator, which is used up after one pass, or epochs is not an integer; ValueError
-      if it is negative.
-
-    >>> import knetpy as kn
-    >>> list(kn.train.repeat("ab", 2)), len(kn.train.repeat("ab", 10))
-    (['a', 'b', 'a', 'b'], 20)
-    """
-    wanted = whole(epochs)
-    if wanted is None:
-        raise TypeError(f"repeat: epochs must be an integer, got {type(epochs).__name__}")
-    if wanted < 0:
-        raise ValueError(f"repeat: epochs must be at least 0, got {wanted}")
-    if not is_iterable(data):
-        raise TypeError(f"repeat: data must be an iterable of batches, got {type(data).__name__}")
-    if hasattr(data, "__next__"):
-        raise TypeError(
-            f"repeat: data is a {type(data).__name__}, which can be gone through only once; pass a list, or "
-            "kn.minibatch(x, y, 50)"
-        )
-    return Repeat(data, wanted)
-
-
-class Repeat:
-    """What `repeat` returns."""
-
-    def __init__(self, data: Iterable, epochs: int):
-        self.data, self.epochs = data, epochs
-
-    def __len__(self) -> int:
-        return self.epochs * len(self.data)  # type: ignore[arg-type]
-
-    def __iter__(self) -> Iterator[Any]:
-        for _ in range(self.epochs):
-            yield from self.data
-
-    def __repr__(self) -> str:
-        return f"repeat({self.data!r}, {self.epochs})"

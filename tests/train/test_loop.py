@@ -1,4 +1,4 @@
-"""minimize and repeat."""
+"""minimize."""
 
 import signal
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import knetpy as kn
-from knetpy.train import repeat
+from knetpy.train import Skip, Stop
 
 BATCH = np.ones((4, 2), np.float32), np.zeros(4, np.int64)
 
@@ -211,7 +211,95 @@ def test_repr(net):
         repr(kn.minimize(loss, [1], kn.SGD()))
         == "minimize(loss, [1], SGD(lr=0.1)), which trains while you loop over it"
     )
-    assert repr(repeat([1], 2)) == "repeat([1], 2)"
+
+
+# --------------------------------------------------------------------------- leaving out a step, ending the loop
+
+
+@pytest.mark.parametrize("where", ["loss", "before"])
+@pytest.mark.parametrize("signal_, losses, steps", [(Skip, 4, 4), (Stop, 2, 2)])
+def test_skip_and_stop_come_before_the_update(net, where, signal_, losses, steps):
+    w, plain_loss = net
+    calls = []
+
+    def decide(here):
+        calls.append(here)
+        if here == where and calls.count(where) == 3:
+            before.append([p.value.copy() for p in w])
+            raise signal_
+
+    def loss(x, y):
+        decide("loss")
+        return plain_loss(x, y)
+
+    opt, before = kn.Adam(), []
+    trained = kn.minimize(loss, [BATCH] * 5, opt, before=lambda loss, grads: decide("before"))
+    found = []
+    for value in trained:
+        found.append(value)
+        if len(found) == 2:
+            last = [p.value.copy() for p in w]
+    assert len(found) == losses and [opt.state(p).t for p in w] == [steps] * 2
+    assert all(np.array_equal(a, b) for a, b in zip(before[0], last))
+    assert trained.skipped == (signal_ is Skip) and not kn.training()
+    calls[:] = []
+    assert len(list(trained)) == losses  # and it can go on
+
+
+def test_before_gets_loss_and_gradients(net):
+    w, loss = net
+    seen = []
+    values = list(kn.minimize(loss, [BATCH] * 2, kn.SGD(), before=lambda *given: seen.append(given)))
+    assert [value for value, _ in seen] == values
+    assert all(isinstance(g, kn.Gradients) and g[w[0]].shape == (2, 3) for _, g in seen)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_what_is_not_finite_is_refused_before_the_update(bad, where):
+    w = kn.param([1.0, 2.0])
+
+    @kn.primitive(w=lambda dy: dy * np.float32(bad))
+    def spoilt(w):
+        return w.copy()
+
+    def loss(n):
+        y = (w * w).sum()
+        if n < 2:
+            return y
+        return y * np.float32(bad) if where == "loss" else spoilt(y)
+
+    opt = kn.Adam()
+    words = "minimize: loss returned (nan|inf)" if where == "loss" else "the gradient of"
+    with pytest.raises(kn.NonFiniteError, match=words):
+        for _ in kn.minimize(loss, range(5), opt, check_finite=True):
+            last = w.value.copy()
+    assert np.array_equal(w.value, last) and opt.state(w).t == 2
+    list(kn.minimize(loss, range(3), opt))  # nobody asked
+    assert not np.isfinite(w.value).all()
+
+
+def test_skipping_what_is_not_finite(net):
+    w, _ = net
+
+    def loss(x, y):
+        return kn.nll(x @ w[0] + w[1], y)
+
+    def finite(value, grads):
+        if not np.isfinite(value):
+            raise Skip
+
+    bad = np.full((4, 2), np.nan, np.float32), BATCH[1]
+    steps = kn.minimize(loss, [BATCH, bad, BATCH, bad], kn.SGD(), before=finite)
+    assert len(list(steps)) == 2 and steps.skipped == 2 and np.isfinite(w[0].value).all()
+
+
+def test_options_are_checked(net):
+    _, loss = net
+    with pytest.raises(TypeError, match="minimize: before must be a function, got int"):
+        kn.minimize(loss, [BATCH], before=3)
+    with pytest.raises(TypeError, match="minimize: check_finite must be True or False"):
+        kn.minimize(loss, [BATCH], check_finite="yes")
 
 
 # -------------------------------------------------------------------------------------------------- mistakes
@@ -260,55 +348,3 @@ def test_a_loss_that_is_no_scalar(net):
     w, _ = net
     with pytest.raises(kn.DerivativeError, match=r"shape \(4, 3\)"):
         list(kn.minimize(lambda x, y: x @ w[0], [BATCH]))
-
-
-# ---------------------------------------------------------------------------------------------------- repeat
-
-
-def test_repeat_goes_through_again():
-    class Data:
-        epochs = 0
-
-        def __len__(self):
-            return 2
-
-        def __iter__(self):
-            self.epochs += 1
-            yield from (self.epochs, -self.epochs)
-
-    again = repeat(Data(), 3)
-    assert len(again) == 6 and list(again) == [1, -1, 2, -2, 3, -3] and list(again)[0] == 4
-    assert list(repeat([1], 0)) == [] and len(repeat([1], np.int64(4))) == 4
-
-
-def test_repeat_without_a_length():
-    class Data:
-        def __iter__(self):
-            return iter([1, 2])
-
-    assert list(repeat(Data(), 2)) == [1, 2, 1, 2]
-    with pytest.raises(TypeError):
-        len(repeat(Data(), 2))
-
-
-@pytest.mark.parametrize(
-    "data, epochs, error, words",
-    [
-        ((i for i in range(3)), 2, TypeError, "generator.*only once"),
-        (zip([1], [2]), 2, TypeError, "zip.*only once"),
-        (5, 2, TypeError, "iterable.*int"),
-        ([1], 1.5, TypeError, "integer.*float"),
-        ([1], True, TypeError, "integer.*bool"),
-        ([1], -1, ValueError, "at least 0.*-1"),
-    ],
-)
-def test_repeat_refuses(data, epochs, error, words):
-    with pytest.raises(error, match=f"repeat: .*{words}"):
-        repeat(data, epochs)
-
-
-def test_epochs_of_minibatches_under_a_bar(net):
-    _, loss = net
-    data = kn.minibatch(np.ones((6, 2)), np.zeros(6, int), 2, shuffle=True)
-    steps = kn.progress(kn.minimize(loss, repeat(data, 4)), disable=True)
-    assert len(steps) == 12 == len(list(steps))

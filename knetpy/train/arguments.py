@@ -1,0 +1,45 @@
+"""What loops and their tools ask of their arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..ops.arguments import whole
+
+
+def is_iterable(x: Any) -> bool:
+    """Whether there is anything to go through; arrays without axes, although they look so, have nothing."""
+    return (hasattr(x, "__iter__") or hasattr(x, "__getitem__")) and getattr(x, "shape", None) != ()
+
+
+def iterable_of(name: str, operand: str, given: Any, *, again: bool = False) -> Iterable:
+    """An operand that can be gone through; with `again` more than once."""
+    if not is_iterable(given):
+        raise TypeError(
+            f"{name}: {operand} must be an iterable, got {type(given).__name__}; write {name}(...) around "
+            "kn.minimize(loss, data), or around data"
+        )
+    if again and hasattr(given, "__next__"):
+        raise TypeError(
+            f"{name}: {operand} is a {type(given).__name__}, which can be gone through only once; pass a list, or "
+            "kn.minibatch(x, y, 50)"
+        )
+    return given
+
+
+def count_of(name: str, option: str, given: Any, least: int = 0) -> int:
+    """An option that is an integer of at least `least`."""
+    found = whole(given)
+    if found is None:
+        raise TypeError(f"{name}: {option} must be an integer, got {type(given).__name__}")
+    if found < least:
+        raise ValueError(f"{name}: {option} must be at least {least}, got {found}")
+    return found
+
+
+def function_of(name: str, operand: str, given: Any, example: str) -> Callable:
+    """An operand that can be called."""
+    if not callable(given):
+        raise TypeError(f"{name}: {operand} must be a function, got {type(given).__name__}; write {example}")
+    return given

@@ -1,0 +1,129 @@
+"""What is called beside a training: callbacks, and how often."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ..core.errors import label_of
+from ..ops.arguments import number
+from .arguments import count_of, function_of, iterable_of
+from .signals import Stop
+
+
+def tap(losses: Iterable, *callbacks: Callable) -> Tap:
+    """`losses`, with each callback called as callback(loss) for every one of them, in order.
+
+    Parameters:
+      losses: an iterable, such as `minimize(...)`.
+      *callbacks: functions of one argument, such as those that `every` and `throttle` make. One that raises
+        `kn.train.Stop` ends the loop; that loss comes no more, its step has been made.
+    Returns: an iterable of the same losses, with the `len()` of losses.
+    Raises: TypeError for arguments of the wrong kind.
+
+    >>> import knetpy as kn
+    >>> seen = []
+    >>> list(kn.train.tap([3.0, 2.0, 1.0], kn.train.every(2)(seen.append))), seen
+    ([3.0, 2.0, 1.0], [2.0])
+    """
+    for callback in callbacks:
+        function_of("tap", "a callback", callback, "tap(losses, lambda loss: print(loss))")
+    return Tap(iterable_of("tap", "losses", losses), callbacks)
+
+
+class Tap:
+    """What `tap` returns."""
+
+    def __init__(self, losses: Iterable, callbacks: tuple[Callable, ...]):
+        self.losses, self.callbacks = losses, callbacks
+
+    def __len__(self) -> int:
+        return len(self.losses)  # type: ignore[arg-type]  # without a length it raises, as it should
+
+    def __iter__(self) -> Iterator[Any]:
+        for loss in self.losses:
+            try:
+                for callback in self.callbacks:
+                    callback(loss)
+            except Stop:
+                return
+            yield loss
+
+    def __repr__(self) -> str:
+        return f"tap({', '.join([repr(self.losses), *map(label_of, self.callbacks)])})"
+
+
+def every(n: int) -> Callable[[Callable], Every]:
+    """A decorator: of `n` calls of the function only the last calls it, so the n-th, the 2n-th and so on.
+
+    Parameters:
+      n: an integer of at least 1.
+    Returns: a decorator. What it makes takes the function's arguments, returns its result or None, and has attributes
+      n, callback and count, the calls so far, which may be set when a training is resumed.
+    Raises: TypeError if n is not an integer, ValueError if it is less than 1.
+
+    >>> import knetpy as kn
+    >>> @kn.train.every(2)
+    ... def show(loss):
+    ...     print(loss)
+    >>> for loss in (0.5, 0.25, 0.125, 0.0625):
+    ...     show(loss)
+    0.25
+    0.0625
+    """
+    n = count_of("every", "n", n, least=1)
+    return lambda callback: Every(n, function_of("every", "callback", callback, "every(100)(callback)"))
+
+
+class Every:
+    """What `every(n)(callback)` returns."""
+
+    def __init__(self, n: int, callback: Callable):
+        self.n, self.callback, self.count = n, callback, 0
+        self.__name__ = f"every({n})({label_of(callback)})"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.count += 1
+        return None if self.count % self.n else self.callback(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return self.__name__
+
+
+def throttle(seconds: float) -> Callable[[Callable], Throttle]:
+    """A decorator: the function is called at most once in so many seconds; calls in between do nothing.
+
+    Parameters:
+      seconds: a number of at least 0. The first call goes through; the time runs from the end of a call that did.
+    Returns: a decorator. What it makes takes the function's arguments and returns its result or None.
+    Raises: TypeError if it is not a number, ValueError if it is negative or infinite.
+
+    >>> import knetpy as kn
+    >>> show = kn.train.throttle(60)(print)
+    >>> for loss in (0.5, 0.25):
+    ...     show(loss)
+    0.5
+    """
+    seconds = number("throttle", "seconds", seconds, least=0)
+    return lambda callback: Throttle(seconds, function_of("throttle", "callback", callback, "throttle(10)(callback)"))
+
+
+class Throttle:
+    """What `throttle(seconds)(callback)` returns."""
+
+    def __init__(self, seconds: float, callback: Callable):
+        self.seconds, self.callback = seconds, callback
+        self.due = float("-inf")  # of the clock that no change of the date moves
+        self.__name__ = f"throttle({seconds:g})({label_of(callback)})"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if time.monotonic() < self.due:
+            return None
+        try:
+            return self.callback(*args, **kwargs)
+        finally:
+            self.due = time.monotonic() + self.seconds
+
+    def __repr__(self) -> str:
+        return self.__name__
