@@ -176,7 +176,9 @@ from .settings import threads as threads
 from .settings import training as training
 from .store import load as load
 from .store import save as save
+from .train import evaluate as evaluate
 from .train import minimize as minimize
+from .train import predict as predict
 from .train import progress as progress
 from .transforms.checkpoint import checkpoint as checkpoint
 from .transforms.grad import grad as grad

@@ -1,0 +1,93 @@
+"""evaluate and predict."""
+
+import math
+
+import numpy as np
+import pytest
+
+import knetpy as kn
+from knetpy.train import Accuracy, Confusion
+
+X, Y = np.random.default_rng(1).normal(size=(23, 4)).astype(np.float32), np.arange(23) % 3
+W = kn.param(4, 3)
+
+
+def model(x):
+    return x @ W
+
+
+def test_evaluate_is_the_metric_of_all():
+    data = kn.minibatch(X, Y, 5, partial=True)
+    assert kn.evaluate(model, data, Accuracy()) == kn.accuracy(model(X), Y)
+    assert np.isclose(kn.evaluate(model, data, kn.nll), kn.nll(model(X), Y), rtol=1e-6)
+    found = kn.evaluate(model, data, {"top": Accuracy(), "loss": kn.nll, "matrix": Confusion()})
+    assert found["top"] == kn.accuracy(model(X), Y) and found["matrix"].sum() == 23
+    assert kn.evaluate(model, data, {}) == {}
+
+
+def test_evaluate_starts_anew_each_time():
+    metric = Accuracy()
+    metric.update(np.eye(3), [0, 1, 2])
+    assert kn.evaluate(model, [(X, Y)], metric) == kn.evaluate(model, [(X, Y)], metric) == kn.accuracy(model(X), Y)
+    assert math.isnan(kn.evaluate(model, [], metric))
+
+
+def test_models_of_several_arguments():
+    assert kn.evaluate(lambda a, b: a + b, [(np.ones(2), np.ones(2), np.zeros(2))], kn.mse) == 4.0
+
+
+def test_they_leave_the_training_mode_alone():
+    modes = []
+
+    def note(x):
+        modes.append(kn.training())
+        return x
+
+    for _ in range(2):
+        kn.evaluate(note, [(X, Y)], lambda scores, labels: 0.0)
+        kn.predict(note, X, 20)
+    with kn.training(True):
+        kn.evaluate(note, [(X, Y)], lambda scores, labels: 0.0)
+        kn.predict(note, X, 20)
+        assert kn.training()
+    assert modes == [False] * 6 + [True] * 3
+
+
+@pytest.mark.parametrize("size", [1, 5, 23, 100])
+def test_predict_is_the_model_of_all(size):
+    assert np.allclose(kn.predict(model, X, size), model(X), atol=1e-6)
+    assert type(kn.predict(model, X, size)) is np.ndarray
+
+
+def test_predict_converts_as_minibatch_does():
+    assert kn.predict(model, X.astype(float)).dtype == np.float32
+    assert kn.predict(lambda x: x, np.arange(7), 3).tolist() == list(range(7))
+
+
+def test_predict_of_containers():
+    found = kn.predict(lambda x: {"a": x, "b": (x[:, 0], model(x))}, X, 6)
+    assert np.array_equal(found["a"], X) and np.array_equal(found["b"][0], X[:, 0]) and found["b"][1].shape == (23, 3)
+
+
+def test_predict_of_nothing():
+    assert kn.predict(model, X[:0]).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        (lambda: kn.evaluate(model(X), [(X, Y)], Accuracy()), TypeError, "evaluate: model must be a function"),
+        (lambda: kn.evaluate(model, X, Accuracy()), TypeError, "evaluate: data must be an iterable of batches"),
+        (lambda: kn.evaluate(model, (X, Y), Accuracy()), TypeError, "an item of data must be a tuple.*got ndarray"),
+        (lambda: kn.evaluate(model, [(X,)], Accuracy()), TypeError, "got a tuple of 1"),
+        (lambda: kn.evaluate(model, [(X, Y)], Accuracy), TypeError, "is the class Accuracy; make one"),
+        (lambda: kn.evaluate(model, [(X, Y)], "accuracy"), TypeError, "evaluate: metric must be .*got str"),
+        (lambda: kn.predict(model(X), X), TypeError, "predict: model must be a function"),
+        (lambda: kn.predict(model, X, 0), ValueError, "predict: batchsize must be at least 1"),
+        (lambda: kn.predict(lambda x: x.sum(), X), ValueError, "predict: .*one row for each of the 23"),
+        (lambda: kn.predict(lambda x: [x, x.T], X), ValueError, r"got shape \(4, 23\) at \[1\]"),
+    ],
+)
+def test_mistakes(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
