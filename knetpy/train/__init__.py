@@ -22,6 +22,8 @@ from .metrics import Mean as Mean
 from .metrics import Metric as Metric
 from .metrics import Perplexity as Perplexity
 from .metrics import ZeroOne as ZeroOne
+from .search import goldensection as goldensection
+from .search import hyperband as hyperband
 from .signals import Skip as Skip
 from .signals import Stop as Stop
 from .stopping import early_stopping as early_stopping

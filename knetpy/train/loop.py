@@ -34,8 +34,9 @@ def minimize(
         ten.
       opt=None: the optimizer, by default a new `kn.Adam()`. `opt.lr = ...` in the loop takes effect at the next step.
       params=None: what to train, as for `kn.update`; by default every Param that loss touches.
-      before=None: a function called as before(loss, gradients) at each step, before the update. It may raise
-        `kn.train.Skip`, to leave this step out, or `kn.train.Stop`, to end the loop; so may the loss function.
+      before=None: a function called as before(loss, gradients) at each step, before the update. It may
+        change the gradients, g[p] *= 0.5; it may raise `kn.train.Skip`, to leave this step out, or `kn.train.Stop`, to
+        end the loop, as the loss function may.
       check_finite=False: raise at a loss or a gradient with NaN or Inf, before the update.
     Returns: an iterable of NumPy scalars of the loss's dtype, with the `len()` of data; a step that was left out yields
       none, and counts in its attribute skipped. Each loop over it trains on, with the state that the optimizer has

@@ -254,6 +254,18 @@ def test_before_gets_loss_and_gradients(net):
     assert all(isinstance(g, kn.Gradients) and g[w[0]].shape == (2, 3) for _, g in seen)
 
 
+def test_before_may_change_gradients(net):
+    w, loss = net
+    before = w[1].value.copy()
+    g = kn.grad(loss)(*BATCH)[w[1]]
+
+    def half(value, grads):
+        grads[w[1]] *= 0.5
+
+    list(kn.minimize(loss, [BATCH], kn.SGD(lr=1.0), before=half))
+    assert np.allclose(w[1].value, before - g / 2)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("where", ["loss", "gradient"])
 def test_what_is_not_finite_is_refused_before_the_update(bad, where):
