@@ -176,6 +176,7 @@ from .settings import threads as threads
 from .settings import training as training
 from .store import load as load
 from .store import save as save
+from .show.history import History as History
 from .train import evaluate as evaluate
 from .train import minimize as minimize
 from .train import predict as predict

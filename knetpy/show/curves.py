@@ -1,0 +1,85 @@
+"""How a `kn.History` shows itself: the newest numbers, and the curves."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .plot import EXTRA, can_plot, smooth
+from .tables import table
+
+WIDE, HIGH = 4.5, 3.0  # inches of each curve
+ACROSS = 3  # curves beside each other
+
+
+def history_picture(history: Any, path: str | Path | None = None) -> Any:
+    """Draw each column of a History over the steps, the loss smoothed too.
+
+    Parameters:
+      history: what a training recorded.
+      path=None: where to save the picture, by its ending as PNG, SVG or PDF; None saves nothing.
+    Returns: the matplotlib Figure.
+    Raises: ImportError, which says what to install, if matplotlib is missing.
+
+    >>> import knetpy as kn
+    >>> history = kn.History(accuracy=lambda: 0.5)
+    >>> losses = list(history([2.0, 1.0, 0.5]))
+    >>> [axes.get_title() for axes in history.plot().axes]
+    ['loss', 'accuracy']
+    """
+    if not can_plot():
+        raise ImportError(f"pictures need matplotlib: {EXTRA}")
+    from matplotlib.figure import Figure  # not pyplot: no window system, and nothing stays open
+
+    names = history.names
+    across = min(len(names), ACROSS) or 1
+    down = -(-len(names) // across) or 1
+    figure: Any = Figure(figsize=(WIDE * across, HIGH * down), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False).ravel()
+    for axes in grid[len(names) :]:
+        axes.remove()
+    for axes, name in zip(grid, names):
+        draw_column(axes, name, history.steps(name), history[name])
+    if path is not None:
+        figure.savefig(path, dpi=110)
+    return figure
+
+
+def draw_column(axes: Any, name: str, steps: np.ndarray, values: np.ndarray) -> None:
+    """One curve; of a long one that is not smooth also the running mean."""
+    width = len(values) // 20
+    noisy = name in ("loss", "grad_norm") and width > 1
+    marker = "." if len(values) <= 50 else None
+    axes.plot(
+        steps, values, color="tab:blue", alpha=0.25 if noisy else 1, linewidth=0.8 if noisy else 1.5, marker=marker
+    )
+    if noisy:
+        axes.plot(steps[width // 2 :][: len(values) - width + 1], smooth(values, width), color="tab:blue")
+    axes.set(title=name, xlabel="step")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def html(history: Any) -> str:
+    """The html of a History: a table of the newest, least and largest numbers of each column, then the curves.
+
+    >>> import knetpy as kn
+    >>> history = kn.History()
+    >>> losses = list(history([2.0, 1.0]))
+    >>> "loss" in html(history)
+    True
+    """
+    rows = [
+        (name, f"{values[-1]:.6g}", f"{values.min():.6g}", f"{values.max():.6g}", f"{len(values):,}")
+        for name, values in ((name, history[name]) for name in history.names)
+    ]
+    shown = table((f"{history.step:,} steps", "newest", "min", "max", "records"), rows)
+    if not (rows and can_plot()):
+        return shown
+    file = io.BytesIO()
+    history_picture(history).savefig(file, dpi=80, format="png")
+    picture = base64.b64encode(file.getvalue()).decode()
+    return f'{shown}<img alt="curves of {len(rows)} columns" src="data:image/png;base64,{picture}"/>'
