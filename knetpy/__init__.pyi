@@ -174,9 +174,9 @@ from .random import seed as seed
 from .settings import set_threads as set_threads
 from .settings import threads as threads
 from .settings import training as training
+from .show.history import History as History
 from .store import load as load
 from .store import save as save
-from .show.history import History as History
 from .train import evaluate as evaluate
 from .train import minimize as minimize
 from .train import predict as predict
