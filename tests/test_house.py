@@ -23,7 +23,7 @@ ROWS = [
     ["nn", "optim"],
     ["data", "train", "store", "dist"],
     ["show", "check", "knet"],
-    ["__init__", "__main__", "families"],
+    ["__init__", "__main__", "cli", "families"],
 ]
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 STRANGERS = {("core", "kernels"), ("kernels", "core")}

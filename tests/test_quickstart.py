@@ -10,6 +10,7 @@ import pytest
 
 import knetpy as kn
 from knetpy import __main__ as command
+from knetpy.cli import quickstart as lesson
 
 ROOT = Path(__file__).parents[1]
 
@@ -52,11 +53,11 @@ def test_the_seed_decides(tmp_path, monkeypatch, capsys):
 def test_compiling_touches_neither_params_nor_random_numbers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     seen = []
-    monkeypatch.setattr(command, "train", lambda loss, data, epochs: seen.append((loss, next(iter(data)))) or [1.0])
-    command.quickstart(0, 1, 100)
+    monkeypatch.setattr(lesson, "train", lambda loss, data, epochs: seen.append((loss, next(iter(data)))) or [1.0])
+    lesson.quickstart(0, 1, 100)
     (loss, (x, _)), (xtrn, *_) = seen[0], kn.data.fashion_mini()
     kn.seed(0)
-    model = command.network()
+    model = lesson.network()
     assert all((p.value == q.value).all() for p, q in zip(kn.params(model), kn.params(loss)))
     assert (x == next(iter(kn.minibatch(xtrn[:100], 50, shuffle=True)))).all()
     assert all(p.version == 0 for p in kn.params(loss))
@@ -104,7 +105,7 @@ def test_no_command_prints_help(capsys):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["train"], "'train'"),
+        (["practise"], "'practise'"),
         (["warmup", "--dtype", "float16"], "float16"),
         (["quickstart", "--epochs", "0"], "--epochs.*at least|from 1"),
         (["quickstart", "--epochs", "ten"], "'ten'"),
