@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 
 from knetpy.cli.outcome import Failed, Mistake
 from knetpy.cli.quickstart import BATCH, PICTURE, quickstart
+from knetpy.cli.train import rule, train
 from knetpy.cli.warmup import warmup
 
 STATUS = "Exit status: 0, 1 for a run that failed, 2 for a command that cannot be carried out, 130 after Ctrl-C."
+
+TRAIN = """Train what a Python script defines, and print a line for each epoch. The script has
+
+  loss      a function of a batch that returns a scalar: loss(x, y) for batches (x, y)
+  data      an iterable of batches, such as kn.minibatch(x, y, 50); a loop over it is an epoch
+
+and it may have
+
+  opt       an optimizer (default: kn.Adam())
+  evaluate  a function without arguments, called after each epoch; the number, or the dict of numbers, that it returns
+            is printed
+  model     a model whose params are saved too, if loss does not use them all
+  state     a tree of what else is to be saved and restored, such as a NumPy generator that prepares the data
+
+It is run as a module, with a __name__ other than "__main__".
+
+A save is made by kn.save: the params and running moments that loss uses, by their names, the optimizer, kn.random, the
+position of a kn.data.DataLoader, and the epoch. Training that is resumed ends with the same bits as one that ran
+through."""
+EXAMPLES = """examples:
+  python -m knetpy train mlp.py
+  python -m knetpy train mlp.py --opt sgd --lr 0.1 --epochs 20
+  python -m knetpy train mlp.py --save mlp.knet --every 5
+  python -m knetpy train mlp.py --save mlp.knet --resume --epochs 40
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,6 +62,8 @@ def run(options: argparse.Namespace) -> None:
     """Run the command that was understood."""
     if options.command == "quickstart":
         quickstart(options.seed, options.epochs, options.limit)
+    elif options.command == "train":
+        train(options)
     else:
         warmup(options.dtype)
 
@@ -56,6 +85,7 @@ def command_line() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
     add_quickstart(commands)
+    add_train(commands)
     add_warmup(commands)
     return parser
 
@@ -76,6 +106,40 @@ def add_quickstart(commands: argparse._SubParsersAction) -> None:
     lesson.add_argument(
         "--limit", type=whole(BATCH), default=5000, metavar="IMAGES", help="train on the first so many images only"
     )
+
+
+def add_train(commands: argparse._SubParsersAction) -> None:
+    """What `train` takes."""
+    training = commands.add_parser(
+        "train",
+        help="train what a script defines, with saves that can be resumed",
+        description=TRAIN,
+        epilog=f"{EXAMPLES}\n{STATUS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    training.add_argument("file", metavar="FILE.py", help="the script")
+    training.add_argument(
+        "--opt",
+        type=rule,
+        metavar="RULE",
+        help="a rule of kn.optim by its name, such as adam or sgd, with its defaults (default: opt of the script, "
+        "else adam)",
+    )
+    training.add_argument("--lr", type=amount, help="the learning rate (default: the optimizer's own)")
+    training.add_argument("--epochs", type=whole(1), default=10, help="to train up to this epoch (default: 10)")
+    training.add_argument("--save", metavar="PATH", help="the file to save to; it must not exist yet, but for --resume")
+    training.add_argument(
+        "--every", type=whole(1), default=1, metavar="N", help="save after every N epochs and the last (default: 1)"
+    )
+    training.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the file of --save, with the flags it was begun with, or begin if it is not there",
+    )
+    training.add_argument(
+        "--seed", type=whole(0), help="of kn.random when the script begins, from 0 to 2**64 - 1 (default: 0)"
+    )
+    training.add_argument("--threads", type=whole(1), help="for kernels (default: KNETPY_NUM_THREADS, else all CPUs)")
 
 
 def add_warmup(commands: argparse._SubParsersAction) -> None:
@@ -100,6 +164,17 @@ def whole(least: int) -> Callable[[str], int]:
 
     read.__name__ = "whole number"  # argparse says: invalid whole number value
     return read
+
+
+def amount(text: str) -> float:
+    """What argparse calls to read a number of at least 0."""
+    x = float(text)
+    if not 0 <= x < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, got {text}")
+    return x
+
+
+amount.__name__ = "number"  # argparse says: invalid number value
 
 
 if __name__ == "__main__":

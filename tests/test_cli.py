@@ -1,0 +1,308 @@
+"""python -m knetpy train: what it prints, saves and resumes, and how it ends."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import knetpy as kn
+from knetpy.__main__ import main
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "KNETPY_NUM_THREADS": "1"}
+SCRIPT = """
+import numpy as np, knetpy as kn
+rng = np.random.default_rng(3)
+x, y = rng.normal(size=(40, 5)).astype("f4"), rng.integers(0, 3, 40)
+w = [kn.param(5, 8), kn.param0(8), kn.param(8, 3)]
+moments = kn.Moments()
+
+def model(x):
+    return kn.dropout(kn.batchnorm(x @ w[0] + w[1], moments, activation=kn.relu), 0.3) @ w[2]
+
+def loss(x, y):
+    return kn.nll(model(x), y)
+
+data = kn.minibatch(x, y, 10, shuffle=True)
+"""
+LOADER = """
+def noisy(batch):
+    return batch[0] + 0.1 * kn.random.randn(*batch[0].shape), batch[1]
+
+data = kn.data.DataLoader((x, y), 10, shuffle=True, prepare=noisy, workers=2, processes=PROCESSES)
+opt = kn.chain(kn.optim.ClipGlobalNorm(1.0), kn.AdamW(lr=kn.schedules.Exponential(0.01, 0.5, steps=10)), kn.optim.EMA())
+"""
+
+
+def command(*arguments, folder):
+    return [sys.executable, "-W", "error", "-m", "knetpy", *map(str, arguments)], dict(
+        cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def run(*arguments, folder, status=0):
+    line, options = command(*arguments, folder=folder)
+    done = subprocess.run(line, timeout=120, **options)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout, re.sub("knetpy: compiling kernels, once: .*\n", "", done.stderr)
+
+
+def script(folder, more="", before=SCRIPT):
+    (folder / "net.py").write_text(before + more)
+    return "net.py"
+
+
+def epochs(out):
+    """The losses of the epochs, by their numbers."""
+    return {int(n): loss for n, loss in re.findall(r"^epoch (\d+)/\d+: loss ([\d.]+)", out, re.MULTILINE)}
+
+
+# --------------------------------------------------------------------------------------------------- training
+
+
+def test_it_trains_and_evaluates(tmp_path):
+    more = "def evaluate():\n    return {'accuracy': kn.accuracy(model(x), y), 'n': len(x)}\n"
+    out, err = run("train", script(tmp_path, more), "--epochs", 3, "--lr", 0.01, folder=tmp_path)
+    first, *lines = out.splitlines()
+    assert first.startswith("net.py: Adam(lr=0.01") and first.endswith("epochs 1 to 3, seed 0, threads 1")
+    assert len(lines) == 3 and err == "" and list(epochs(out)) == [1, 2, 3]
+    assert all(re.fullmatch(r"epoch \d/3: loss [\d.]+, accuracy 0\.\d+, n 40, \d+\.\d s", line) for line in lines)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["net.py"]
+
+
+def test_flags_choose_the_optimizer_and_the_seed(tmp_path):
+    script(tmp_path, "opt = kn.SGD(lr=0.5)\nimport sys; print('threads', kn.threads(), __name__, sys.argv)\n")
+    out, _ = run("train", "net.py", "--epochs", 1, "--seed", 4, "--threads", 2, folder=tmp_path)
+    assert "SGD(lr=0.5" in out and "seed 4, threads 2" in out and "threads 2 net ['net.py']" in out
+    other, _ = run("train", "net.py", "--epochs", 1, "--opt", "aDaBelief", folder=tmp_path)
+    assert "AdaBelief(lr=0.001" in other and epochs(out) != epochs(other)
+
+
+@pytest.mark.parametrize("more", ["", LOADER.replace("PROCESSES", "False")], ids=["minibatch", "loader"])
+def test_resumed_training_ends_with_the_same_bits(tmp_path, more):
+    file = script(tmp_path, more)
+    whole, _ = run("train", file, "--epochs", 5, "--save", "whole.knet", "--seed", 7, folder=tmp_path)
+    first, _ = run("train", file, "--epochs", 2, "--save", "part.knet", "--seed", 7, folder=tmp_path)
+    rest, _ = run("train", file, "--epochs", 5, "--save", "part.knet", "--resume", folder=tmp_path)
+    assert {**epochs(first), **epochs(rest)} == epochs(whole) and list(epochs(rest)) == [3, 4, 5]
+    assert (tmp_path / "whole.knet").read_bytes() == (tmp_path / "part.knet").read_bytes()
+    nothing, _ = run("train", file, "--epochs", 5, "--save", "part.knet", "--resume", folder=tmp_path)
+    assert nothing.startswith("nothing to do: part.knet has reached epoch 5")
+
+
+def test_training_that_is_killed_is_resumed_with_its_flags(tmp_path):
+    more = (
+        "opt = kn.SGD(lr=kn.schedules.Exponential(0.1, 0.5, steps=10))\nkilled = []\ndef evaluate():\n    import os\n"
+    )
+    more += "    killed.append(0)\n    len(killed) == 3 and os.environ.get('KILL') and os.kill(os.getpid(), 9)\n"
+    flags = ("train", script(tmp_path, more), "--epochs", 5, "--every", 2, "--resume", "--save")
+    choice = ("--opt", "Momentum", "--lr", "0.03", "--seed", "5")
+    whole, _ = run(*flags, "whole.knet", *choice, folder=tmp_path)
+    assert "whole.knet is not there yet" in whole
+    line, options = command(*flags, "killed.knet", *choice, folder=tmp_path)
+    options["env"] = {**ENVIRONMENT, "KILL": "1"}
+    assert subprocess.run(line, timeout=120, **options).returncode == -signal.SIGKILL
+    assert kn.load(tmp_path / "killed.knet")["run"] == {"epoch": 2, "seed": 5, "opt": "Momentum", "lr": 0.03}
+    rest, _ = run(*flags, "killed.knet", folder=tmp_path)
+    assert "Momentum(lr=0.03" in rest and list(epochs(rest)) == [3, 4, 5]
+    assert (tmp_path / "whole.knet").read_bytes() == (tmp_path / "killed.knet").read_bytes()
+
+
+def test_a_model_that_makes_its_params_is_resumed(tmp_path):
+    lazy = SCRIPT.partition("w = [")[0] + (
+        "@kn.model\ndef model(x):\n    h = kn.batchnorm(x @ kn.param(5, 8), kn.Moments())\n"
+        "    return kn.dropout(h, 0.2) @ kn.param(8, 3)\n"
+        "def loss(x, y):\n    return kn.nll(model(x), y)\ndata = kn.minibatch(x, y, 10, shuffle=True)\n"
+    )
+    file = script(tmp_path, before=lazy)
+    run("train", file, "--epochs", 3, "--save", "whole", folder=tmp_path)
+    run("train", file, "--epochs", 1, "--save", "part", folder=tmp_path)
+    run("train", file, "--epochs", 3, "--save", "part", "--resume", folder=tmp_path)
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "part").read_bytes()
+
+
+def test_what_a_save_holds(tmp_path):
+    more = "state = {'numpy': rng}\nopt = kn.Adam(lr=0.5)\ndef evaluate():\n    opt.lr /= 2\n    rng.random()\n"
+    file = script(tmp_path, more)
+    run("train", file, "--epochs", 2, "--save", "net.knet", folder=tmp_path)
+    tree = kn.load(tmp_path / "net.knet")
+    assert set(tree) == {"loss", "model", "opt", "random", "run", "state"}
+    assert [(name, p.shape) for name, p in tree["loss"].items() if name != "moments"] == [
+        ("w[0]", (5, 8)),
+        ("w[1]", (8,)),
+        ("w[2]", (8, 3)),
+    ]
+    assert tree["opt"]["settings"]["lr"] == 0.125 and tree["run"]["epoch"] == 2
+    out, _ = run("train", file, "--epochs", 3, "--save", "net.knet", "--resume", "--lr", 0.01, folder=tmp_path)
+    assert kn.load(tmp_path / "net.knet")["opt"]["settings"]["lr"] == 0.005  # a new flag counts, evaluate halved it
+
+
+def test_worker_processes_import_the_script(tmp_path):
+    (tmp_path / "le-net.py").write_text(SCRIPT + LOADER.replace("PROCESSES", "True"))
+    run("train", "le-net.py", "--epochs", 1, folder=tmp_path)
+
+
+def test_a_script_may_have_the_name_of_a_library(tmp_path):
+    (tmp_path / "this.py").write_text(SCRIPT)
+    run("train", "this.py", "--epochs", 1, "--save", "net.knet", folder=tmp_path)
+    assert "w[0]" in kn.load(tmp_path / "net.knet")["loss"]
+
+
+# ----------------------------------------------------------------------------------------------------- errors
+
+
+@pytest.fixture
+def mistake(tmp_path, monkeypatch, capsys):
+    """Runs the command in this process, which is quicker; returns what it says of a mistake."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setattr(sys, "argv", [])
+    threads = kn.threads()
+
+    def run(*arguments, status=2):
+        monkeypatch.delitem(sys.modules, "net", raising=False)
+        try:
+            found = main(["train", *arguments])
+        except SystemExit as exit:
+            found = exit.code if isinstance(exit.code, int) else 1
+            print(exit.code, file=sys.stderr)
+        err = capsys.readouterr().err
+        assert found == status and "Traceback" not in err and "/cli/" not in err
+        return err
+
+    yield run
+    sys.modules.pop("net", None)
+    kn.set_threads(threads)
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ([], "required: FILE.py"),
+        (["none.py"], "cannot read none.py: No such file"),
+        (["."], "cannot read .: Is a directory"),
+        (["net.py", "--opt", "adm"], "there is no rule 'adm'; those of kn.optim are adabelief, .*, sgd"),
+        (["net.py", "--opt", "chain"], "no rule 'chain'"),
+        (["net.py", "--lr", "nan"], "--lr: must be a number of at least 0, got nan"),
+        (["net.py", "--lr", "high"], "invalid number value: 'high'"),
+        (["net.py", "--epochs", "0"], "--epochs"),
+        (["net.py", "--every", "0"], "--every"),
+        (["net.py", "--threads", "0"], "--threads"),
+        (["net.py", "--resume"], "--resume needs --save PATH"),
+        (["net.py", "--save", "none/net.knet"], "there is no folder"),
+        (["net.py", "--save", "."], "is a folder"),
+        (["net.py", "--save", "net.py"], "net.py exists; pass --resume"),
+    ],
+)
+def test_mistakes_in_flags(tmp_path, mistake, arguments, words):
+    script(tmp_path)
+    assert re.search(words, mistake(*arguments))
+
+
+@pytest.mark.parametrize(
+    "more, words",
+    [
+        ("del loss", "net.py does not define loss, a function of a batch"),
+        ("del data", "net.py does not define data, an iterable"),
+        ("loss = 1", "loss in net.py must be a function, got int"),
+        ("data = 1", "data in net.py must be an iterable of batches, got int"),
+        ("evaluate = 1", "evaluate in net.py must be a function"),
+        ("data = iter(data)", "can be gone through only once"),
+        ("opt = 'adam'", "opt in net.py must be an optimizer such as kn.Adam.., got str"),
+        ("opt = kn.optim.Choose(lambda path: None)", "--lr: Choose has no lr"),
+    ],
+)
+def test_mistakes_in_what_a_script_defines(tmp_path, mistake, more, words):
+    assert re.search(words, mistake(script(tmp_path, more), "--lr", "0.1"))
+
+
+@pytest.mark.parametrize(
+    "more, words",
+    [
+        ("data = []", "epoch 1: data gave nothing"),
+        ("data = [1]", "loss cannot be called with an item of data"),
+        ("loss = lambda x, y: np.mean(x)", "touched no Param"),
+        ("w[0][...] = np.nan", "epoch 1: the loss became nan; .*; nothing was saved"),
+        ("state = {'x': object()}", "epoch 1 cannot be saved: .*state.* is a object"),
+        ("def evaluate(): raise SystemExit('enough')", "enough"),
+    ],
+)
+def test_runs_that_fail_in_a_sentence(tmp_path, mistake, more, words):
+    err = mistake(script(tmp_path, more), "--save", "net.knet", status=1)
+    assert re.search(words, err) and not (tmp_path / "net.knet").exists()
+
+
+@pytest.mark.parametrize(
+    "more, words",
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("def evaluate(): return model(x[:, :4])", "ShapeError"),
+        ("def loss(x, y): return kn.nll(x @ w[2], y)", "ShapeError"),
+        ("def broken(batch): 1 / 0\ndata = kn.data.DataLoader((x, y), 9, prepare=broken, workers=1)", "ZeroDivision"),
+    ],
+)
+def test_errors_of_the_script_keep_their_traceback(tmp_path, more, words):
+    _, err = run("train", script(tmp_path, more), folder=tmp_path, status=1)
+    assert re.search(words, err) and "/cli/" not in err and "loop.py" not in err
+    top = err[err.index("Traceback") :].splitlines()[1]
+    assert "net.py" in top, err
+
+
+def test_a_script_that_is_no_python(tmp_path, mistake):
+    err = mistake(script(tmp_path, "loss = = 1\n"), status=1)
+    assert "loss = = 1" in err and "SyntaxError" in err and 'net.py", line' in err
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda path: path.write_bytes(b"no save at all"), "cannot resume: load: 'net.knet'"),
+        (lambda path: kn.save(path, {"w": kn.param(3)}), "net.knet is no save of `python -m knetpy train`"),
+    ],
+)
+def test_files_that_cannot_be_resumed(tmp_path, mistake, make, words):
+    make(tmp_path / "net.knet")
+    before = (tmp_path / "net.knet").read_bytes()
+    err = mistake(script(tmp_path), "--save", "net.knet", "--resume", status=1)
+    assert words in err and (tmp_path / "net.knet").read_bytes() == before
+
+
+def test_a_script_that_has_changed_is_not_resumed(tmp_path, mistake):
+    flags = ("train", "net.py", "--save", "net.knet", "--epochs", "2", "--resume")
+    script(tmp_path)
+    run(*flags, folder=tmp_path)
+    assert "was made with --seed 0" in mistake(*flags[1:], "--seed", "1")
+    assert "Adam" in mistake(*flags[1:], "--opt", "sgd", status=1)
+    (tmp_path / "net.py").write_text(SCRIPT.replace("8", "9"))
+    assert "w[0] is (5, 9), in the file (5, 8)" in mistake(*flags[1:], status=1)
+
+
+def test_ctrl_c_names_the_last_save(tmp_path):
+    more = "def evaluate():\n    import time\n    calls.append(0)\n    print('waits', flush=True)\n"
+    more += "    time.sleep(100 * (len(calls) == 2))\ncalls = []\n"
+    line, options = command("train", script(tmp_path, more), "--save", "net.knet", folder=tmp_path)
+    with subprocess.Popen(line, **options) as process:
+        heard = 0
+        for out in process.stdout:
+            heard += out.startswith("waits")
+            if heard == 2:
+                process.send_signal(signal.SIGINT)
+                break
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err
+    assert "stopped in epoch 2; the last save is net.knet, of epoch 1, and --resume goes on from it" in err
+
+
+def test_mistakes_in_a_process_of_their_own(tmp_path):
+    for flags, status in ((["none.py"], 2), (["net.py", "--lr", "high"], 2), (["net.py", "--opt", "sgd"], 1)):
+        out, err = run("train", *flags, folder=script(tmp_path, "data = []") and tmp_path, status=status)
+        assert "Traceback" not in err and "python -m knetpy train: " in err
+
+
+def test_help(tmp_path):
+    out, _ = run("train", "--help", folder=tmp_path)
+    assert "python -m knetpy train mlp.py --save mlp.knet --resume" in out and "Exit status: 0, 1" in out
