@@ -7,6 +7,8 @@ import math
 import sys
 from collections.abc import Callable
 
+import knetpy as kn
+from knetpy.cli.info import info
 from knetpy.cli.outcome import Failed, Mistake
 from knetpy.cli.quickstart import BATCH, PICTURE, quickstart
 from knetpy.cli.train import rule, train
@@ -60,12 +62,25 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command that was understood."""
+    set_threads(getattr(options, "threads", None))
     if options.command == "quickstart":
         quickstart(options.seed, options.epochs, options.limit)
     elif options.command == "train":
         train(options)
+    elif options.command == "info":
+        info()
     else:
         warmup(options.dtype)
+
+
+def set_threads(given: int | None) -> None:
+    """Take the number of threads from the option, else from the environment."""
+    if given is not None:
+        kn.set_threads(given)
+    try:
+        kn.threads()
+    except ValueError as wrong:
+        raise Mistake(str(wrong)) from None
 
 
 class Parser(argparse.ArgumentParser):
@@ -87,6 +102,12 @@ def command_line() -> argparse.ArgumentParser:
     add_quickstart(commands)
     add_train(commands)
     add_warmup(commands)
+    commands.add_parser(
+        "info",
+        help="print versions, threads, backends and folders",
+        description="Print the versions of knetpy and of the packages that it uses, the number of threads, what serves "
+        "the kernels, and the folders of compiled kernels and data sets, with their sizes.",
+    )
     return parser
 
 

@@ -1,12 +1,15 @@
-"""python -m knetpy train: what it prints, saves and resumes, and how it ends."""
+"""python -m knetpy train and info: what they print, save and resume, and how they end."""
 
 import os
+import platform
 import re
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import knetpy as kn
@@ -306,3 +309,34 @@ def test_mistakes_in_a_process_of_their_own(tmp_path):
 def test_help(tmp_path):
     out, _ = run("train", "--help", folder=tmp_path)
     assert "python -m knetpy train mlp.py --save mlp.knet --resume" in out and "Exit status: 0, 1" in out
+
+
+# ------------------------------------------------------------------------------------------------------- info
+
+
+def facts(folder, status=0, **environment):
+    line, options = command("info", folder=folder)
+    options["env"] = {**ENVIRONMENT, **environment}
+    done = subprocess.run(line, timeout=60, **options)
+    assert done.returncode == status and "Traceback" not in done.stderr, done.stderr
+    return dict(line.split(maxsplit=1) for line in done.stdout.splitlines()) if not status else done.stderr
+
+
+def test_info(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.kernel").write_bytes(bytes(200_000))
+    found = facts(tmp_path, KNETPY_CACHE_DIR=str(tmp_path), KNETPY_NUM_THREADS="3")
+    assert found["knetpy:"].startswith(kn.__version__) and found["numpy:"] == np.__version__
+    assert found["Python:"].startswith(platform.python_version()) and found["numba:"] == version("numba")
+    assert found["threads:"] == "3" and found["backend:"] == "cpu (Numba)"
+    assert found["kernels:"].startswith(str(tmp_path))
+    assert found["kernels:"].endswith("0 files of 0.0 MB; of all versions 1 files of 0.2 MB")
+    assert found["data:"] == f"{tmp_path / 'data'}, which is not there yet"
+
+
+def test_info_of_what_is_not_as_usual(tmp_path):
+    (tmp_path / "file").touch()
+    found = facts(tmp_path, NUMBA_DISABLE_JIT="1", KNETPY_CACHE_DIR=str(tmp_path / "file"), KNETPY_DATA_DIR=".")
+    assert found["backend:"] == "reference, as NUMBA_DISABLE_JIT is set" and found["data:"] == "."
+    assert found["kernels:"].startswith("not kept: ")
+    assert "KNETPY_NUM_THREADS must be a whole number" in facts(tmp_path, status=2, KNETPY_NUM_THREADS="many")

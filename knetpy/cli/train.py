@@ -38,8 +38,6 @@ def prepared(options: argparse.Namespace) -> Training:
         if flags["seed"] != earlier["run"]["seed"]:
             raise Mistake(f"{options.save} was made with --seed {earlier['run']['seed']}; resume with that, or none")
     flags["seed"] = flags["seed"] or 0
-    if options.threads is not None:
-        kn.set_threads(options.threads)
     kn.seed(flags["seed"])
     training = Training(run_script(options.file), flags, options)
     if earlier:
