@@ -230,7 +230,7 @@ def test_mistakes_in_what_a_script_defines(tmp_path, mistake, more, words):
         ("data = [1]", "loss cannot be called with an item of data"),
         ("loss = lambda x, y: np.mean(x)", "touched no Param"),
         ("w[0][...] = np.nan", "epoch 1: the loss became nan; .*; nothing was saved"),
-        ("state = {'x': object()}", "epoch 1 cannot be saved: .*state.* is a object"),
+        ("state = {'x': object()}", "epoch 1: it cannot be saved: .*state.* is a object"),
         ("def evaluate(): raise SystemExit('enough')", "enough"),
     ],
 )
@@ -298,6 +298,41 @@ def test_ctrl_c_names_the_last_save(tmp_path):
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err
     assert "stopped in epoch 2; the last save is net.knet, of epoch 1, and --resume goes on from it" in err
+
+
+def test_ctrl_c_waits_for_a_save(tmp_path):
+    more = """class Slow:
+        saves = 0
+        def state(self):
+            import os, signal
+            self.saves += 1
+            if self.saves == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+            return 1
+        def restore(self, state):
+            pass\nstate = Slow()\n"""
+    _, err = run("train", script(tmp_path, more), "--save", "net.knet", folder=tmp_path, status=130)
+    assert "stopped in epoch 2; the last save is net.knet, of epoch 2" in err
+    assert kn.load(tmp_path / "net.knet")["run"]["epoch"] == 2
+
+
+def test_a_full_disk_leaves_the_last_save(tmp_path):
+    more = "import resource\nlimits = [(10**6, 10**6), (1000, 1000)]\n"
+    more += "def evaluate():\n    resource.setrlimit(resource.RLIMIT_FSIZE, limits.pop(0))\n"
+    _, err = run("train", script(tmp_path, more), "--save", "net.knet", folder=tmp_path, status=1)
+    assert "epoch 2: it cannot be saved" in err and "the last save is net.knet, of epoch 1" in err
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["net.knet", "net.py"]
+    assert kn.load(tmp_path / "net.knet")["run"]["epoch"] == 1
+
+
+def test_a_bar_in_a_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setattr(sys, "argv", [])
+    assert main(["train", str(tmp_path / script(tmp_path)), "--epochs", "1"]) == 0
+    out, err = capsys.readouterr()
+    del sys.modules["net"]
+    assert "epoch 1/1: 100%" in err and "4/4" in err and "loss" in err and "\r" not in out
 
 
 def test_mistakes_in_a_process_of_their_own(tmp_path):

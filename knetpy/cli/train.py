@@ -121,15 +121,12 @@ class Training:
         if not self.path or (self.done % self.every and self.done < self.epochs):
             return
         self.tree["run"]["epoch"] = self.done
-        try:
-            with users_code(), uninterrupted():
-                try:
-                    kn.save(self.path, self.tree)
-                except (OSError, TypeError, ValueError) as failure:
-                    raise Failed(f"epoch {self.done} cannot be saved: {failure}{self.last_save()}") from None
-                self.saved = self.done
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"after epoch {self.done}{self.last_save()}") from None
+        with users_code(), uninterrupted():
+            try:
+                kn.save(self.path, self.tree)
+            except (OSError, TypeError, ValueError) as failure:
+                raise Failed(f"it cannot be saved: {failure}") from None
+            self.saved = self.done
 
     def last_save(self) -> str:
         """What a message says at its end of how to go on."""
@@ -151,12 +148,12 @@ class Training:
         for epoch in range(self.done + 1, self.epochs + 1):
             try:
                 self.epoch(epoch)
+                self.done = epoch
+                self.save()
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(f"in epoch {epoch}{self.last_save()}") from None
             except Failed as failure:
                 raise Failed(f"epoch {epoch}: {failure}{self.last_save()}") from None
-            self.done = epoch
-            self.save()
         if self.path:
             say(f"saved: {self.path}")
 
