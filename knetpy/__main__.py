@@ -26,7 +26,7 @@ and it may have
   opt       an optimizer (default: kn.Adam())
   evaluate  a function without arguments, called after each epoch; the number, or the dict of numbers, that it returns
             is printed
-  model     a model whose params are saved too, if loss does not use them all
+  model     a model whose params are saved too; needed where loss reaches them through another module, as nets.model(x)
   state     a tree of what else is to be saved and restored, such as a NumPy generator that prepares the data
 
 It is run as a module, with a __name__ other than "__main__".

@@ -128,6 +128,17 @@ def test_a_model_that_makes_its_params_is_resumed(tmp_path):
     assert (tmp_path / "whole").read_bytes() == (tmp_path / "part").read_bytes()
 
 
+def test_a_model_of_another_module_is_named(tmp_path):
+    (tmp_path / "nets.py").write_text(SCRIPT)
+    text = "import knetpy as kn, nets\ndata = nets.data\ndef loss(x, y):\n    return kn.nll(nets.model(x), y)\n"
+    file = script(tmp_path, before=text)
+    _, err = run("train", file, "--epochs", 1, "--save", "net.knet", folder=tmp_path, status=1)
+    assert "has updated an array that is not in the tree" in err and not (tmp_path / "net.knet").exists()
+    script(tmp_path, before=text + "model = nets.model\n")
+    run("train", file, "--epochs", 1, "--save", "net.knet", folder=tmp_path)
+    assert {"w[0]", "moments"} < set(kn.load(tmp_path / "net.knet")["model"])
+
+
 def test_what_a_save_holds(tmp_path):
     more = "state = {'numpy': rng}\nopt = kn.Adam(lr=0.5)\ndef evaluate():\n    opt.lr /= 2\n    rng.random()\n"
     file = script(tmp_path, more)
@@ -230,7 +241,7 @@ def test_mistakes_in_what_a_script_defines(tmp_path, mistake, more, words):
         ("data = [1]", "loss cannot be called with an item of data"),
         ("loss = lambda x, y: np.mean(x)", "touched no Param"),
         ("w[0][...] = np.nan", "epoch 1: the loss became nan; .*; nothing was saved"),
-        ("state = {'x': object()}", "epoch 1: it cannot be saved: .*state.* is a object"),
+        ("state = {'x': object()}", "train: it cannot be saved: .*state.* is a object"),
         ("def evaluate(): raise SystemExit('enough')", "enough"),
     ],
 )
@@ -306,7 +317,7 @@ def test_ctrl_c_waits_for_a_save(tmp_path):
         def state(self):
             import os, signal
             self.saves += 1
-            if self.saves == 2:
+            if self.saves == 3:  # the first was a check
                 os.kill(os.getpid(), signal.SIGINT)
             return 1
         def restore(self, state):

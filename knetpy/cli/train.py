@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,7 @@ import knetpy as kn
 from knetpy.core.errors import StoreError
 from knetpy.optim.optimizer import Optimizer, uninterrupted
 from knetpy.parameters.search import Search
+from knetpy.store.describe import describe
 from knetpy.train.bar import is_iterable
 
 from .outcome import Failed, Mistake, say
@@ -60,13 +62,13 @@ class Training:
         self.done = self.saved = 0  # epochs
         self.tree: dict[str, Any] = {
             "loss": self.loss,
-            "opt": self.opt,
+            **{name: vars(script)[name] for name in ("model", "state") if name in vars(script)},
             "random": kn.random,
             "run": {"epoch": 0, **flags},
-            **{name: vars(script)[name] for name in ("model", "state") if name in vars(script)},
         }
         if (loader := loader_in(self.data)) is not None:
             self.tree["data"] = loader
+        self.tree["opt"] = self.opt  # after the models, whose params its state belongs to
 
     def _defined(self, script: ModuleType) -> tuple[Callable, Any, Callable | None]:
         """The loss, the data and what evaluates, if they are what they are called."""
@@ -121,11 +123,8 @@ class Training:
         if not self.path or (self.done % self.every and self.done < self.epochs):
             return
         self.tree["run"]["epoch"] = self.done
-        with users_code(), uninterrupted():
-            try:
-                kn.save(self.path, self.tree)
-            except (OSError, TypeError, ValueError) as failure:
-                raise Failed(f"it cannot be saved: {failure}") from None
+        with saving(), uninterrupted():
+            kn.save(self.path, self.tree)
             self.saved = self.done
 
     def last_save(self) -> str:
@@ -143,6 +142,9 @@ class Training:
         if self.done >= self.epochs:
             say(f"nothing to do: {self.path} has reached epoch {self.done}; --epochs {self.done + 1} trains on")
             return
+        if self.path:
+            with saving():  # better now than after an epoch
+                describe(self.tree)
         seed = self.tree["run"]["seed"]
         say(f"{self.file}: {self.opt!r}, epochs {self.done + 1} to {self.epochs}, seed {seed}, threads {kn.threads()}")
         for epoch in range(self.done + 1, self.epochs + 1):
@@ -171,6 +173,16 @@ class Training:
         with users_code():
             found = self.evaluate() if self.evaluate else None
             say(f"{message}: loss {total / count:.4g}{shown(found)}, {seconds:.1f} s")
+
+
+@contextmanager
+def saving() -> Iterator[None]:
+    """Tell what cannot be saved in a sentence; other errors are those of a state() of the user's."""
+    with users_code():
+        try:
+            yield
+        except (OSError, TypeError, ValueError) as failure:
+            raise Failed(f"it cannot be saved: {failure}") from None
 
 
 def shown(found: Any) -> str:
