@@ -1,82 +1,118 @@
 """Training that is killed goes on from its last save and ends with the same bits as one that was not."""
 
 import os
+import sys
+import time
+from collections import Counter
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
 
 import knetpy as kn
+from knetpy.tree import leaves
 from tests.store.processes import kill_after, start
+from tests.store.training import OUT_OF_SPACE
 
-TRAINING = """if True:
-    import os, sys
-    import numpy as np, knetpy as kn
+resource = pytest.importorskip("resource")  # limits of a file's size
 
-    path, steps, out = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    kn.seed(1)
-    rng = np.random.default_rng(5)
-    x, y = rng.normal(size=(60, 6)).astype("f4"), rng.integers(0, 3, 60)
-    w = {"in": [kn.param(6, 16), kn.param0(16)], "out": kn.param(16, 3)}
-    moments, opt = kn.Moments(), kn.Adam(lr=0.01)
-
-    def loss(x, y):
-        h = kn.batchnorm(x @ w["in"][0] + w["in"][1], moments, activation=kn.relu)
-        return kn.nll(kn.dropout(h, 0.3) @ w["out"], y)
-
-    # The order of an epoch is drawn at its begin; position and order are saved, as a loader would.
-    run = {"step": 0, "order": np.arange(60), "losses": []}
-    state = {"w": w, "moments": moments, "opt": opt, "random": kn.random, "numpy": rng, "run": run}
-    if os.path.exists(path):
-        kn.load(path, state)
-    while run["step"] < steps:
-        at = run["step"] % 6 * 10
-        if at == 0:
-            run["order"][:] = rng.permutation(60)
-        batch = run["order"][at : at + 10]
-        opt.lr = 0.01 * 0.99 ** run["step"]
-        value, g = kn.value_and_grad(loss)(x[batch], y[batch])
-        kn.update(w, g, opt)
-        run["step"] += 1
-        run["losses"].append(value)
-        kn.save(path, state, keep=2)
-        print(run["step"], flush=True)
-    kn.save(out, state)
-"""
+NEVER = 10**9
+EVERY = 3  # steps from save to save
+RARELY = 16  # kills from one with worker processes to the next, and from one full disk to the next
 
 
-def bits(path):
-    """All arrays and numbers of a save, by what they are."""
-    tree = kn.load(path)
-    names = {name: p.value.tobytes() for name, p in kn.named_params(tree).items()}
-    states = [[a.tobytes() for a in s["arrays"]] + [s["t"]] for s in tree["opt"]["states"]]
-    moments = tree["moments"].mean.tobytes(), tree["moments"].var.tobytes(), tree["moments"].count
-    return names, states, moments, tree["random"], repr(tree["numpy"]), [v.tobytes() for v in tree["run"]["losses"]]
+class Trainings:
+    """Processes that train in one folder, one after the other. The next is started meanwhile, as that takes longest."""
+
+    def __init__(self, folder, stack):
+        self.folder, self.stack = folder, stack
+        folder.mkdir()
+        self.ready = self._start()
+
+    def _start(self):
+        process = self.stack.enter_context(start("tests.store.training"))
+        self.stack.callback(process.kill)
+        return process
+
+    def go(self, steps, every=EVERY, workers=0, processes=False, last=False):
+        """Let one go on from the last save to a step."""
+        process, self.ready = self.ready, None if last else self._start()
+        assert process.stdout.readline() == "ready\n"
+        order = self.folder / "save", steps, every, self.folder / "end", workers, processes
+        print(*order, file=process.stdin, flush=True)
+        return process
+
+    def written_by(self, process):
+        """The files that a process is writing, or was when it was killed."""
+        return [name for name in os.listdir(self.folder) if name.startswith(f".save.{process.pid}.")]
 
 
-def finish(folder, steps):
-    """Train to the end, from the last save if there is one; what was reached."""
-    with start(TRAINING, folder / "save", steps, folder / "end") as process:
-        process.communicate()
+@contextmanager
+def trainings(folder):
+    with ExitStack() as stack:
+        yield Trainings(folder, stack)
+
+
+def kill(training, rng, in_write=False, processes=False):
+    """Kill one at a random moment, or as soon as it is seen to write; what it was doing."""
+    lines, seconds, workers = int(rng.integers(0, 3 * EVERY)), rng.uniform(0, 0.005), int(rng.integers(0, 3))
+    process = training.go(NEVER, workers=2 if processes else workers, processes=processes)
+
+    def wait():
+        time.sleep(seconds)
+        while in_write and process.poll() is None and not training.written_by(process):
+            pass
+
+    told = kill_after(process, lines, wait)
+    return "writing" if training.written_by(process) else "training" if told else "loading"
+
+
+def fill_the_disk(training, rng):
+    """Let one run into a full disk at a random moment, as far as it can see."""
+    process = training.go(NEVER, workers=2)
+    assert process.stdout.readline()
+    time.sleep(rng.uniform(0, 0.02))
+    _, most = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (int(rng.integers(0, 20_000)), most))
+    told = process.communicate()[0]
+    assert process.returncode == OUT_OF_SPACE and "File too large" in told and not training.written_by(process)
+
+
+def finish(training, steps, **options):
+    """Train to the end; the bits of all that was reached, by its path."""
+    process = training.go(steps, last=True, **options)
+    process.communicate()
     assert process.returncode == 0
-    return bits(folder / "end")
+    tree = kn.load(training.folder / "end")
+    tree["moments"] = vars(tree["moments"])
+    found = {path: np.asarray(x.value if isinstance(x, kn.Param) else x) for path, x in leaves(tree)}
+    assert not any(x.dtype.hasobject for x in found.values())
+    return {path: (x.dtype.str, x.shape, x.tobytes()) for path, x in found.items()}
 
 
-def same_bits(folder, kills):
+def check_kills(folder, kills):
     rng = np.random.default_rng(kills)
-    killed, whole = folder / "killed", folder / "whole"
-    killed.mkdir(), whole.mkdir()
-    for _ in range(kills):
-        process = start(TRAINING, killed / "save", 10**9, killed / "end")
-        kill_after(process, int(rng.integers(1, 4)), rng.uniform(0, 0.02))
-    steps = kn.load(killed / "save")["run"]["step"] + 20
-    assert steps > kills and finish(killed, steps) == finish(whole, steps)
-    assert sorted(os.listdir(killed)) == ["end", "save", "save.1"]
+    with trainings(folder / "killed") as training:
+        doing = Counter()
+        for n in range(kills):
+            doing[kill(training, rng, in_write=n % 5 == 0, processes=n % RARELY == 1)] += 1
+            if n % RARELY == 2 and sys.platform == "linux":  # which limits the files of another process
+                fill_the_disk(training, rng)
+        assert doing.total() == kills and min(doing["training"], doing["writing"]) > kills // 20, doing
+        steps = kn.load(folder / "killed" / "save")["run"]["step"] + 20
+        assert steps > kills  # it did go on
+        found = finish(training, steps, workers=2)
+    assert f"['run']['losses'][{steps - 1}]" in found
+    assert {f"['opt']['settings']['parts'][{n}]['states'][0]['arrays'][0]" for n in (1, 2)} <= set(found)  # Adam, EMA
+    with trainings(folder / "whole") as training:
+        assert finish(training, steps, every=NEVER) == found
+    assert sorted(os.listdir(folder / "killed")) == ["end", "save", "save.1"]
 
 
-def test_killed_training_ends_with_the_same_bits(tmp_path):
-    same_bits(tmp_path, 6)
+def test_training_that_is_killed_fifty_times(tmp_path):
+    check_kills(tmp_path, 50)
 
 
 @pytest.mark.slow
 def test_training_that_is_killed_two_hundred_times(tmp_path):
-    same_bits(tmp_path, 200)
+    check_kills(tmp_path, 200)
