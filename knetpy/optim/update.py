@@ -90,8 +90,9 @@ def is_by_param(grads: Any) -> bool:
 
 
 def by_param(params_or_model: Any, grads: Mapping, opt: Optimizer) -> tuple[Pairs, Paths]:
-    """The Params of an object that have a gradient; the others warn."""
-    found = listed(params_or_model) or list(named_params(params_or_model).values())
+    """The Params of an object that have a gradient; the others warn. The gradients stand for all of their own."""
+    own = params_or_model is grads
+    found = list(grads) if own else listed(params_or_model) or list(named_params(params_or_model).values())
     if not found:
         raise TypeError(
             f"update: there is no Param in {described(params_or_model)}; make Params with kn.param(array), or take the "
@@ -103,7 +104,7 @@ def by_param(params_or_model: Any, grads: Mapping, opt: Optimizer) -> tuple[Pair
         untouched(named_params(params_or_model), grads, opt)
 
     def paths() -> list[str]:
-        known = {p.uid: path for path, p in named_params(params_or_model).items()}
+        known = {p.uid: path for path, p in (named(grads) if own else named_params(params_or_model)).items()}
         return [known[p.uid] for p, _ in pairs]
 
     return pairs, paths
@@ -182,7 +183,7 @@ def apart(pairs: Pairs) -> Pairs:
 
 def check_roles(params: Any, grads: Any) -> None:
     """Raise if the first argument cannot be params, or the second cannot be gradients."""
-    if isinstance(grads, Gradients) and isinstance(params, (list, Param)):
+    if isinstance(grads, Gradients) and (isinstance(params, (list, Param)) or params is grads):
         return
     if isinstance(params, (Gradients, Optimizer)) or isinstance(grads, Optimizer):
         raise TypeError(

@@ -126,7 +126,7 @@ class Minimize:
             )
         if self.before:
             self.before(value, grads)
-        params = list(grads) if self.params is None else self.params
+        params = grads if self.params is None else self.params
         update(params, grads, self.opt, check_finite=self.check_finite)
         return value
 

@@ -360,3 +360,14 @@ def test_a_loss_that_is_no_scalar(net):
     w, _ = net
     with pytest.raises(kn.DerivativeError, match=r"shape \(4, 3\)"):
         list(kn.minimize(lambda x, y: x @ w[0], [BATCH]))
+
+
+def test_an_optimizer_hears_the_names_that_the_loss_has():
+    w = {"hidden": kn.param([1.0]), "out": kn.param([1.0])}
+
+    def loss():
+        return (w["hidden"] * w["out"]).sum()
+
+    opt = kn.optim.Choose(lambda path, p: None if "hidden" in path else "all", all=kn.SGD(0.5))
+    list(kn.minimize(loss, [()], opt))
+    assert (w["hidden"].value[0], w["out"].value[0]) == (1, 0.5)
