@@ -65,7 +65,7 @@ class EMA(Optimizer):
     array([-1.], dtype=float32)
     """
 
-    moves = False
+    moves, place = False, "after"
 
     kinds = {"keep": SHARE}
 
@@ -130,7 +130,7 @@ class Lookahead(Optimizer):
     [2.]
     """
 
-    moves = False
+    moves, place = False, "after"
 
     kinds = {"every": COUNT, "share": SHARE}
 

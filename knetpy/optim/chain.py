@@ -41,7 +41,7 @@ class chain(Several):  # noqa: N801  in lower case, as in itertools
 
     Parameters:
       *parts: optimizers, of which one at least is a rule.
-    Raises: TypeError for what is none, ValueError for one that is there twice.
+    Raises: TypeError for what is none, ValueError for one that is there twice, or on the wrong side of the rules.
 
     Attributes:
       parts: a tuple of them; a copy has copies.
@@ -67,6 +67,14 @@ class chain(Several):  # noqa: N801  in lower case, as in itertools
         if not any(part.moves for part in parts):
             given = ", ".join(type(part).__name__ for part in parts) or "nothing"
             raise TypeError(f"chain: there must be a rule such as kn.Adam() in it, got {given}")
+        moving = [n for n, part in enumerate(parts) if part.moves]
+        for n, part in enumerate(parts):
+            misplaced = n > moving[-1] if part.place == "before" else n < moving[0] if part.place == "after" else False
+            if misplaced:
+                rule = type(parts[moving[0]]).__name__
+                raise ValueError(
+                    f"chain: {type(part).__name__} must stand {part.place} {rule}, or it has no effect on it"
+                )
         if len({id(part) for part in parts}) < len(parts):
             raise ValueError("chain: one of the parts is there twice; make another, as each remembers its own")
         self.parts = parts

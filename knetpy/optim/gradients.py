@@ -18,7 +18,7 @@ from .settings import AMOUNT, COUNT
 class GradientPart(Optimizer):
     """The base of what changes gradients and no params. It says how, for all of them at once (`change`)."""
 
-    moves = False
+    moves, place = False, "before"
 
     def change(self, pairs: Pairs) -> Pairs:
         """The Params or arrays with new gradients, which share no memory with the given ones unless they are those."""

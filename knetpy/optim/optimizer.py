@@ -39,6 +39,7 @@ class Optimizer:
       settings: the names of the settings.
       kinds: {name: kind} of the settings that are checked; a class adds its own to those of its base.
       moves: whether it can be an update by itself, or else is for a `chain` with a rule.
+      place: "before" the rules of a chain, "after" them, or "" where it may stand anywhere.
       fused: whether the formula makes the step, of all arrays at once.
       fixed: names of the settings that decide what is remembered, and cannot be changed later.
       idle: whether a step along zeros changes neither array nor state, so that rows without gradient can wait.
@@ -68,6 +69,7 @@ class Optimizer:
     fixed: tuple[str, ...] = ()
     formula: Any = None
     moves = True
+    place = ""  # in a chain: "before" or "after" its rules
     fused = False  # whether the formula makes the step
     idle = False  # whether a step along zeros changes neither array nor state, so that rows without gradient can wait
     states: dict[Any, State]

@@ -26,7 +26,7 @@ from ..core.value import Param, Value
 from ..optim.optimizer import State, identity
 from ..tree import children
 from .header import CODES, METADATA
-from .objects import Stored, is_code, kind_of, named, names_of, stored
+from .objects import Stored, StoredOptimizer, is_code, kind_of, named, names_of, stored
 
 DEPTH = 60  # levels of nesting; JSON's reader in Python gives up at some 300
 LONG = 50  # from so many numbers on a list is kept as an array
@@ -37,8 +37,10 @@ def describe(tree: Any) -> tuple[dict[str, np.ndarray], str]:
     work = _Description(tree)
     root = work.node(tree, "", 0)
     needed: list[tuple[str, Any]] = []
-    while work.waiting:  # the states of objects, which refer to arrays of the whole tree
-        n, how, path = work.waiting.pop(0)
+    while work.waiting:  # the states of objects; those of optimizers last, which refer to arrays of the whole tree
+        first = min(work.waiting, key=lambda waiting: isinstance(waiting[1], StoredOptimizer))
+        work.waiting.remove(first)
+        n, how, path = first
         work.objects[n][1] = work.node(how.state(lambda state, how=how: work.target_of(state, how.x)), path, 1)
         needed += [(path, x) for x in how.needs()]
     for path, x in needed:

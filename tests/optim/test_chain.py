@@ -277,7 +277,7 @@ def test_settings_of_the_parts():
     two = kn.chain(kn.SGD(), kn.Adam())
     with pytest.raises(AttributeError, match="chain has no setting 'lr'"):
         two.lr = 1
-    nested = kn.chain(optim.EMA(), opt)
+    nested = kn.chain(opt, optim.EMA())
     nested.lr = 0.4
     assert opt.parts[1].lr == 0.4
     with pytest.raises(AttributeError, match="parts decides what is remembered"):
@@ -383,3 +383,9 @@ def test_a_clipped_gradient_of_a_table_keeps_its_rows():
     opt = kn.chain(optim.ClipValue(0.1), optim.ClipGlobalNorm(0.1), kn.Adam(lazy=True))
     kn.update(p, kn.grad(lambda: np.sum(kn.embed(p, [1, 1])))(), opt)
     assert (p.value != 1).any(1).tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize("parts", [(kn.SGD(), kn.optim.ClipNorm(1.0)), (kn.optim.EMA(), kn.SGD())])
+def test_parts_on_the_wrong_side_of_the_rule_are_refused(parts):
+    with pytest.raises(ValueError, match="chain: (ClipNorm must stand before|EMA must stand after) SGD"):
+        kn.chain(*parts)

@@ -264,3 +264,15 @@ def test_a_link_stays_a_link(tmp_path):
 def test_numbers_that_json_does_not_have(tmp_path):
     kn.save(tmp_path / "f", [math.nan, math.inf, -math.inf, -0.0, complex(math.nan, -0.0)])
     assert str(kn.load(tmp_path / "f")) == "[nan, inf, -inf, -0.0, (nan-0j)]"
+
+
+def test_the_order_of_an_optimizer_and_its_model_does_not_matter(tmp_path):
+    w, opt = kn.param([1.0, 2.0]), kn.Adam()
+
+    def model():
+        return np.sum(w * w)
+
+    kn.update(w, kn.grad(model)(), opt)
+    for tree in ({"opt": opt, "model": model}, {"model": model, "opt": opt}):
+        kn.save(tmp_path / "save", tree)
+        kn.load(tmp_path / "save", tree)
