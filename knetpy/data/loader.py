@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.arguments import flags, integers, whole
+from ..ops.arguments import count_of, flags, integers
 from ..random import SHUFFLE, as_dtype, bits, permutation, take
 from .collate import collate as joined
 from .maker import Maker, Taken
@@ -80,12 +80,12 @@ class DataLoader:
         self._shuffle, self._partial, self._processes = flags(
             "DataLoader", shuffle=shuffle, partial=partial, processes=processes
         )
-        self._batchsize = None if batchsize is None else _at_least("batchsize", batchsize, 1)
-        self._workers = _at_least("workers", workers, 0)
+        self._batchsize = None if batchsize is None else count_of("DataLoader", "batchsize", batchsize, 1)
+        self._workers = count_of("DataLoader", "workers", workers, 0)
         if self._processes and not self._workers:
             raise ValueError("DataLoader: processes=True needs workers; pass workers=1 or more")
-        self._prefetch = 2 * self._workers if prefetch is None else _at_least("prefetch", prefetch, 0)
-        self._rank, self._ranks = _at_least("rank", rank, 0), _at_least("ranks", ranks, 1)
+        self._prefetch = 2 * self._workers if prefetch is None else count_of("DataLoader", "prefetch", prefetch, 0)
+        self._rank, self._ranks = count_of("DataLoader", "rank", rank, 0), count_of("DataLoader", "ranks", ranks, 1)
         if self._rank >= self._ranks:
             raise ValueError(f"DataLoader: rank must be less than ranks={ranks}, got {rank}; ranks count from 0")
         for option, f in (("collate", collate), ("prepare", prepare)):
@@ -115,7 +115,7 @@ class DataLoader:
                 raise TypeError("DataLoader: with ranks and shuffle, seed must be given, the same to all ranks")
             low, high = bits(take(SHUFFLE), 2).tolist()
             return low | high << 32
-        found = _at_least("seed", seed, 0)
+        found = count_of("DataLoader", "seed", seed, 0)
         if found >= 2**64:
             raise ValueError(f"DataLoader: seed must be from 0 to 2**64 - 1, got {seed}")
         return found
@@ -196,7 +196,7 @@ class DataLoader:
         for key, value in self._plan().items():
             if state[key] != value:
                 raise ValueError(f"restore: state has {key} {state[key]} but this loader {value}; make it as it was")
-        seed, epoch, batch = [_at_least(key, state[key], 0, "restore") for key in ("seed", "epoch", "batch")]
+        seed, epoch, batch = [count_of("restore", key, state[key]) for key in ("seed", "epoch", "batch")]
         if seed >= 2**64 or (self._source.n is not None and batch > len(self)):
             raise ValueError(f"restore: no such loader was at batch {batch} with seed {seed}: {self!r}")
         self._seed = self._maker.seed = seed
@@ -275,12 +275,3 @@ class DataLoader:
         workers = f", {self._workers} {'processes' if self._processes else 'threads'}" if self._workers else ""
         count = "" if self._source.n is None else f": {len(self)} batches"
         return f"DataLoader({self._source!r}, {self._batchsize}{options}{workers}){count}"
-
-
-def _at_least(option: str, given: Any, least: int, name: str = "DataLoader") -> int:
-    found = whole(given)
-    if found is None:
-        raise TypeError(f"{name}: {option} must be an integer, got {type(given).__name__}")
-    if found < least:
-        raise ValueError(f"{name}: {option} must be at least {least}, got {found}")
-    return found

@@ -120,6 +120,16 @@ def check_room(name, x, size):
         raise ShapeError(f"{name}: x {tuple(x.shape)} in the size {tuple(size)} is too large for any memory")
 
 
+def count_of(name, option, given, least=0):
+    """An option that is an integer of at least `least`."""
+    found = whole(given)
+    if found is None:
+        raise TypeError(f"{name}: {option} must be an integer, got {type(given).__name__}")
+    if found < least:
+        raise ValueError(f"{name}: {option} must be at least {least}, got {found}")
+    return found
+
+
 def memo(find):
     """Decorate a function of words, shapes and options: for options of plain numbers and tuples it is asked once."""
     known = lru_cache(maxsize=1024, typed=True)(find)

@@ -137,7 +137,20 @@ class ClipGlobalNorm(GradientPart):
         return _scaled(pairs, math.hypot(*[_length(g) for _, g in pairs]), self.limit)
 
 
-class WeightDecay(GradientPart):
+class _Penalty(GradientPart):
+    """Adds to each gradient what a penalty of its params in the loss would: rate * slope(w)."""
+
+    kinds = {"rate": AMOUNT}
+    slope: Callable
+
+    def __init__(self, rate):
+        self.rate = rate
+
+    def change(self, pairs):
+        return [(w, _working(w, _dense(g)) + self.rate * self.slope(_working(w, readable(w)))) for w, g in pairs]
+
+
+class WeightDecay(_Penalty):
     """Add rate * w to the gradient of w, as a penalty of rate / 2 * sum(w * w) in the loss would: coupled decay.
 
     What a rule makes of it depends on the rule. Decoupled decay is a setting of `AdamW` and of others, and
@@ -154,17 +167,12 @@ class WeightDecay(GradientPart):
     array([ 0.75, -1.5 ], dtype=float32)
     """
 
-    kinds = {"rate": AMOUNT}
-
-    def __init__(self, rate):
-        self.rate = rate
-
-    def change(self, pairs):
-        """The gradients with a part of the params."""
-        return [(w, _working(w, _dense(g)) + self.rate * _working(w, readable(w))) for w, g in pairs]
+    @staticmethod
+    def slope(w):
+        return w
 
 
-class SignDecay(GradientPart):
+class SignDecay(_Penalty):
     """Add rate * sign(w) to the gradient of w, as a penalty of rate * sum(abs(w)) in the loss would.
 
     Parameters:
@@ -178,14 +186,7 @@ class SignDecay(GradientPart):
     array([ 0.75, -1.75], dtype=float32)
     """
 
-    kinds = {"rate": AMOUNT}
-
-    def __init__(self, rate):
-        self.rate = rate
-
-    def change(self, pairs):
-        """The gradients with a part of the params' signs."""
-        return [(w, _working(w, _dense(g)) + self.rate * np.sign(_working(w, readable(w)))) for w, g in pairs]
+    slope = staticmethod(np.sign)
 
 
 class Accumulate(GradientPart):

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..arrays import norm
+from ..ops.arguments import count_of
 from ..ops.rowsparse import RowSparse
-from ..train.arguments import count_of, function_of, iterable_of
+from ..train.arguments import function_of, iterable_of
 from . import curves
 
 

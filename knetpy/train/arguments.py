@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..ops.arguments import whole
-
 
 def is_iterable(x: Any) -> bool:
     """Whether there is anything to go through; arrays without axes, although they look so, have nothing."""
@@ -26,16 +24,6 @@ def iterable_of(name: str, operand: str, given: Any, *, again: bool = False) -> 
             "kn.minibatch(x, y, 50)"
         )
     return given
-
-
-def count_of(name: str, option: str, given: Any, least: int = 0) -> int:
-    """An option that is an integer of at least `least`."""
-    found = whole(given)
-    if found is None:
-        raise TypeError(f"{name}: {option} must be an integer, got {type(given).__name__}")
-    if found < least:
-        raise ValueError(f"{name}: {option} must be at least {least}, got {found}")
-    return found
 
 
 def function_of(name: str, operand: str, given: Any, example: str) -> Callable:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..core.errors import label_of
-from ..ops.arguments import number
-from .arguments import count_of, function_of, iterable_of
+from ..ops.arguments import count_of, number
+from .arguments import function_of, iterable_of
 from .signals import Stop
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..core.errors import ShapeError, label_of
 from ..data.minibatch import minibatch
+from ..ops.arguments import count_of
 from ..tree import leaves, tree_map
-from .arguments import count_of, function_of, is_iterable
+from .arguments import function_of, is_iterable
 from .metrics import Mean, Metric
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..ops.arguments import number
-from .arguments import count_of, iterable_of
+from ..ops.arguments import count_of, number
+from .arguments import iterable_of
 
 FLAT, TINY = 1e-6, 1e-30  # of the mean, and beyond it: losses that reach zero approach it for ever
 

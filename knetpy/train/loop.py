@@ -70,6 +70,8 @@ def minimize(
         )
     if before is not None:
         function_of("minimize", "before", before, "def before(loss, gradients): ...")
+        if isinstance(before, type):
+            raise TypeError(f"minimize: before must be a function, which may raise {before.__name__}, not a class")
     opt = Adam() if opt is None else checked_optimizer(opt, "minimize")
     return Minimize(loss, data, opt, params, before, flag("minimize", "check_finite", check_finite))
 
@@ -112,13 +114,16 @@ class Minimize:
 
     def step(self, *args: Any) -> np.generic:
         """Make one step on these arguments of the loss function, and return the loss before it."""
-        found = by_params(self.loss, args, {}, has_aux=False)
+        found = by_params(self.loss, args, {}, has_aux=False, before=self._update)
         if found is None:
             raise DerivativeError(
                 f"minimize: {label_of(self.loss)} touched no Param, so there is nothing to change; make the weights "
                 "with kn.param and use them in the loss (kn.value(w) and w.value are constants)"
             )
-        value, grads = found
+        return found[0]
+
+    def _update(self, value: Any, grads: Any) -> None:
+        """Before the running moments of the model are written: what leaves out the update leaves them out, too."""
         if self.check_finite and not np.isfinite(value):
             raise NonFiniteError(
                 f"minimize: {label_of(self.loss)} returned {value}; nothing was changed. kn.check_nonfinite() finds "
@@ -126,9 +131,7 @@ class Minimize:
             )
         if self.before:
             self.before(value, grads)
-        params = grads if self.params is None else self.params
-        update(params, grads, self.opt, check_finite=self.check_finite)
-        return value
+        update(grads if self.params is None else self.params, grads, self.opt, check_finite=self.check_finite)
 
     def __repr__(self) -> str:
         return f"minimize({label_of(self.loss)}, {self.data!r:.60}, {self.opt!r}), which trains while you loop over it"

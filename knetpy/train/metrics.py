@@ -11,10 +11,10 @@ import numpy as np
 
 from ..core.errors import DtypeError, ShapeError
 from ..core.value import bare
-from ..ops.arguments import array_of, axis_of, integers, numbers_of, same_shapes
+from ..ops.arguments import array_of, axis_of, count_of, integers, numbers_of, same_shapes
 from ..ops.labels import class_labels
 from ..ops.nll import nll
-from .arguments import count_of, function_of
+from .arguments import function_of
 
 
 class Metric(ABC):

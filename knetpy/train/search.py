@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.arguments import flag, number
-from .arguments import count_of, function_of
+from ..ops.arguments import count_of, flag, number
+from .arguments import function_of
 
 FARTHEST = 1e15  # a step that has grown to this has no minimum before it
 

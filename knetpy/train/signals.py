@@ -4,8 +4,7 @@
 class Skip(Exception):
     """Raised in a loss function or in minimize's `before`: this step is left out, the loop goes on with the next item.
 
-    Params and optimizer stay as they are. Raised in the loss function it leaves the running moments of batchnorm alone
-    too; `before` is called when they have been written.
+    Params, optimizer and the running moments of batchnorm stay as they are.
     """
 
 

@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ..ops.arguments import number, one_of
-from .arguments import count_of, function_of, iterable_of
+from ..ops.arguments import count_of, number, one_of
+from .arguments import function_of, iterable_of
 
 
 def patience(predicate: Callable, n: int) -> Callable[..., bool]:

@@ -138,10 +138,11 @@ def _swept(tape, y, f):
     return sweep(tape.steps, {y.uid: np.ones_like(y.value)}, watch())
 
 
-def by_params(f, args, kwargs, has_aux, log=None, again=None):
+def by_params(f, args, kwargs, has_aux, log=None, again=None, before=None):
     """((value, aux) or value, Gradients), or None if f touched no param; a `log` of the steps takes even that.
 
-    again: keeps what a run by the first argument needs, if there is to be one.
+    again: keeps what a run by the first argument needs, if there is to be one. before: called as before(value,
+      gradients) before the side effects of the run are made; where it raises there are none.
     """
     tape = Tape()
     try:
@@ -160,16 +161,22 @@ def by_params(f, args, kwargs, has_aux, log=None, again=None):
         unused = [p for uid, p in held.items() if uid not in found]
         arrays = {uid: out.gradient(found.pop(uid, None), p) for uid, p in held.items()}
         if held and len(unused) == len(held) and not log:
-            warn(
-                f"{label_of(f)} depends on none of the params that it touched, so all gradients are zeros: kn.value, "
-                "comparisons, argmax and kn.accuracy cut the derivative"
-            )
+            _warn_of_zeros(f)
         gradients = Gradients(held, arrays, unused, f, _with_params(f, args))
         y = (scalar(y), out.tree(aux)) if has_aux else scalar(y)
     finally:
         tape.end()
+    if before is not None:
+        before(y, gradients)
     commit(tape)
     return y, gradients
+
+
+def _warn_of_zeros(f):
+    warn(
+        f"{label_of(f)} depends on none of the params that it touched, so all gradients are zeros: kn.value, "
+        "comparisons, argmax and kn.accuracy cut the derivative"
+    )
 
 
 def _with_params(f, args):

@@ -371,3 +371,41 @@ def test_an_optimizer_hears_the_names_that_the_loss_has():
     opt = kn.optim.Choose(lambda path, p: None if "hidden" in path else "all", all=kn.SGD(0.5))
     list(kn.minimize(loss, [()], opt))
     assert (w["hidden"].value[0], w["out"].value[0]) == (1, 0.5)
+
+
+def refuse(loss, gradients):
+    raise ZeroDivisionError
+
+
+def poison(loss, gradients):
+    for p in gradients:
+        gradients[p] = np.full(p.shape, np.nan, np.float32)
+
+
+@pytest.mark.parametrize(
+    "options, error",
+    [
+        (dict(before=lambda *_: next(iter(()))), StopIteration),
+        (dict(before=refuse), ZeroDivisionError),
+        (dict(before=poison, check_finite=True), kn.NonFiniteError),
+        (dict(params=[kn.param([1.0])]), ValueError),
+    ],
+)
+def test_what_leaves_out_the_update_leaves_out_the_running_moments(options, error):
+    w, moments = kn.param([[1.0, 2.0]]), kn.Moments()
+    loop = kn.minimize(lambda x: np.sum(kn.batchnorm(x @ w, moments) ** 3), [], kn.SGD(), **options)
+    with pytest.raises(error):
+        loop.step(np.arange(4, dtype=np.float32)[:, None])
+    assert moments.count == 0 and w.value.tolist() == [[1, 2]]
+
+
+def test_a_step_that_is_skipped_leaves_the_running_moments():
+    w, moments = kn.param([[1.0, 2.0]]), kn.Moments()
+
+    def skip(loss, gradients):
+        raise kn.train.Skip
+
+    loop = kn.minimize(lambda x: np.sum(kn.batchnorm(x @ w, moments)), [np.ones((4, 1), "f4")], before=skip)
+    assert list(loop) == [] and loop.skipped == 1 and moments.count == 0
+    with pytest.raises(TypeError, match="before must be a function, which may raise Skip, not a class"):
+        kn.minimize(lambda: w.sum(), [()], before=kn.train.Skip)
