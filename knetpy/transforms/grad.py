@@ -3,7 +3,9 @@
 import functools
 from collections.abc import Callable
 from contextlib import nullcontext
+from types import FunctionType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -29,8 +31,8 @@ def grad(f: Callable, argnums: Positions = None, *misplaced: Any, has_aux: bool 
         which may be arrays, numbers or nested containers of them. Params are then constants.
       has_aux=False: whether the gradient function returns (gradient, aux).
     Returns: a function of f's arguments. With argnums=None it gives `Gradients`, a mapping from each Param touched; if
-      f touches no Param, the gradient by the first argument, for which f is run a second time at the first call (with
-      grad(f, 0) it is run once). With argnums, gradients with the structure of those
+      f touches no Param, the gradient by the first argument, for which f is run a second time when it is met first
+      (with grad(f, 0) it is run once). With argnums, gradients with the structure of those
       arguments. Each gradient has shape and dtype of its primal and belongs to the caller.
     Raises: DerivativeError if f does not return a scalar or there is nothing to differentiate by.
     At kinks and ties the convention is that of each function, see its docstring.
@@ -69,21 +71,26 @@ def _value_and_grad(name, f, argnums, misplaced, has_aux):
         raise TypeError(f"{name}: has_aux must be True or False, got {has_aux!r:.60}")
     if argnums is not None:
         return functools.update_wrapper(lambda *a, **k: _by_arguments(f, a, k, argnums, has_aux)[0], f)
-    touches_params = None  # whether f does, once a call has shown it
+    shown, key = (_touching, f) if isinstance(f, FunctionType) else ({}, None)
 
     def both(*args, **kwargs):
-        nonlocal touches_params
-        again = None
+        touches_params, again, found = shown.get(key), None, None
         if touches_params is not False:
             again = None if touches_params else _Again(args, kwargs)
             found = by_params(f, args, kwargs, has_aux, again=again)
-            if found is not None:
-                touches_params = True
-                return found
-        found, touches_params = _by_first(f, args, kwargs, has_aux, again)
+        if found is not None:
+            now = True
+        else:
+            found, now = _by_first(f, args, kwargs, has_aux, again)
+        if now is not touches_params:
+            shown[key] = now
         return found
 
     return functools.update_wrapper(both, f)
+
+
+# Whether a function touches params, as its last call has shown: `grad(loss)` may be written anew at every step.
+_touching: WeakKeyDictionary[FunctionType, bool] = WeakKeyDictionary()
 
 
 class _Again:

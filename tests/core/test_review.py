@@ -7,6 +7,7 @@ import functools
 import gc
 import pickle
 import threading
+import tracemalloc
 import typing
 import weakref
 from fractions import Fraction
@@ -367,3 +368,26 @@ def test_a_loss_cut_from_its_params_is_told():
     ):
         g = grad(lambda: kn.value(p * 2).sum())()
     assert (g[p] == 0).all()
+
+
+def test_grad_written_anew_at_every_step_tries_a_function_once():
+    p, runs = param([1.0, 2.0]), []
+
+    def by_argument(x):
+        runs.append(type(x))
+        return np.sum(x * x)
+
+    for _ in range(3):
+        grad(by_argument)(np.ones(2))
+    assert runs == [np.ndarray] + 3 * [kn.Result]
+    x = np.ones((1000, 1000))
+
+    def by_params(x):
+        return np.sum(p * p)
+
+    grad(by_params)(x)
+    tracemalloc.start()
+    grad(by_params)(x)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < x.nbytes  # which was not copied
