@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.arguments import flags, whole
+from ..ops.arguments import count_of, flags
 from ..random import SHUFFLE, as_dtype, permutation, take
 
 
@@ -46,8 +46,8 @@ def minibatch(
         y, batchsize = None, y  # minibatch(x, 50)
     if batchsize is None:
         raise TypeError("minibatch: batchsize is missing; write minibatch(x, y, 50), or minibatch(x, 50) without y")
-    x = _instances("x", x)
-    y = None if y is None else _instances("y", y)
+    x = instances("minibatch", "x", x)
+    y = None if y is None else instances("minibatch", "y", y)
     if y is not None and len(x) != len(y):
         raise ValueError(
             f"minibatch: x has {len(x)} instances (axis 0 of {x.shape}) but y has {len(y)} (axis 0 of {y.shape})"
@@ -102,22 +102,19 @@ def _rows(array: np.ndarray, indices: np.ndarray, dtype: Any) -> np.ndarray:
     return rows if dtype is None else rows.astype(dtype, copy=False)
 
 
-def _instances(name: str, data: Any) -> np.ndarray:
+def instances(name: str, operand: str, data: Any) -> np.ndarray:
+    """An operand as an array whose first axis counts the instances."""
     try:
         array = np.asarray(data)
-    except ValueError as error:  # a list of unequally long ones
-        raise ValueError(f"minibatch: {name} cannot be made an array: {error}") from error
+    except (ValueError, TypeError, RuntimeError) as error:  # such as a list of unequally long ones
+        raise ValueError(f"{name}: {operand} cannot be made an array: {error}") from error
     if array.ndim == 0:
-        raise TypeError(f"minibatch: {name} must be an array of instances, got {type(data).__name__}")
+        raise TypeError(f"{name}: {operand} must be an array of instances, got {type(data).__name__}")
     return array
 
 
 def _checked_batchsize(given: Any, n: int, partial: bool) -> int:
-    batchsize = whole(given)
-    if batchsize is None:
-        raise TypeError(f"minibatch: batchsize must be an integer, got {type(given).__name__}")
-    if batchsize < 1:
-        raise ValueError(f"minibatch: batchsize must be at least 1, got {batchsize}")
+    batchsize = count_of("minibatch", "batchsize", given, 1)
     if batchsize > n and not partial:
         raise ValueError(
             f"minibatch: batchsize is {batchsize} but x has {n} instances, and as a last incomplete batch is "

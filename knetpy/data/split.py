@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.arguments import flag, whole
+from ..ops.arguments import axis_of, flag, numbers_of, whole
 from ..random import SHUFFLE, permutation, take
 from .sources import Table, table
 
@@ -72,14 +72,15 @@ def onecold(scores: Any, names: Any = None, *, axis: int = -1) -> Any:
       names=None: what the classes are called, one for each; None gives their numbers.
       axis=-1: the axis of the classes.
     Returns: int64 array of the shape of scores without that axis; with names an array of these.
-    Raises: ValueError if there are no classes or names do not count them.
+    Raises: ValueError if there are no classes or names do not count them; DtypeError, AxisError.
 
     >>> import knetpy as kn
     >>> kn.data.onecold(kn.onehot([2, 0], 3)).tolist(), kn.data.onecold([[0.1, 0.9]], ["cat", "dog"]).tolist()
     ([2, 0], ['dog'])
     """
-    array = np.asarray(scores)
-    if array.ndim == 0 or array.shape[axis] == 0:
+    array = numbers_of("onecold", "scores", scores, "fiub")
+    axis = axis_of("onecold", "scores", array, axis)
+    if array.shape[axis] == 0:
         raise ValueError(f"onecold: scores must have classes along axis {axis}, got shape {array.shape}")
     classes = array.argmax(axis)
     if names is None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ShapeError, label_of
-from ..data.minibatch import minibatch
+from ..data.minibatch import instances, minibatch
 from ..ops.arguments import count_of
 from ..tree import leaves, tree_map
 from .arguments import function_of, is_iterable
@@ -91,7 +91,7 @@ def predict(model: Callable, x: Any, batchsize: int = 100) -> Any:
     """
     function_of("predict", "model", model, "predict(model, x), not predict(model(x))")
     batchsize = count_of("predict", "batchsize", batchsize, least=1)
-    batches = minibatch(x, batchsize, partial=True)
+    batches = minibatch(instances("predict", "x", x), batchsize, partial=True)
     if not len(batches.x):
         return model(batches.x.astype(batches.xtype))
     parts = []

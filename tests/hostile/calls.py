@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import dataclass, field
 from functools import cache
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -201,6 +202,21 @@ def _checked(f, x, **options):
     return bool(kn.gradcheck(f, x, raises=False, **options))
 
 
+def _scores(x):
+    return x * 1
+
+
+def _saved(tree, **options):
+    with TemporaryDirectory() as folder:
+        kn.save(f"{folder}/save", tree, **options)
+
+
+def _loaded(into, **options):
+    with TemporaryDirectory() as folder:
+        kn.save(f"{folder}/save", {"w": F(2), "n": 3})
+        kn.load(f"{folder}/save", into, **options)
+
+
 def _pulled(f, x, dy):
     return kn.vjp(f, x)[1](dy)
 
@@ -229,6 +245,12 @@ def _others():
         "progress", lambda x, **o: _three(kn.progress(x, **o)), {"x": [1, 2]}, {"message": None, "disable": True}
     )
     yield Call("repeat", lambda data, epochs: _three(kn.train.repeat(data, epochs)), {"data": [1, 2], "epochs": 2})
+    yield Call("evaluate", lambda data: kn.evaluate(_scores, data, kn.train.Accuracy()),
+               {"data": [(F(2, 3), LABELS), (F(2, 3), LABELS)]}, own=False)  # fmt: skip  # metrics answer, too
+    yield Call("predict", lambda x, **o: kn.predict(_scores, x, **o), {"x": F(5, 3)}, {"batchsize": 2})
+    yield Call("onecold", kn.onecold, {"scores": F(2, 3)}, {"axis": -1})
+    yield Call("save", _saved, {"tree": {"w": F(2), "n": 3}}, {"keep": 1})
+    yield Call("load", _loaded, {"into": {"w": F(2), "n": 3}}, {"strict": True})
     yield Call("Adam", kn.Adam, {}, {"lr": 0.1, "beta1": 0.9, "beta2": 0.9, "eps": 1e-8, "lazy": False})
     yield Call("SGD", kn.SGD, {}, {"lr": 0.1})
     yield Call("update", _updated, {"params": F(2), "grads": F(2), "opt": kn.Adam()}, {"check_finite": False})

@@ -11,7 +11,6 @@ from tests.hostile.calls import CALLS
 
 SEED = 1
 ELSEWHERE = {"check_nonfinite", "param0", "threads", "xavier"}  # these take nothing, or are called by another name
-ELSEWHERE |= {"load", "save", "evaluate", "predict", "onecold"}  # tests/store, tests/train and tests/data ask them
 
 pytest.importorskip("resource")  # limits of memory
 
