@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from .journal import recall
+from .settings import whole
 
 INIT, DROPOUT, SHUFFLE, USER = range(4)
 STREAMS = 4
@@ -57,10 +58,7 @@ def seed(n: int) -> None:
     True
     """
     global _state
-    try:
-        number = None if isinstance(n, bool) else operator.index(n)
-    except TypeError:
-        number = None
+    number = whole(n)
     if number is None:
         raise TypeError(f"seed: n must be an integer, got {reprlib.repr(n)} of type {type(n).__name__}")
     if not 0 <= number < 2**64:

@@ -10,7 +10,7 @@ import operator
 import os
 import reprlib
 from contextvars import ContextVar
-from typing import overload
+from typing import Any, overload
 
 # ------------------------------------------------------------------------------------------------- threads
 
@@ -50,10 +50,7 @@ def set_threads(n: int) -> None:
     >>> kn.set_threads(before)
     """
     global _threads
-    try:
-        wanted = None if isinstance(n, bool) else operator.index(n)  # NumPy's integers are as good as Python's
-    except TypeError:
-        wanted = None
+    wanted = whole(n)
     if wanted is None:
         raise TypeError(f"set_threads: n must be an integer, got {reprlib.repr(n)} of type {type(n).__name__}")
     if wanted < 1:
@@ -141,3 +138,11 @@ def default_training(flag: bool) -> bool | None:
 def restore_training(before: bool | None) -> None:
     """Undo `default_training`, in the thread or task that called it."""
     _training.set(before)
+
+
+def whole(n: Any) -> Any:
+    """A whole number of any type, NumPy's too, as an int; None of what is none."""
+    try:
+        return None if isinstance(n, bool) else operator.index(n)
+    except TypeError:
+        return None

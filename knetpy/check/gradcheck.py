@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.errors import DerivativeError
 from ..core.trace import active
-from ..ops.arguments import whole
+from ..ops.arguments import number, whole
 from ..settings import default_training, restore_training
 from ..transforms.run import check_callable
 from .derivatives import MODES
@@ -101,10 +101,10 @@ def gradcheck(
     """
     check_callable(f, "gradcheck", "{}(f, x)")
     for option, given in (("tolerance", tolerance), ("step", step)):
-        if given is not None and not (isinstance(given, (int, float, np.number)) and given > 0):
-            raise ValueError(f"gradcheck: {option} must be a positive number, got {given!r:.60}")
-    number = whole(seed)
-    if number is None or number < 0:
+        if given is not None:
+            number("gradcheck", option, given, above=0)
+    start = whole(seed)
+    if start is None or start < 0:
         raise ValueError(f"gradcheck: seed must be an integer >= 0, got {seed!r:.60}")
     chosen = _modes(order, modes)
     if any(trace.derives for trace in active()):
@@ -112,7 +112,7 @@ def gradcheck(
     mode = default_training(False)
     try:
         with np.errstate(all="ignore"):
-            return _checked(Point(f, args), _Plan(chosen, tolerance, step, number), raises)
+            return _checked(Point(f, args), _Plan(chosen, tolerance, step, start), raises)
     finally:
         restore_training(mode)
 

@@ -1,7 +1,6 @@
 """What ops ask of their arguments: one floating dtype, integers for each axis, words from a list."""
 
 import math
-import operator
 import reprlib
 from functools import lru_cache
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from ..core.errors import DtypeError, ShapeError
 from ..core.value import Param, Result, Value, bare, plain
+from ..settings import whole as whole
 
 MOST = 2**31 - 1  # sizes beyond it would overflow in compiled kernels
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -161,14 +161,6 @@ def per_axis(name, option, given, axes, least=1):
 def several(given):
     """Whether an option is given as one for each axis: a tuple, a list or an array that has an axis."""
     return isinstance(given, (tuple, list)) or (isinstance(given, np.ndarray) and given.ndim > 0)
-
-
-def whole(n):
-    """A whole number of any type as an int; None of what is none."""
-    try:
-        return None if isinstance(n, bool) else operator.index(n)
-    except TypeError:
-        return None
 
 
 def number(name, option, given, least=-np.inf, most=np.inf, *, above=-np.inf):

@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import random as draws
 from ..random import INIT, as_dtype, as_shape, take
+from ..settings import whole
 
 __all__ = [
     "bilinear", "fans", "gaussian", "identity_init", "kaiming_normal", "kaiming_uniform", "lecun_normal", "ones",
@@ -226,7 +227,7 @@ def identity_init(
     shape = as_shape("identity_init", shape)
     (gain,), dtype = _numbers("identity_init", gain=gain), as_dtype("identity_init", dtype)
     shifts = shift if isinstance(shift, tuple) else (shift, *[0] * len(shape))[: len(shape)]
-    if len(shifts) != len(shape) or not all([np.asarray(n).dtype.kind in "iu" for n in shifts]):
+    if len(shifts) != len(shape) or None in map(whole, shifts):
         raise ValueError(f"identity_init: shift needs one integer for each axis of {shape}, got {shift!r:.60}")
     result: Any = np.zeros(shape, dtype)
     if len(shape) >= 2 and result.size:

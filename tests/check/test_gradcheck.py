@@ -437,8 +437,8 @@ MISUSE = {
         ("at order 1",),
     ),
     "no modes": (lambda: kn.gradcheck(np.sin, X, modes=()), ValueError, ("empty",)),
-    "tolerance": (lambda: kn.gradcheck(np.sin, X, tolerance=0), ValueError, ("tolerance", "positive")),
-    "step": (lambda: kn.gradcheck(np.sin, X, step=-1), ValueError, ("step", "positive")),
+    "tolerance": (lambda: kn.gradcheck(np.sin, X, tolerance=0), ValueError, ("tolerance", "> 0")),
+    "step": (lambda: kn.gradcheck(np.sin, X, step=-1), ValueError, ("step", "> 0")),
     "inside": (lambda: kn.grad(lambda x: kn.gradcheck(np.sin, X) and x)(2.0), kn.DerivativeError, ("outside",)),
 }
 

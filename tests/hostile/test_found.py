@@ -83,7 +83,13 @@ REFUSED = {  # call, kind of error, what the message must say
     "gradcheck order": (lambda: kn.gradcheck(np.sin, 1.0, order=ARRAYS), ValueError, "gradcheck: order must be"),
     "gradcheck seed": (lambda: kn.gradcheck(np.sin, 1.0, seed="a"), ValueError, "gradcheck: seed must be"),
     "gradcheck modes": (lambda: kn.gradcheck(np.sin, 1.0, modes=3), TypeError, "gradcheck: modes must be"),
-    "gradcheck step": (lambda: kn.gradcheck(np.sin, 1.0, step="a"), ValueError, "gradcheck: step must be"),
+    "gradcheck step of time": (
+        lambda: kn.gradcheck(np.sin, 1.0, step=np.timedelta64(1, "ms")), TypeError, "gradcheck: step must be"
+    ),
+    "identity_init shift": (
+        lambda: kn.init.identity_init(2, 2, shift=[[1], [2, 3]]), ValueError, "identity_init: shift needs one integer"
+    ),
+    "gradcheck step": (lambda: kn.gradcheck(np.sin, 1.0, step="a"), TypeError, "gradcheck: step must be"),
 }  # fmt: skip
 
 
