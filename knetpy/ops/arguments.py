@@ -178,6 +178,16 @@ def number(name, option, given, least=-np.inf, most=np.inf, *, above=-np.inf):
     return found
 
 
+def real(name, what, given):
+    """A result that is one real number, also NaN or infinite, as a float; arrays without axes are such."""
+    found = np.asarray(bare(given)) if isinstance(given, (np.ndarray, Value)) else given
+    if isinstance(found, np.ndarray) and found.shape == () and found.dtype.kind in "fiub":
+        return float(found)
+    if isinstance(given, (bool, np.bool_, *_NUMBERS)) and not isinstance(given, np.timedelta64):
+        return float(given)
+    raise TypeError(f"{name}: {what} must be a number, got {_short(given)}")
+
+
 def flag(name, option, given):
     """An option that is True or False."""
     if not isinstance(given, (bool, np.bool_)):

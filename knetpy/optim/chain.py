@@ -8,29 +8,67 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from .optimizer import Master, Optimizer, Pairs, checked_optimizer, dropping, identity
+from .optimizer import Optimizer, checked_optimizer
+from .state import Master, Pairs, dropping, identity
 
 
 class Several(Optimizer):
-    """The base of what has others inside. A setting that only one of them has is a setting of the whole: `opt.lr`."""
+    """The base of what has others inside. A setting that only one of them has is a setting of the whole: `opt.lr`.
 
-    def _inside(self) -> tuple[Optimizer, ...]:
+    Attributes:
+      rescales: whether the gradients that it takes are those of the loss times its `scale`.
+    """
+
+    rescales = False
+
+    def inside(self) -> tuple[Optimizer, ...]:
         """Those that are inside; none before there are any."""
         return vars(self).get("parts", ())
 
+    def named_inside(self) -> dict[str, Optimizer]:
+        """The same by what the user writes after the optimizer."""
+        return {f"parts[{n}]": part for n, part in enumerate(self.inside())}
+
     def _owner(self, name: str) -> Optimizer | None:
-        """The part that has a setting, if it is the only one."""
-        parts = () if name in type(self).settings else self._inside()
-        found = [x for x in parts if name in x.settings or isinstance(x, Several) and x._owner(name)]
-        return found[0] if len(found) == 1 else None
+        """The part that has a setting, if it is the only one; AttributeError if there are more."""
+        if name.startswith("__") or name in type(self).settings:
+            return None
+        found = self._owners(name)
+        if len(found) > 1:
+            ways = " or ".join(f"opt.{path}.{name}" for path in found)
+            raise AttributeError(
+                f"{type(self).__name__}: {len(found)} of its parts have a setting {name!r}; write {ways}"
+            )
+        return next(iter(found.values()), None)
+
+    def _owners(self, name: str) -> dict[str, Optimizer]:
+        found = {}
+        for path, part in self.named_inside().items():
+            if name in type(part).settings:
+                found[path] = part
+            elif isinstance(part, Several):
+                found.update({f"{path}.{further}": owner for further, owner in part._owners(name).items()})
+        return found
+
+    def now(self, name: str) -> Any:
+        """The value of a setting at the newest update, as for one optimizer."""
+        part = self._owner(name)
+        return super().now(name) if part is None else part.now(name)
 
     def __getattr__(self, name: str) -> Any:
-        part = None if name.startswith("__") else self._owner(name)
+        part = self._owner(name)
         return super().__getattr__(name) if part is None else getattr(part, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         part = self._owner(name)
         return super().__setattr__(name, value) if part is None else setattr(part, name, value)
+
+
+def loss_scaler(opt: Optimizer) -> Any:
+    """The one of `opt` and those inside that takes the gradients of the loss times its `scale`; None if none does."""
+    if getattr(opt, "rescales", False):
+        return opt
+    return next(filter(None, map(loss_scaler, opt.inside())), None)
 
 
 class chain(Several):  # noqa: N801  in lower case, as in itertools
@@ -63,6 +101,10 @@ class chain(Several):  # noqa: N801  in lower case, as in itertools
 
     def __init__(self, *parts):
         for part in parts:
+            if isinstance(part, (list, tuple)):
+                raise TypeError(
+                    f"chain: its parts are arguments of their own, not in a {type(part).__name__}: kn.chain(*parts)"
+                )
             checked_optimizer(part, "chain")
         if not any(part.moves for part in parts):
             given = ", ".join(type(part).__name__ for part in parts) or "nothing"
@@ -75,6 +117,10 @@ class chain(Several):  # noqa: N801  in lower case, as in itertools
                 raise ValueError(
                     f"chain: {type(part).__name__} must stand {part.place} {rule}, or it has no effect on it"
                 )
+        if any(loss_scaler(part) for part in parts[1:]):
+            raise ValueError(
+                "chain: MixedPrecision undoes the scale of the loss for its inside only: MixedPrecision(chain(...))"
+            )
         if len({id(part) for part in parts}) < len(parts):
             raise ValueError("chain: one of the parts is there twice; make another, as each remembers its own")
         self.parts = parts
@@ -125,7 +171,11 @@ class Choose(Several):
     __slots__ = ("chosen",)  # not among the settings
     fixed = ("choose", "parts")
 
-    def __new__(cls, choose, **parts):
+    def __new__(cls, *choose, **parts):
+        if len(choose) + ("choose" in parts) != 1:
+            raise TypeError(
+                "Choose takes one function (path, w) -> name, and optimizers by name: Choose(f, slow=kn.SGD())"
+            )
         return super().__new__(cls)
 
     def __init__(self, choose, **parts):
@@ -133,6 +183,12 @@ class Choose(Several):
             raise TypeError(f"Choose: choose must be a function (path, w) -> name, got {type(choose).__name__}")
         for name, part in parts.items():
             checked_optimizer(part, f"Choose: {name}")
+            if loss_scaler(part):
+                raise ValueError(
+                    "Choose: MixedPrecision must know all gradients of a loss: MixedPrecision(Choose(...))"
+                )
+            if hasattr(Choose, name):
+                raise ValueError(f"Choose: {name!r} is a name that every optimizer has; give the part another")
         object.__setattr__(self, "chosen", {})
         object.__setattr__(self, "names", tuple(parts))
         self.choose, self.parts = choose, tuple(parts.values())
@@ -140,6 +196,10 @@ class Choose(Several):
     @property
     def named(self) -> dict[str, Optimizer]:
         return dict(zip(self.names, self.parts))
+
+    def named_inside(self) -> dict[str, Optimizer]:
+        """The parts by their names."""
+        return dict(zip(vars(self).get("names", ()), self.inside()))
 
     def plan(self, pairs: Pairs, path_of: Callable) -> tuple[Pairs, list[Callable]]:
         groups: dict[str, Pairs] = {}

@@ -11,8 +11,9 @@ import numpy as np
 
 from ..ops.rowsparse import RowSparse
 from .layerwise import norm
-from .optimizer import Optimizer, Pairs, readable, working_dtype
+from .optimizer import Optimizer
 from .settings import AMOUNT, COUNT
+from .state import Pairs, readable, working_dtype
 
 
 class GradientPart(Optimizer):

@@ -7,21 +7,19 @@ import _signal  # type: ignore[import-not-found]
 import copy
 import inspect
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..core.value import Param
 from ..kernels import kernel
 from ..ops.rowsparse import RowSparse
-from .settings import AMOUNT, ATTRIBUTES, SETTINGS, SHARE, Kind, checked, is_number, is_schedule
+from .settings import AMOUNT, ATTRIBUTES, SHARE, Kind, checked, is_number, is_schedule, no_setting
+from .state import Pairs, State, identity, readable, undoing, working_dtype, writable
 
 _step = kernel("optim", "step")
-Pairs = list[tuple[Any, Any]]  # each Param, array or Master with its gradient
 
 
 class Optimizer:
@@ -86,14 +84,9 @@ class Optimizer:
     def __new__(cls, *args: Any, **options: Any) -> Optimizer:
         first = cls.settings[0] if cls.settings else ""
         if args and isinstance(cls.kinds.get(first), tuple) and not (is_number(args[0]) or is_schedule(args[0])):
-            raise TypeError(
-                f"{cls.__name__}: {first} must be a number, got {type(args[0]).__name__}; params are given to update "
-                f"or minimize, not to the optimizer: kn.{cls.__name__}({first}=...)"
-            )
+            checked(cls.__name__, first, args[0], cls.kinds[first])
         if unknown := set(options) - set(cls.settings):
-            name = unknown.pop()
-            known = f"; it has {', '.join(cls.settings)}{SETTINGS.get(name, '')}"
-            raise TypeError(f"{cls.__name__} has no setting {name!r}{known}")
+            raise TypeError(f"{cls.__name__} {no_setting(unknown.pop(), cls.settings)}")
         self = super().__new__(cls)
         object.__setattr__(self, "states", {})
         object.__setattr__(self, "warned", set())
@@ -135,28 +128,46 @@ class Optimizer:
             raise TypeError(f"{rule} moves no params by itself; write kn.chain, with a rule such as kn.Adam(), of both")
         with np.errstate(all="ignore"):
             _, writes = self.plan(pairs, path_of)  # what may fail comes before the first write
+            undo = undoing(self, pairs) if self.may_fail(pairs) else None
             with uninterrupted():
-                for write in writes:
-                    write()
+                try:
+                    for write in writes:
+                        write()
+                except BaseException:
+                    if undo:
+                        undo()
+                    raise
 
     def plan(self, pairs: Pairs, path_of: Callable) -> tuple[Pairs, list[Callable]]:
         """What the next of a chain gets, and the functions that will write; this writes nothing."""
         states = [self.state(target) for target, _ in pairs]
         now = {t: self._at(t) for t in {state.t + 1 for state in states}}
         numbers = {t: rule.numbers(t) for t, rule in now.items()}
-        return pairs, [partial(self._write, pairs, states, now, numbers)]
+        by_rows = self.idle or getattr(self, "lazy", False)
+        whole = [(w, g.dense() if g.__class__ is RowSparse and not by_rows else g) for w, g in pairs]
+        return pairs, [partial(self._write, whole, states, now, numbers)]
 
     def _write(self, pairs: Pairs, states: list[State], now: dict[int, Optimizer], numbers: dict[int, tuple]) -> None:
         """Make the step of each array, with what holds at its update number."""
         together: dict[Any, list] = {}
+        back: list[tuple] = []  # (arrays, rows, what these rows become), of what is updated by rows
         for (target, g), state in zip(pairs, states):
-            w = writable(target)
-            if self.fused and g.__class__ is not RowSparse:
-                together.setdefault(w.dtype, []).append(((w, g, *state.arrays), numbers[state.t + 1]))
+            arrays = writable(target), *state.arrays
+            if g.__class__ is RowSparse:
+                g = g.summed()
+                back.append((arrays, g.rows, arrays := tuple([array[g.rows] for array in arrays])))
+                g = g.values
+            if self.fused:
+                together.setdefault(arrays[0].dtype, []).append(((arrays[0], g, *arrays[1:]), numbers[state.t + 1]))
             else:
-                now[state.t + 1]._step(w, g, state)
+                w, *remembered = arrays
+                g = g.astype(working_dtype(w), copy=False)
+                now[state.t + 1].step(w, g, tuple(remembered), state.t + 1)
         for steps in together.values():
             _step(steps[0][0][0], *zip(*steps), self.formula)
+        for arrays, rows, new in back:
+            for array, values in zip(arrays, new):
+                array[rows] = values
         self._count(states)
 
     def _count(self, states: list[State]) -> None:
@@ -167,32 +178,52 @@ class Optimizer:
 
     def _at(self, t: int) -> Optimizer:
         """This; if settings are functions of the step, one that has their values at the `t`-th update."""
-        scheduled = [(name, x) for name, x in vars(self).items() if name in self.kinds and callable(x)]
+        scheduled = [name for name, x in vars(self).items() if name in self.kinds and callable(x)]
         if not scheduled:
             return self
         now = copy.copy(self)
-        for name, function in scheduled:
-            value = function(t - 1)
-            if not is_number(value):
-                raise TypeError(
-                    f"{type(self).__name__}: {name} is a function of the step and must return a number; "
-                    f"at step {t - 1} it returned {type(value).__name__}"
-                )
-            setattr(now, name, value)
+        for name in scheduled:
+            setattr(now, name, self._asked(name, t))
         return now
 
-    def _step(self, w: Any, g: Any, state: State) -> None:
-        """One step of an array; along a gradient of some rows only those, where that is the rule or was asked for."""
-        if not isinstance(g, RowSparse):
-            self.step(w, g.astype(working_dtype(w), copy=False), state.arrays, state.t + 1)
-        elif not (self.idle or getattr(self, "lazy", False)):
-            self.step(w, g.dense().astype(working_dtype(w), copy=False), state.arrays, state.t + 1)
-        else:
-            g = g.summed()
-            part, parts = w[g.rows], tuple([array[g.rows] for array in state.arrays])
-            self.step(part, g.values.astype(working_dtype(w), copy=False), parts, state.t + 1)
-            for whole, some in zip((w, *state.arrays), (part, *parts)):
-                whole[g.rows] = some
+    def _asked(self, name: str, t: int) -> Any:
+        """The value of a setting at the `t`-th update."""
+        value = getattr(self, name)
+        if name not in self.kinds or not callable(value):
+            return value
+        value = value(t - 1)
+        if not is_number(value):
+            raise TypeError(
+                f"{type(self).__name__}: {name} is a function of the step and must return a number; "
+                f"at step {t - 1} it returned {type(value).__name__}"
+            )
+        return value
+
+    def now(self, name: str) -> Any:
+        """The value of a setting: that of the newest update if it is a function of the step, such as a schedule.
+
+        >>> import numpy as np, knetpy as kn
+        >>> w, opt = kn.param([0.0]), kn.SGD(lr=kn.schedules.Step(1.0, every=2, factor=0.5))
+        >>> for _ in range(4):
+        ...     kn.update(w, np.ones(1, "f4"), opt)
+        ...     print(opt.now("lr"), end=" ")
+        1.0 1.0 0.5 0.5
+        """
+        if name not in self.settings:
+            raise AttributeError(f"{type(self).__name__} {no_setting(name, self.settings)}")
+        return self._asked(name, max([state.t for state in list(self.states.values())], default=1))
+
+    def inside(self) -> tuple[Optimizer, ...]:
+        """The optimizers that this one consists of."""
+        return ()
+
+    def may_fail(self, pairs: Pairs) -> bool:
+        """Whether an update may fail after its first write: where it needs memory in between, or calls a user's code.
+
+        Kernels, which have all they need, do not.
+        """
+        steps = type(self).plan is Optimizer.plan and not self.fused
+        return steps or any(w.dtype.char not in "fd" for w, _ in pairs) or any(x.may_fail([]) for x in self.inside())
 
     def state(self, target: Any) -> State:
         """What is remembered about a Param or array; a fresh state, not remembered yet, if it was never updated."""
@@ -209,7 +240,7 @@ class Optimizer:
     def __setattr__(self, name: str, value: Any) -> None:
         rule = type(self).__name__
         if name not in self.settings:
-            raise AttributeError(f"{rule} has no setting {name!r}; it has {', '.join(self.settings)}")
+            raise AttributeError(f"{rule} {no_setting(name, self.settings)}")
         if name in self.fixed and name in vars(self):
             if value == vars(self)[name]:
                 return
@@ -225,72 +256,6 @@ class Optimizer:
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
         return f"{type(self).__name__}({settings})"
-
-
-class State:
-    """What an optimizer remembers about one Param or array: `arrays`, and `t`, how often it was updated."""
-
-    __slots__ = ("arrays", "key", "owner", "t")
-
-    def __init__(self, optimizer: Optimizer, key: Any, owner: Any, arrays: tuple):
-        self.t, self.key, self.arrays = 0, key, arrays
-        self.owner = weakref.ref(owner, dropping(optimizer, "states", key))
-
-
-def dropping(optimizer: Any, table: str, key: Any) -> Any:
-    """What is called when an owner dies. It must not hold the optimizer, which holds the table, which holds it."""
-    optimizer = weakref.ref(optimizer)
-
-    def drop(_: Any) -> None:
-        alive = optimizer()
-        if alive is not None:
-            getattr(alive, table).pop(key, None)
-
-    return drop
-
-
-class Master(NamedTuple):
-    """An array of more digits that stands for a Param or array; what is remembered, is remembered about that."""
-
-    array: Any
-    target: Any
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.array.dtype
-
-
-def readable(target: Any) -> Any:
-    """The bare array of a Param, or of what stands for one."""
-    if isinstance(target, Param):
-        return target.value
-    return target.array if isinstance(target, Master) else target
-
-
-def writable(target: Any) -> Any:
-    """The same, to be written at once."""
-    return target.writable() if isinstance(target, Param) else readable(target)
-
-
-def identity(target: Any) -> tuple[Any, Any]:
-    """(key of the state, owner of the state): it lives as long as its owner.
-
-    For a Param its serial number; for an array its place in memory, so that another view of the same finds the state.
-    """
-    if isinstance(target, Param):
-        return target.uid, target
-    if isinstance(target, Master):
-        return identity(target.target)
-    owner = target
-    while isinstance(getattr(owner, "base", None), type(target)):
-        owner = owner.base
-    begin = target.ctypes.data if isinstance(target, np.ndarray) else target.data.ptr
-    return (id(owner), begin, target.shape, target.strides), owner
-
-
-def working_dtype(w: Any) -> np.dtype:
-    """The dtype that gradients, moments and steps of `w` have: at least float32."""
-    return np.promote_types(w.dtype, np.float32)
 
 
 def checked_optimizer(opt: Any, caller: str) -> Optimizer:

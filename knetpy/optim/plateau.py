@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from ..ops.arguments import number
+from ..calls import told_class
+from ..ops.arguments import count_of, number, real
 from .optimizer import Optimizer, checked_optimizer
 
 
+@told_class
 @dataclass
 class Plateau:
     """Lowers the learning rate of an optimizer when a loss has stopped falling; call it with the loss of each epoch.
@@ -20,7 +22,8 @@ class Plateau:
       threshold=1e-4: a loss is better if it is below the best by this share of it, from 0 to 1.
       cooldown=0: for how many losses after a change none counts as no better.
       least=0.0: lr is not lowered below it.
-    Raises: TypeError, ValueError for others. A loss that is NaN is no better.
+    Raises: TypeError, ValueError for others. A loss that is NaN is no better;
+      a score that should rise is passed as -score.
 
     Attributes:
       best, waited, resting: the best loss, how many since were no better, and how many are left of the cooldown.
@@ -46,11 +49,13 @@ class Plateau:
 
     def __post_init__(self) -> None:
         checked_optimizer(self.opt, "Plateau")
-        for name in ("factor", "patience", "threshold", "cooldown", "least"):
-            number("Plateau", name, getattr(self, name), 0, 1 if name in ("factor", "threshold") else math.inf)
+        for name, most in (("factor", 1), ("threshold", 1), ("least", math.inf)):
+            number("Plateau", name, getattr(self, name), 0, most)
+        for name in ("patience", "cooldown"):
+            count_of("Plateau", name, getattr(self, name))
 
     def __call__(self, loss: float) -> None:
-        loss, lr = float(loss), getattr(self.opt, "lr", None)
+        loss, lr = real("Plateau", "the loss", loss), self.opt.lr  # without one it says so
         if not isinstance(lr, float):
             raise TypeError(f"Plateau: the lr of {type(self.opt).__name__} must be a number to be lowered, got {lr!r}")
         better = loss < self.best - self.threshold * abs(self.best) if self.best < math.inf else loss < math.inf

@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ..core.errors import NonFiniteError
 from ..ops.rowsparse import RowSparse
-from .chain import Several
+from .chain import Several, loss_scaler
 from .gradients import each
-from .optimizer import Master, Pairs, checked_optimizer, readable, writable
-from .settings import COUNT, POSITIVE
+from .optimizer import checked_optimizer
+from .settings import COUNT, NATURAL, POSITIVE
+from .state import Master, Pairs, readable, writable
+
+LEAST, MOST = 2.0**-30, 2.0**100  # scales beyond which another cannot help
 
 
 class MixedPrecision(Several):
     """Update float16 params by way of float32 masters, from gradients of the loss times a scale that finds its size.
 
     Small steps would be lost in float16, and small gradients be zero: so the optimizer works on a float32 copy, and
-    the loss is multiplied by `opt.scale`. Where a gradient is then not finite, the update changes nothing but the
-    scale, which it halves; after `every` updates without that the scale is doubled.
+    takes the gradients of the loss times `opt.scale`. `kn.minimize` makes them such by itself: its loss function, the
+    losses that come and what its before= sees are without the scale. Who calls `grad` multiplies the loss, as below.
+
+    Where a gradient is not finite, the update changes nothing but the scale, which it halves; after `every` updates
+    without that the scale is doubled.
 
     Parameters:
-      opt: the optimizer, or a `chain`; clipping belongs in there, where gradients have their own size again.
+      opt: the optimizer, a `chain` or `Choose`; clipping belongs in there, where gradients have their own size again.
       scale=1024.0: what the loss is multiplied by at first, a number above 0.
-      every=2000: an integer of at least 1.
+      every=2000: after how many updates the scale is doubled, an integer of at least 1.
+      good=0: how many updates have been made since the scale was changed, an integer of at least 0.
     Raises: TypeError for what is no optimizer or number, ValueError for one out of range.
 
     Params of other dtypes are updated without a copy. A param that was written to has a new master. Micikevicius et
     al., "Mixed precision training", ICLR 2018.
-
-    Attributes:
-      good: how many updates have been made since the scale was changed.
 
     >>> import numpy as np, knetpy as kn
     >>> w, opt = kn.param(np.ones(1, "f2")), kn.optim.MixedPrecision(kn.SGD(lr=1e-4))
@@ -44,21 +49,33 @@ class MixedPrecision(Several):
     array([0.999], dtype=float16)
     """
 
-    kinds = {"scale": POSITIVE, "every": COUNT}
+    kinds = {"scale": POSITIVE, "every": COUNT, "good": NATURAL}
     fixed = ("opt",)
+    rescales = True
 
-    def __init__(self, opt, scale=1024.0, every=2000):
-        self.opt, self.scale, self.every = checked_optimizer(opt, "MixedPrecision"), scale, every
-        object.__setattr__(self, "good", 0)
+    def __init__(self, opt, scale=1024.0, every=2000, good=0):
+        self.opt, self.scale, self.every, self.good = checked_optimizer(opt, "MixedPrecision"), scale, every, good
+        if loss_scaler(opt):
+            raise ValueError("MixedPrecision: there is one in it; the scale of the loss is one number")
 
-    def _inside(self):
+    def inside(self):
+        """The optimizer."""
         return (self.opt,) if "opt" in vars(self) else ()
+
+    def named_inside(self):
+        """The same by what the user writes."""
+        return {"opt": self.opt} if "opt" in vars(self) else {}
 
     def init(self, w):
         return (np.array(w),)
 
     def plan(self, pairs: Pairs, path_of: Callable) -> tuple[Pairs, list[Callable]]:
-        if not all(np.isfinite(g.values if isinstance(g, RowSparse) else g).all() for _, g in pairs):
+        if not are_finite(g for _, g in pairs):
+            if self.scale < LEAST:
+                raise NonFiniteError(
+                    f"MixedPrecision: the gradients are not finite, although the loss was multiplied by {self.scale} "
+                    "only, so the loss or the params are not; kn.check_nonfinite() finds where it comes from"
+                )
             return [], [partial(self._rescale, self.scale / 2)]
         own = each(lambda g: g / self.scale, pairs)
         half = [(target, self.state(target)) for target, _ in own if target.dtype == np.float16]
@@ -69,18 +86,22 @@ class MixedPrecision(Several):
             for target, state in half:
                 writable(target)[...] = state.arrays[0]
             self._count([state for _, state in half])
-            object.__setattr__(self, "good", self.good + 1)
+            self.good += 1
             if self.good >= self.every:
-                self._rescale(self.scale * 2)
+                self._rescale(min(self.scale * 2, MOST))
 
         return own, [*writes, write]
 
     def _rescale(self, scale: float) -> None:
-        self.scale = scale
-        object.__setattr__(self, "good", 0)
+        self.scale, self.good = scale, 0
 
     def __reduce__(self) -> tuple:
-        return type(self), (copy.copy(self.opt), self.scale, self.every)
+        return type(self), (copy.copy(self.opt), self.scale, self.every, self.good)
+
+
+def are_finite(gradients: Iterable[Any]) -> bool:
+    """Whether there is no NaN and no Inf in any of the gradients."""
+    return all(np.isfinite(g.values if isinstance(g, RowSparse) else g).all() for g in gradients)
 
 
 def _followed(target: Any, master: np.ndarray) -> np.ndarray:

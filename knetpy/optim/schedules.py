@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..calls import told_class
 from ..ops.arguments import flag, number, whole
 from .plateau import Plateau
 
@@ -34,10 +35,13 @@ def _check(schedule: Any, steps: tuple[str, ...] = (), others: tuple[str, ...] =
         if field not in steps:
             number(name, field, given, 0, most.get(field, math.inf))
         elif (whole(given) or 0) < 1:
-            raise ValueError(f"{name}: {field} must be an integer of at least 1, got {given!r}")
+            way = f"; write int({given!r})" if isinstance(given, float) and given >= 1 else ""
+            raise ValueError(f"{name}: {field} must be an integer of at least 1, got {given!r}{way}")
 
 
 def _check_part(name: str, field: str, part: Part) -> None:
+    if isinstance(part, type):
+        raise TypeError(f"{name}: {field} is the class {part.__name__}; make one, such as {part.__name__}(...)")
     if not callable(part):
         number(name, field, part, 0)
 
@@ -51,6 +55,7 @@ def _between(first: float, last: float, share: float) -> float:
     return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 
 
+@told_class
 @dataclass(frozen=True)
 class Constant:
     """The same at every step; a number says it as well.
@@ -72,6 +77,7 @@ class Constant:
         return self.lr
 
 
+@told_class
 @dataclass(frozen=True)
 class Step:
     """Multiplied by a factor after every so many steps: lr * factor ** (step // every).
@@ -96,6 +102,7 @@ class Step:
         return self.lr * self.factor ** (step // self.every)
 
 
+@told_class
 @dataclass(frozen=True)
 class Exponential:
     """Multiplied at every step: lr * factor ** (step / steps).
@@ -120,6 +127,7 @@ class Exponential:
         return self.lr * self.factor ** (step / self.steps)
 
 
+@told_class
 @dataclass(frozen=True)
 class Cosine:
     """Half a cosine wave from lr to end, once or again and again.
@@ -161,6 +169,7 @@ class Cosine:
         return _between(self.lr, self.end, step / length)
 
 
+@told_class
 @dataclass(frozen=True)
 class Warmup:
     """Linear from a small start to where another schedule begins, then that.
@@ -191,6 +200,7 @@ class Warmup:
         return _at(self.then, 0) * (self.start + (1 - self.start) * step / self.steps)
 
 
+@told_class
 @dataclass(frozen=True)
 class OneCycle:
     """Up to lr by half a cosine wave, then down to almost nothing by another.
@@ -225,6 +235,7 @@ class OneCycle:
         return self.lr * _between(1, self.end, (step - top) / (last - top) if last > top else 1)
 
 
+@told_class
 @dataclass(frozen=True)
 class Polynomial:
     """From lr to end along a power of what is left: end + (lr - end) * (1 - step / steps) ** power.
@@ -251,6 +262,7 @@ class Polynomial:
         return self.end + (self.lr - self.end) * (1 - min(step / self.steps, 1)) ** self.power
 
 
+@told_class
 @dataclass(frozen=True)
 class InverseSqrt:
     """Linear up to lr at update number warmup, then falling as one over the root of the number.
@@ -276,6 +288,7 @@ class InverseSqrt:
         return self.lr * min((step + 1) / self.warmup, math.sqrt(self.warmup / (step + 1)))
 
 
+@told_class
 @dataclass(frozen=True)
 class Piecewise:
     """One number or schedule after the other.

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ..calls import nearest
 from ..ops.arguments import flag, number, whole
 from ..parameters.search import named_params
 
 # The kinds of settings: numbers from the first on and below the second, which may be functions of the step; and
-# numbers above 0, integers of at least 1, and what is true or false, which may not.
+# numbers above 0, integers of at least 1, of at least 0, and what is true or false, which may not.
 AMOUNT, SHARE, FACTOR = (0, math.inf), (0, 1), (1, math.inf)
-POSITIVE, COUNT, FLAG = "positive", "count", "flag"
+POSITIVE, COUNT, NATURAL, FLAG = "positive", "count", "natural", "flag"
 Kind = tuple[float, float] | str
 
 SETTINGS = {  # of PyTorch's, and what to write
@@ -24,6 +25,9 @@ SETTINGS = {  # of PyTorch's, and what to write
     "amsgrad": ". It is a rule: kn.AMSGrad(lr)",
     "betas": ". Write beta1=0.9, beta2=0.999",
     "alpha": ". Write rho=0.99",
+    "params": ". Params are given to update or minimize",
+    "maximize": ". Minimize -f",
+    "decay": ". A learning rate that changes is a schedule: lr=kn.schedules.Exponential(0.1, 0.99)",
 }
 ATTRIBUTES = {
     "zero_grad": ": no gradients are kept; each step has new ones, g = kn.grad(loss)(x, y)",
@@ -35,21 +39,32 @@ def checked(rule: str, name: str, value: Any, kind: Kind) -> Any:
     """The value of a setting, or an error that says what it must be; functions of the step are not for here."""
     if kind == FLAG:
         return flag(rule, name, value)
-    if kind == COUNT:
-        count = whole(value)
-        if count is None or count < 1:
+    if kind in (COUNT, NATURAL):
+        count, least = whole(value), int(kind == COUNT)
+        if count is None or count < least:
             error = TypeError if count is None else ValueError
-            raise error(f"{rule}: {name} must be an integer of at least 1, got {value!r}")
+            raise error(f"{rule}: {name} must be an integer of at least {least}, got {value!r}")
         return count
     if kind == POSITIVE:
         return number(rule, name, value, above=0)
+    if isinstance(value, type):
+        raise TypeError(
+            f"{rule}: {name} is the class {value.__name__}; make one, such as kn.schedules.Cosine(1e-3, 100)"
+        )
     if not is_number(value):
-        hint = "" if isinstance(value, str) else "; params are given to update or minimize, not to the rule"
+        hint = f"; params are given to update or minimize, not to the optimizer: kn.{rule}({name}=...)"
+        hint = "" if isinstance(value, str) else hint
         raise TypeError(f"{rule}: {name} must be a number, got {type(value).__name__}{hint}")
     low, high = kind  # type: ignore[str-unpack]
     if not low <= value < high:
         raise ValueError(f"{rule}: {name} must be at least {low} and less than {high}, got {value}")
     return float(value)
+
+
+def no_setting(name: str, known: tuple[str, ...]) -> str:
+    """The end of a sentence about a name that is no setting."""
+    told = SETTINGS.get(name)
+    return f"has no setting {name!r}{nearest(name, () if told else known)} has {', '.join(known) or 'none'}{told or ''}"
 
 
 def is_number(x: Any) -> bool:

@@ -15,8 +15,9 @@ from ..ops.rowsparse import RowSparse
 from ..parameters.search import named_params
 from ..transforms.gradients import Gradients
 from ..tree import children, leaves, tree_map
-from .optimizer import Optimizer, Pairs, checked_optimizer, identity
+from .optimizer import Optimizer, checked_optimizer
 from .settings import is_number
+from .state import Pairs, identity, working_dtype
 
 
 def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: bool = False) -> None:
@@ -26,8 +27,8 @@ def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: b
       params_or_model: a Param; a container of Params or of plain floating arrays, nested as you like; or a function or
         model, which means all `kn.params` of it.
       grads: what `grad(f)(...)` returned, or a dict from Params to arrays; or a container of the same structure as
-        params_or_model, as `grad(f, 0)(...)` returns. Each gradient has the shape and dtype of its param; None leaves
-        the param alone.
+        params_or_model, as `grad(f, 0)(...)` returns. Each gradient has the shape and dtype of its param, or float32
+        for float16; None leaves the param alone.
       opt=None: the optimizer, such as `kn.Adam()`. Make it once, before the loop: it remembers what the rule needs.
       check_finite=False: refuse gradients with NaN or Inf.
     Returns: None. A param that the call of f did not touch is left alone, and warns once.
@@ -226,7 +227,7 @@ def check(w: Any, g: Any, name: str, check_finite: bool) -> None:
         raise TypeError(f"update: the gradient of {name} must be an array, got {described(g)}")
     if g.shape != w.shape:
         raise ShapeError(f"update: {name} has a gradient of shape {g.shape}; a gradient has the shape of its param")
-    if g.dtype != w.dtype:
+    if g.dtype not in (w.dtype, working_dtype(w)):
         to = f"np.{w.dtype}" if w.dtype.isnative else repr(w.dtype.str)
         raise DtypeError(f"update: {name} has dtype {w.dtype}, its gradient {g.dtype}; write g.astype({to})")
     check_writable(w, name)

@@ -110,7 +110,7 @@ def test_paths_settings_copies_and_mistakes():
     assert paths == ["['w']"]
     opt = optim.MixedPrecision(kn.Adam())
     opt.lr = 0.5
-    assert opt.opt.lr == 0.5 and repr(opt) == f"MixedPrecision(opt={opt.opt!r}, scale=1024.0, every=2000)"
+    assert opt.opt.lr == 0.5 and repr(opt) == f"MixedPrecision(opt={opt.opt!r}, scale=1024.0, every=2000, good=0)"
     for copied in (copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))):
         assert repr(copied(opt)) == repr(opt) and copied(opt).opt is not opt.opt
     with pytest.raises(TypeError, match="MixedPrecision: opt is the class Adam"):

@@ -1,0 +1,72 @@
+"""Calls that Python refuses, told in a sentence: what is missing, what is unknown and what may have been meant."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+Kind = TypeVar("Kind", bound=type)
+
+
+def told(f: Callable[Given, Result], name: str = "") -> Callable[Given, Result]:
+    """Decorate a public function; `name` is what the user calls it. Right calls take no longer by it.
+
+    >>> from knetpy.calls import told
+    >>> @told
+    ... def double(x, *, times=1):
+    ...     return x * 2 ** times
+    >>> double(1, tmes=2)
+    Traceback (most recent call last):
+        ...
+    TypeError: double has no argument 'tmes'; did you mean times? It takes x, times=1
+    """
+
+    @wraps(f)
+    def call(*args: Given.args, **options: Given.kwargs) -> Result:
+        try:
+            return f(*args, **options)
+        except TypeError as error:
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                raise  # f was called, and says something
+            raise TypeError(_sentence(f, name or f.__name__, args, options) or str(error)) from None
+
+    return call
+
+
+def told_class(cls: Kind) -> Kind:
+    """The same for a class, which is called to make an instance."""
+    cls.__init__ = told(cls.__init__, cls.__name__)  # type: ignore[misc]
+    return cls
+
+
+def _sentence(f: Callable, name: str, args: tuple, options: dict[str, Any]) -> str:
+    parameters = {p.name: p for p in inspect.signature(f).parameters.values() if p.name not in ("self", "misplaced")}
+    args = args[1:] if "self" in inspect.signature(f).parameters else args
+    shown = [str(p.replace(annotation=p.empty)) for p in parameters.values()]
+    takes = f"takes {', '.join(shown) or 'nothing'}"
+    places = [key for key, p in parameters.items() if p.kind is not p.KEYWORD_ONLY and p.kind is not p.VAR_KEYWORD]
+    unknown = next((key for key in options if key not in parameters), None)
+    if unknown is not None:
+        return f"{name} has no argument {unknown!r}{nearest(unknown, parameters)} {takes}"
+    if len(args) > len(places):
+        by_name = [str(p).partition(":")[0].partition("=")[0] for key, p in parameters.items() if key not in places]
+        rest = f"; the others by name: {', '.join(by_name)}" if by_name else ""
+        many = f"{len(places)} argument{'s' * (len(places) != 1)}" if places else "no arguments"
+        return f"{name} takes {many} by position, got {len(args)}{rest}"
+    if twice := [key for key in places[: len(args)] if key in options]:
+        return f"{name}: {twice[0]} is given twice, by position and by name"
+    given = {*places[: len(args)], *options}
+    missing = [key for key, p in parameters.items() if key not in given and p.default is p.empty]
+    return f"{name}: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; it {takes}" * bool(missing)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """How a sentence about an unknown name goes on: which of the known may be meant, and `it`, of whom is said more."""
+    from difflib import get_close_matches  # where something is wrong there is time to load it
+
+    found = get_close_matches(name, list(known), 1)
+    return f"; did you mean {found[0]}? It" if found else "; it"

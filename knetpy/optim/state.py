@@ -1,0 +1,106 @@
+"""What optimizers remember of Params and arrays, whose it is, and how an update is taken back."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.value import Param
+
+Pairs = list[tuple[Any, Any]]  # each Param, array or Master with its gradient
+
+
+class State:
+    """What an optimizer remembers about one Param or array: `arrays`, and `t`, how often it was updated."""
+
+    __slots__ = ("arrays", "key", "owner", "t")
+
+    def __init__(self, optimizer: Any, key: Any, owner: Any, arrays: tuple):
+        self.t, self.key, self.arrays = 0, key, arrays
+        self.owner = weakref.ref(owner, dropping(optimizer, "states", key))
+
+
+def dropping(optimizer: Any, table: str, key: Any) -> Any:
+    """What is called when an owner dies. It must not hold the optimizer, which holds the table, which holds it."""
+    optimizer = weakref.ref(optimizer)
+
+    def drop(_: Any) -> None:
+        alive = optimizer()
+        if alive is not None:
+            getattr(alive, table).pop(key, None)
+
+    return drop
+
+
+class Master(NamedTuple):
+    """An array of more digits that stands for a Param or array; what is remembered, is remembered about that."""
+
+    array: Any
+    target: Any
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+
+def readable(target: Any) -> Any:
+    """The bare array of a Param, or of what stands for one."""
+    if isinstance(target, Param):
+        return target.value
+    return target.array if isinstance(target, Master) else target
+
+
+def writable(target: Any) -> Any:
+    """The same, to be written at once."""
+    return target.writable() if isinstance(target, Param) else readable(target)
+
+
+def identity(target: Any) -> tuple[Any, Any]:
+    """(key of the state, owner of the state): it lives as long as its owner.
+
+    For a Param its serial number; for an array its place in memory, so that another view of the same finds the state.
+    """
+    if isinstance(target, Param):
+        return target.uid, target
+    if isinstance(target, Master):
+        return identity(target.target)
+    owner = target
+    while isinstance(getattr(owner, "base", None), type(target)):
+        owner = owner.base
+    begin = target.ctypes.data if isinstance(target, np.ndarray) else target.data.ptr
+    return (id(owner), begin, target.shape, target.strides), owner
+
+
+def working_dtype(w: Any) -> np.dtype:
+    """The dtype that gradients, moments and steps of `w` have: at least float32."""
+    return np.promote_types(w.dtype, np.float32)
+
+
+def undoing(opt: Any, pairs: Pairs) -> Callable[[], None]:
+    """A function that takes back what an update has changed so far: arrays, states and settings are as they are now."""
+    values = [(target, readable(target).copy()) for target, _ in pairs]
+    keys = [identity(target)[0] for target, _ in pairs]
+    rules = [opt]
+    for rule in rules:  # which grows while it is gone through
+        rules += rule.inside()
+    states = [(rule, key, rule.states.get(key)) for rule in rules for key in keys]
+    remembered = [(state, state.t, [array.copy() for array in state.arrays]) for *_, state in states if state]
+    settings = [(rule, {name: x for name, x in vars(rule).items() if name in rule.settings}) for rule in rules]
+
+    def undo() -> None:
+        for target, before in values:
+            writable(target)[...] = before
+        for state, t, arrays in remembered:
+            state.t = t
+            for array, before in zip(state.arrays, arrays):
+                array[...] = before
+        for rule, key, state in states:
+            if state is None:
+                rule.states.pop(key, None)
+        for rule, before in settings:
+            vars(rule).update(before)
+
+    return undo
