@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ..calls import told
 from ..core.errors import DerivativeError, NonFiniteError, label_of, warn
 from ..ops.arguments import flag
 from ..optim import Adam, update
-from ..optim.optimizer import Optimizer, checked_optimizer
+from ..optim.chain import loss_scaler
+from ..optim.optimizer import Optimizer, checked_optimizer, uninterrupted
+from ..optim.precision import are_finite
 from ..transforms.grad import by_params
 from .arguments import function_of, is_iterable
 from .signals import Skip, Stop
 
 
+@told
 def minimize(
     loss: Callable,
     data: Iterable,
@@ -37,11 +42,14 @@ def minimize(
       before=None: a function called as before(loss, gradients) at each step, before the update. It may
         change the gradients, g[p] *= 0.5; it may raise `kn.train.Skip`, to leave this step out, or `kn.train.Stop`, to
         end the loop, as the loss function may.
-      check_finite=False: raise at a loss or a gradient with NaN or Inf, before the update.
+      check_finite=False: raise at a loss or a gradient with NaN or Inf, before the update. With
+        `kn.optim.MixedPrecision`, which has its own way with gradients, only at such a loss.
     Returns: an iterable of NumPy scalars of the loss's dtype, with the `len()` of data; a step that was left out yields
       none, and counts in its attribute skipped. Each loop over it trains on, with the state that the optimizer has
       reached. The training mode is on within a step, never in the body of the loop. A break, an exception and Ctrl-C
-      leave params and state as the last whole step left them.
+      leave params and state as the last whole step left them. The next loop begins with what data gives next: the next
+      epoch of `kn.minibatch` or `kn.data.DataLoader`; to go on in the middle of one, `data.restore(data.state())` of a
+      DataLoader before it. The batch of a step that was broken off does not come again.
     Raises: TypeError for arguments of the wrong kind, DerivativeError if loss touches no Param or is no real scalar,
       NonFiniteError if that is checked.
 
@@ -53,25 +61,7 @@ def minimize(
     >>> [float(value) for value in kn.minimize(loss, [batch, batch], kn.SGD(lr=0.25))]
     [1.0, 0.25]
     """
-    if not callable(loss):
-        raise TypeError(
-            f"minimize: loss must be a function, got {type(loss).__name__}; write minimize(loss, data), not loss(x, y)"
-        )
-    if isinstance(data, tuple) and data and all(hasattr(part, "shape") for part in data):
-        raise TypeError(
-            "minimize: data is a tuple of arrays; write [(x, y)] if it is one batch, kn.minibatch(x, y, 50) to cut it"
-        )
-    if not is_iterable(data):
-        raise TypeError(f"minimize: data must be an iterable of batches, got {type(data).__name__}")
-    if hasattr(opt, "shape"):
-        raise TypeError(
-            "minimize: opt is an array; arrays go into data: minimize(loss, [(x, y)], opt) for one batch, "
-            "minimize(loss, kn.minibatch(x, y, 50), opt) for many"
-        )
-    if before is not None:
-        function_of("minimize", "before", before, "def before(loss, gradients): ...")
-        if isinstance(before, type):
-            raise TypeError(f"minimize: before must be a function, which may raise {before.__name__}, not a class")
+    check_arguments(loss, data, opt, before)
     opt = Adam() if opt is None else checked_optimizer(opt, "minimize")
     return Minimize(loss, data, opt, params, before, flag("minimize", "check_finite", check_finite))
 
@@ -114,7 +104,9 @@ class Minimize:
 
     def step(self, *args: Any) -> np.generic:
         """Make one step on these arguments of the loss function, and return the loss before it."""
-        found = by_params(self.loss, args, {}, has_aux=False, before=self._update)
+        scaler = loss_scaler(self.opt)
+        settle, scale = (self._settle, 1.0) if scaler is None else (partial(self._settle_scaled, scaler), scaler.scale)
+        found = by_params(self.loss, args, {}, has_aux=False, settle=settle, scale=scale)
         if found is None:
             raise DerivativeError(
                 f"minimize: {label_of(self.loss)} touched no Param, so there is nothing to change; make the weights "
@@ -122,19 +114,82 @@ class Minimize:
             )
         return found[0]
 
-    def _update(self, value: Any, grads: Any) -> None:
-        """Before the running moments of the model are written: what leaves out the update leaves them out, too."""
+    def _settle(self, value: Any, grads: Any, commit: Callable) -> None:
+        """Make the step: the update and then, by `commit`, the running moments of the model, or none of both."""
+        self._check(value)
+        if self.before:
+            self.before(value, grads)
+        self._update(grads, commit, self.check_finite)
+
+    def _settle_scaled(self, scaler: Any, value: Any, grads: Any, commit: Callable) -> None:
+        """The same along gradients of the loss times a scale; if that was too much, they are all not finite."""
+        self._check(value)
+        fit = are_finite(map(grads.compact, grads))
+        if self.before and fit:
+            true = grads.times(1 / scaler.scale)
+            self.before(value, true)
+            grads = true.times(scaler.scale)
+        self._update(grads, commit if fit else skip, False)
+
+    def _update(self, grads: Any, commit: Callable, check_finite: bool) -> None:
+        with uninterrupted():
+            update(grads if self.params is None else self.params, grads, self.opt, check_finite=check_finite)
+            commit()
+
+    def _check(self, value: Any) -> None:
         if self.check_finite and not np.isfinite(value):
             raise NonFiniteError(
                 f"minimize: {label_of(self.loss)} returned {value}; nothing was changed. kn.check_nonfinite() finds "
                 "where it comes from"
             )
-        if self.before:
-            self.before(value, grads)
-        update(grads if self.params is None else self.params, grads, self.opt, check_finite=self.check_finite)
 
     def __repr__(self) -> str:
         return f"minimize({label_of(self.loss)}, {self.data!r:.60}, {self.opt!r}), which trains while you loop over it"
+
+
+def check_arguments(loss: Any, data: Any, opt: Any, before: Any) -> None:
+    """Raise for what minimize cannot take."""
+    if not callable(loss):
+        raise TypeError(
+            f"minimize: loss must be a function, got {type(loss).__name__}; write minimize(loss, data), not loss(x, y)"
+        )
+    if isinstance(data, tuple) and data and all(hasattr(part, "shape") for part in data):
+        raise TypeError(
+            "minimize: data is a tuple of arrays; write [(x, y)] if it is one batch, kn.minibatch(x, y, 50) to cut it"
+        )
+    if not is_iterable(data):
+        raise TypeError(f"minimize: data must be an iterable of batches, got {type(data).__name__}")
+    if hasattr(opt, "shape"):
+        raise TypeError(
+            "minimize: opt is an array; arrays go into data: minimize(loss, [(x, y)], opt) for one batch, "
+            "minimize(loss, kn.minibatch(x, y, 50), opt) for many"
+        )
+    if before is not None:
+        function_of("minimize", "before", before, "def before(loss, gradients): ...")
+        if isinstance(before, type):
+            raise TypeError(f"minimize: before must be a function, which may raise {before.__name__}, not a class")
+        if not takes(before, None, None):
+            watch = "; that of a History is before=history.watch" if hasattr(before, "watch") else ""
+            raise TypeError(
+                f"minimize: before is called with two arguments, as before(loss, gradients), and {label_of(before)} "
+                f"takes others{watch}"
+            )
+
+
+def skip() -> None:
+    """Leave out a step."""
+    raise Skip
+
+
+def takes(f: Callable, *args: Any) -> bool:
+    """Whether a function can be called with these arguments; one that does not tell can."""
+    try:
+        inspect.signature(f).bind(*args)
+    except ValueError:
+        pass
+    except TypeError:
+        return False
+    return True
 
 
 def check_takes(loss: Callable, args: tuple) -> None:

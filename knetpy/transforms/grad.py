@@ -137,19 +137,24 @@ def _split(y, f, has_aux):
     return y
 
 
-def _swept(tape, y, f):
-    """Cotangents of what `tape` follows, from the scalar y."""
+def _swept(tape, y, f, scale=1.0):
+    """Cotangents of what `tape` follows, from the scalar y, times `scale`."""
     tape.check_unchanged(lambda p: label(p, f))
     if not (isinstance(y, Value) and tape.follows(y)):
         return {}
-    return sweep(tape.steps, {y.uid: np.ones_like(y.value)}, watch())
+    seed = np.ones_like(y.value)
+    if scale != 1.0:
+        with np.errstate(over="ignore"):  # a scale that is too much for half precision makes infinite gradients
+            seed = seed * np.asarray(scale, seed.dtype)
+    return sweep(tape.steps, {y.uid: seed}, watch())
 
 
-def by_params(f, args, kwargs, has_aux, log=None, again=None, before=None):
+def by_params(f, args, kwargs, has_aux, log=None, again=None, settle=None, scale=1.0):
     """((value, aux) or value, Gradients), or None if f touched no param; a `log` of the steps takes even that.
 
-    again: keeps what a run by the first argument needs, if there is to be one. before: called as before(value,
-      gradients) before the side effects of the run are made; where it raises there are none.
+    again: keeps what a run by the first argument needs, if there is to be one. settle: called as settle(value,
+      gradients, commit) when all is known; it calls commit() to make the side effects of the run, or raises and there
+      are none. scale: what the gradients are those of, times the value.
     """
     tape = Tape()
     try:
@@ -163,7 +168,7 @@ def by_params(f, args, kwargs, has_aux, log=None, again=None, before=None):
             tape.follows(y)  # a Param that f returned is touched thereby
         if log:
             log.sweeping = True
-        found, out = _swept(tape, y, f), Exit()
+        found, out = _swept(tape, y, f, scale), Exit()
         held = {uid: p for uid, (p, _) in tape.touched.items()}
         unused = [p for uid, p in held.items() if uid not in found]
         arrays = {uid: out.gradient(found.pop(uid, None), p) for uid, p in held.items()}
@@ -173,9 +178,10 @@ def by_params(f, args, kwargs, has_aux, log=None, again=None, before=None):
         y = (scalar(y), out.tree(aux)) if has_aux else scalar(y)
     finally:
         tape.end()
-    if before is not None:
-        before(y, gradients)
-    commit(tape)
+    if settle is None:
+        commit(tape)
+    else:
+        settle(y, gradients, functools.partial(commit, tape))
     return y, gradients
 
 

@@ -64,6 +64,19 @@ class Gradients(Mapping, Swept):
         """The gradient of `p` as optimizers take it: only the rows of an embedding, as long as nobody read `g[p]`."""
         return self._arrays[p.uid] if p in self else self[p]
 
+    def times(self, factor: float) -> "Gradients":
+        """The same times a number, in float32 where they are float16; rows of an embedding stay rows."""
+
+        def times(g):
+            if hasattr(g, "dense"):
+                return type(g)(g.shape, g.rows, times(g.values))
+            return g.astype(np.promote_types(g.dtype, np.float32)) * factor
+
+        arrays = {uid: times(g) for uid, g in self._arrays.items()}
+        found = Gradients(self._params, arrays, self.unused)
+        found._names = self._names
+        return found
+
     def __setitem__(self, p, new):
         """Replace a gradient, to clip or scale it: `g[p] *= 0.5`; shape and dtype stay."""
         old = self._one(p)
