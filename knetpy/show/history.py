@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 
 from ..arrays import norm
-from ..ops.arguments import count_of
+from ..calls import nearest, told_class
+from ..ops.arguments import count_of, real
 from ..ops.rowsparse import RowSparse
+from ..optim.optimizer import uninterrupted
 from ..train.arguments import function_of, iterable_of
 from . import curves
 
 
+@told_class
 class History:
     """Records the losses of a training, and what else is asked, every so many steps; plots and exports it.
 
@@ -29,8 +32,9 @@ class History:
 
     Parameters:
       every=1: how many steps make a record.
-      **columns: by name a function without arguments that returns a number, asked at each record. Outside of a step,
-        so the training mode is off.
+      **columns: by name a function without arguments that returns a number, asked at each record, outside of a step, so
+        the training mode is off. `lambda: opt.now("lr")` is that of a learning rate, also by a schedule.
+    Raises: TypeError, ValueError for others. A column that fails leaves out the record, and nothing else.
 
     Attributes:
       step: how many losses there were.
@@ -38,7 +42,7 @@ class History:
 
     >>> import numpy as np, knetpy as kn
     >>> w, opt = kn.param([1.0]), kn.SGD(lr=0.25)
-    >>> history = kn.History(lr=lambda: opt.lr)
+    >>> history = kn.History(lr=lambda: opt.now("lr"))
     >>> for loss in history(kn.minimize(lambda: (w * w).sum(), [()] * 3, opt, before=history.watch)):
     ...     pass
     >>> history["loss"], history["grad_norm"], history.steps("lr")
@@ -47,6 +51,8 @@ class History:
 
     def __init__(self, *, every: int = 1, **columns: Callable):
         for name, column in columns.items():
+            if not callable(column) and "every" in (near := nearest(name, ["every"])):
+                raise TypeError(f"History: {name} is {column!r}{near} is how many steps make a record")
             function_of("History", f"the column {name}", column, f"History({name}=lambda: ...)")
             if name in ("loss", "grad_norm", "step"):
                 raise ValueError(f"History: {name} is a column of its own; give yours another name")
@@ -69,21 +75,38 @@ class History:
 
     def take(self, loss: float) -> None:
         """Count a loss, and make a record if it is time; for loops that do not go over `history(losses)`."""
-        self.step, self.count, self.total = self.step + 1, self.count + 1, self.total + float(loss)
-        if self.count >= self.every:
-            found = {"loss": self.total / self.count}
+        before = self.step, self.count, self.total
+        self.step, self.count, self.total = self.step + 1, self.count + 1, self.total + real("History", "a loss", loss)
+        if self.count < self.every:
+            return
+        found = {"loss": self.total / self.count}
+        if self._gradients is not None:
+            found["grad_norm"] = self._gradients
+        try:
+            found.update({name: self._number(name, column()) for name, column in self.columns.items()})
+        except BaseException:
+            self.step, self.count, self.total = before
+            raise
+        with uninterrupted():
+            self.add(**found)
             self.count, self.total = 0, 0.0
-            if self._gradients is not None:
-                found["grad_norm"] = self._gradients
-            self.add(**found, **{name: column() for name, column in self.columns.items()})
 
     def add(self, **values: float) -> None:
         """Record numbers at this step, such as a score that is looked at only once in an epoch."""
-        numbers = {name: float(value) for name, value in values.items()}  # all of them before the first is written
-        for name, number in numbers.items():
-            steps, column = self._values.setdefault(name, (array("q"), array("d")))
-            steps.append(self.step)
-            column.append(number)
+        numbers = {name: self._number(name, value) for name, value in values.items()}  # before the first is written
+        with uninterrupted():
+            for name, number in numbers.items():
+                steps, column = self._values.setdefault(name, (array("q"), array("d")))
+                steps.append(self.step)
+                column.append(number)
+
+    def _number(self, name: str, value: Any) -> float:
+        if callable(value) and not hasattr(value, "dtype"):
+            raise TypeError(
+                f"History: the column {name} is {value!r}, a function of the step; for its value write "
+                f'History({name}=lambda: opt.now("{name}"))'
+            )
+        return real("History", f"the column {name}", value)
 
     # ------------------------------------------------------------------------------------------- looking
 
@@ -91,6 +114,11 @@ class History:
     def names(self) -> list[str]:
         """The names of the columns that have numbers."""
         return list(self._values)
+
+    __iter__ = None  # it has columns by name, and no order of its own
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
 
     def __getitem__(self, name: str) -> np.ndarray:
         return np.array(self._column(name)[1], np.float64)

@@ -8,15 +8,18 @@ from typing import Any
 
 def is_iterable(x: Any) -> bool:
     """Whether there is anything to go through; arrays without axes, although they look so, have nothing."""
-    return (hasattr(x, "__iter__") or hasattr(x, "__getitem__")) and getattr(x, "shape", None) != ()
+    goes = getattr(type(x), "__iter__", getattr(type(x), "__getitem__", None)) is not None
+    return goes and getattr(x, "shape", None) != ()
 
 
 def iterable_of(name: str, operand: str, given: Any, *, again: bool = False) -> Iterable:
     """An operand that can be gone through; with `again` more than once."""
     if not is_iterable(given):
+        around = (
+            "history(kn.minimize(loss, data))" if hasattr(given, "watch") else "kn.minimize(loss, data), or around data"
+        )
         raise TypeError(
-            f"{name}: {operand} must be an iterable, got {type(given).__name__}; write {name}(...) around "
-            "kn.minimize(loss, data), or around data"
+            f"{name}: {operand} must be an iterable, got {type(given).__name__}; write {name}(...) around {around}"
         )
     if again and hasattr(given, "__next__"):
         raise TypeError(

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from ..calls import told
 from ..ops.arguments import flag
 from .arguments import is_iterable
 
 SMOOTHING = 0.05  # the weight of the newest loss in the mean that is shown
 
 
+@told
 def progress(iterable: Iterable, message: str | None = None, *, disable: bool | None = None) -> Progress:
     """`iterable`, with a bar that shows how far it is: done and total, time and time left, items per second.
 

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from ..calls import told
 from ..core.errors import label_of
 from ..ops.arguments import count_of, number
 from .arguments import function_of, iterable_of
-from .signals import Stop
+from .signals import Skip, Stop
 
 
+@told
 def tap(losses: Iterable, *callbacks: Callable) -> Tap:
     """`losses`, with each callback called as callback(loss) for every one of them, in order.
 
@@ -20,7 +22,8 @@ def tap(losses: Iterable, *callbacks: Callable) -> Tap:
       *callbacks: functions of one argument, such as those that `every` and `throttle` make. One that raises
         `kn.train.Stop` ends the loop; that loss comes no more, its step has been made.
     Returns: an iterable of the same losses, with the `len()` of losses.
-    Raises: TypeError for arguments of the wrong kind.
+    Raises: TypeError for arguments of the wrong kind, RuntimeError for a callback that raises `kn.train.Skip`: it is
+      too late to leave the step out.
 
     >>> import knetpy as kn
     >>> seen = []
@@ -48,13 +51,19 @@ class Tap:
                     callback(loss)
             except Stop:
                 return
+            except Skip:
+                raise RuntimeError(
+                    "tap: a callback raised kn.train.Skip, but the step of this loss has been made; raise it in the "
+                    "loss function or in minimize's before"
+                ) from None
             yield loss
 
     def __repr__(self) -> str:
         return f"tap({', '.join([repr(self.losses), *map(label_of, self.callbacks)])})"
 
 
-def every(n: int) -> Callable[[Callable], Every]:
+@told
+def every(n: int, *misplaced: Any) -> Callable[[Callable], Every]:
     """A decorator: of `n` calls of the function only the last calls it, so the n-th, the 2n-th and so on.
 
     Parameters:
@@ -73,7 +82,15 @@ def every(n: int) -> Callable[[Callable], Every]:
     0.0625
     """
     n = count_of("every", "n", n, least=1)
+    alone("every", n, misplaced)
     return lambda callback: Every(n, function_of("every", "callback", callback, "every(100)(callback)"))
+
+
+def alone(name: str, n: float, misplaced: tuple) -> None:
+    """Raise if there is more than the number."""
+    if misplaced:
+        what = label_of(misplaced[0]) if callable(misplaced[0]) else "callback"
+        raise TypeError(f"{name} takes one number and returns a decorator: write {name}({n:g})({what})")
 
 
 class Every:
@@ -91,7 +108,8 @@ class Every:
         return self.__name__
 
 
-def throttle(seconds: float) -> Callable[[Callable], Throttle]:
+@told
+def throttle(seconds: float, *misplaced: Any) -> Callable[[Callable], Throttle]:
     """A decorator: the function is called at most once in so many seconds; calls in between do nothing.
 
     Parameters:
@@ -106,6 +124,7 @@ def throttle(seconds: float) -> Callable[[Callable], Throttle]:
     0.5
     """
     seconds = number("throttle", "seconds", seconds, least=0)
+    alone("throttle", seconds, misplaced)
     return lambda callback: Throttle(seconds, function_of("throttle", "callback", callback, "throttle(10)(callback)"))
 
 

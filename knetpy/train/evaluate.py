@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import ShapeError, label_of
-from ..data.minibatch import instances, minibatch
+from ..calls import told
+from ..core.errors import ShapeError, label_of, warn
+from ..data.loader import DataLoader
+from ..data.minibatch import Minibatches, instances, minibatch
 from ..ops.arguments import count_of
 from ..tree import leaves, tree_map
 from .arguments import function_of, is_iterable
 from .metrics import Mean, Metric
 
 
+@told
 def evaluate(model: Callable, data: Iterable, metric: Any) -> Any:
     """The value of a metric for what `model` returns for each batch of `data`.
 
@@ -23,6 +26,7 @@ def evaluate(model: Callable, data: Iterable, metric: Any) -> Any:
     Parameters:
       model: a function; of a batch (x, y) it is called as model(x), of (a, b, y) as model(a, b).
       data: an iterable of tuples whose last element is what is right, such as `kn.minibatch(x, y, 100, partial=True)`.
+        Where it leaves out a last incomplete batch, as it does without partial=True, a warning says so.
       metric: one of the metrics in `kn.train`, such as `kn.train.Accuracy()`, which is reset first; or a function of
         (scores, targets) that is a mean over a batch, such as `kn.nll`, whose mean over all instances is taken; or a
         dict of such.
@@ -42,6 +46,7 @@ def evaluate(model: Callable, data: Iterable, metric: Any) -> Any:
         )
     metrics = metric if isinstance(metric, dict) else {"metric": metric}
     metrics = {name: checked_metric(given) for name, given in metrics.items()}
+    warn_of_left_out(data)
     for found in metrics.values():
         found.reset()
     for item in data:
@@ -58,6 +63,21 @@ def evaluate(model: Callable, data: Iterable, metric: Any) -> Any:
     return results if isinstance(metric, dict) else results["metric"]
 
 
+def warn_of_left_out(data: Any) -> None:
+    """Warn of instances that are in no batch."""
+    left = 0
+    if isinstance(data, Minibatches) and not data.partial:
+        left = len(data.x) % data.batchsize
+    elif isinstance(data, DataLoader):
+        plan = {key: int(number or 0) for key, number in data.state().items()}  # 0 where it is not known
+        left = 0 if plan["partial"] else plan["instances"] // plan["ranks"] % max(plan["batchsize"], 1)
+    if left:
+        warn(
+            f"evaluate: {left} instance{'s are' if left > 1 else ' is'} left out, as the last batch is not full; make "
+            f"data with partial=True. It is {data!r}"
+        )
+
+
 def checked_metric(given: Any) -> Any:
     """A metric, or the mean of a function, as a metric."""
     if isinstance(given, type) and issubclass(given, Metric):
@@ -72,6 +92,7 @@ def checked_metric(given: Any) -> Any:
     return Mean(given)
 
 
+@told
 def predict(model: Callable, x: Any, batchsize: int = 100) -> Any:
     """What `model` returns for all of `x`, computed batch by batch, so that little memory is needed in between.
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..calls import told
 from ..ops.arguments import count_of, number
 from .arguments import iterable_of
 
 FLAT, TINY = 1e-6, 1e-30  # of the mean, and beyond it: losses that reach zero approach it for ever
 
 
+@told
 def repeat(data: Iterable, epochs: int) -> Repeat:
     """`data`, gone through `epochs` times; its `len()` is that many times the length of data.
 
@@ -46,6 +48,7 @@ class Repeat:
         return f"repeat({self.data!r}, {self.epochs})"
 
 
+@told
 def cycle(data: Iterable) -> Cycle:
     """`data`, gone through again and again without end; for loops that something else ends, such as `take`.
 
@@ -81,6 +84,7 @@ class Cycle:
         return f"cycle({self.data!r})"
 
 
+@told
 def take(losses: Iterable, n: int) -> Take:
     """The first `n` of `losses`, or of anything; around `minimize` no further step is made.
 
@@ -123,6 +127,7 @@ class Take:
         return f"take({self.losses!r}, {self.n})"
 
 
+@told
 def converge(losses: Iterable, alpha: float = 0.1) -> Converge:
     """`losses` until they fall no more: until the running mean of their change is above zero, hardly below it, or NaN.
 

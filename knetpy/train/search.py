@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ..calls import told
 from ..ops.arguments import count_of, flag, number
 from .arguments import function_of
 
 FARTHEST = 1e15  # a step that has grown to this has no minimum before it
 
 
+@told
 def goldensection(
     f: Callable,
     n: int,
@@ -94,6 +96,7 @@ def remembered(f: Callable, history: list) -> Callable[[np.ndarray], float]:
     return known
 
 
+@told
 def hyperband(
     getconfig: Callable, getloss: Callable, maxresource: float = 27, reduction: int = 3
 ) -> tuple[float, float, Any]:

@@ -7,10 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ..ops.arguments import count_of, number, one_of
+from ..calls import told
+from ..ops.arguments import count_of, number, one_of, real
 from .arguments import function_of, iterable_of
 
 
+@told
 def patience(predicate: Callable, n: int) -> Callable[..., bool]:
     """A function like `predicate` that is true only when predicate has been true `n` times in a row.
 
@@ -36,6 +38,7 @@ def patience(predicate: Callable, n: int) -> Callable[..., bool]:
     return enough
 
 
+@told
 def early_stopping(
     losses: Iterable,
     score: Callable | None = None,
@@ -75,6 +78,7 @@ def early_stopping(
     return EarlyStopping(looking(name, losses, score, every, patience), min_delta, mode, on_best)
 
 
+@told
 def plateau(
     losses: Iterable, score: Callable | None = None, *, every: int = 1, width: int = 5, min_change: float = 1e-6
 ) -> Plateau:
@@ -109,6 +113,7 @@ class Looking(ABC):
     """Losses, with a look at a score every so often, until too many looks in a row saw no progress."""
 
     kept: tuple[str, ...] = ("waited", "count", "total")  # the attributes that a save needs
+    on_best: Callable | None = None
 
     def __init__(self, given: tuple[Iterable, Callable | None, int, int]):
         self.losses, self.score, self.every, self.patience = given
@@ -136,9 +141,17 @@ class Looking(ABC):
         self.count += 1
         self.total += loss
         if self.count >= self.every:
-            score = float(self.score()) if self.score else self.total / self.count
+            name = "early_stopping" if isinstance(self, EarlyStopping) else "plateau"
+            score = real(name, "what score returns", self.score()) if self.score else self.total / self.count
+            before = self.state()
             self.count, self.total = 0, 0.0
             self.waited = 0 if self.progress(score) else self.waited + 1
+            try:
+                if not self.waited and self.on_best:
+                    self.on_best()  # which may save all as it is now
+            except BaseException:
+                self.restore(before)
+                raise
 
     def state(self) -> dict[str, Any]:
         """What a resumed training needs, as plain numbers."""
@@ -148,8 +161,8 @@ class Looking(ABC):
         """Take back what `state` gave."""
         if not isinstance(state, dict) or set(state) != set(self.kept):
             raise ValueError(f"restore: a state of {self} has {', '.join(self.kept)}, got {state!r:.80}")
-        for name in self.kept:
-            setattr(self, name, type(getattr(self, name))(state[name]))
+        taken = {name: type(getattr(self, name))(state[name]) for name in self.kept}
+        vars(self).update(taken)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.losses!r}, every={self.every}), {self.waited} of {self.patience} looks"
@@ -171,8 +184,6 @@ class EarlyStopping(Looking):
         if not better > self.min_delta:
             return False
         self.best = score
-        if self.on_best:
-            self.on_best()
         return True
 
 

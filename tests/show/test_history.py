@@ -67,7 +67,7 @@ def test_the_norm_of_rows_of_an_embedding():
 
 def test_what_cannot_be_recorded_leaves_nothing():
     history = kn.History()
-    with pytest.raises(ValueError):
+    with pytest.raises(TypeError, match="History: the column b must be a number, got 'x'"):
         history.add(a=1.0, b="x")
     assert history.names == []
 
