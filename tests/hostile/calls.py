@@ -221,6 +221,17 @@ def _pulled(f, x, dy):
     return kn.vjp(f, x)[1](dy)
 
 
+SCHEDULES = {  # those whose fields are all numbers
+    "Constant": {"lr": 0.1},
+    "Step": {"lr": 0.1, "every": 2, "factor": 0.5},
+    "Exponential": {"lr": 0.1, "factor": 0.5, "steps": 2},
+    "Cosine": {"lr": 0.1, "steps": 4, "end": 0.01, "restarts": True, "growth": 2},
+    "OneCycle": {"lr": 0.1, "steps": 4, "warmup": 0.3, "start": 0.04, "end": 1e-6},
+    "Polynomial": {"lr": 0.1, "steps": 4, "power": 2.0, "end": 0.01},
+    "InverseSqrt": {"lr": 0.1, "warmup": 2},
+}
+
+
 def _others():
     x, v = F(2).astype(float), F(2).astype(float)
     for f in (kn.init.zeros, kn.init.ones, kn.init.gaussian, kn.init.identity_init, kn.init.kaiming_normal,
@@ -244,6 +255,12 @@ def _others():
     yield Call(
         "progress", lambda x, **o: _three(kn.progress(x, **o)), {"x": [1, 2]}, {"message": None, "disable": True}
     )
+    yield Call("every", lambda n: kn.train.every(n)(abs)(-1), {"n": 1})
+    yield Call("throttle", lambda seconds: kn.train.throttle(seconds)(abs)(-1), {"seconds": 1.0})
+    yield Call("take", lambda losses, n: list(kn.train.take(losses, n)), {"losses": [3.0, 2.0], "n": 2})
+    yield Call("History", lambda loss: kn.History(a=lambda: 1.0).take(loss), {"loss": 0.5})
+    for name, options in SCHEDULES.items():
+        yield Call(name, lambda name=name, **o: getattr(kn.schedules, name)(**o)(3), {}, options)
     yield Call("repeat", lambda data, epochs: _three(kn.train.repeat(data, epochs)), {"data": [1, 2], "epochs": 2})
     yield Call("evaluate", lambda data: kn.evaluate(_scores, data, kn.train.Accuracy()),
                {"data": [(F(2, 3), LABELS), (F(2, 3), LABELS)]}, own=False)  # fmt: skip  # metrics answer, too

@@ -171,3 +171,43 @@ def test_a_failure_in_a_write_that_was_deferred_comes_after_the_gradient():
     with pytest.raises(ZeroDivisionError):
         kn.grad(loss)()
     assert left_behind(alone=True) == [] and w.value[0] == 1
+
+
+class CtrlC(Interruption):
+    """The same, as the system does it: by a signal, which may wait."""
+
+    def __call__(self, frame, event, arg):
+        try:
+            return super().__call__(frame, event, arg)
+        except KeyboardInterrupt:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("kind", ["line", pytest.param("opcode", marks=pytest.mark.slow)])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Ctrl-C in a __del__ is said, and lost
+def test_ctrl_c_anywhere_in_a_training_step(kind):
+    """Params, moments of the optimizer and running moments have made the step, or none of them has."""
+
+    def begun():
+        model = Model()
+        model.b[...] = np.array([0.5, -0.25], np.float32)
+        model.opt = kn.chain(kn.optim.ClipGlobalNorm(0.5), kn.LAMB(0.1), kn.optim.EMA(0.5))
+        list(kn.minimize(model.loss, [X], model.opt))
+        return model
+
+    def reached(model):
+        states = [(s.t, *[a.tobytes() for a in s.arrays]) for rule in model.opt.parts for s in rule.states.values()]
+        return model.state()[0], model.state()[1], model.state()[3], states
+
+    model = begun()
+    before = reached(model)
+    list(kn.minimize(model.loss, [X], model.opt))
+    after, number, seen, on = reached(model), 0, set(), True
+    assert before[0] != after[0] and before[2] != after[2]
+    while on:
+        model = begun()
+        on = CtrlC(number, kind).during(lambda: list(kn.minimize(model.loss, [X], model.opt)))  # noqa: B023
+        assert reached(model) in (before, after), number
+        seen.add(reached(model) == after)
+        number += 1
+    assert seen == {False, True} and number > 500

@@ -389,3 +389,31 @@ def test_a_clipped_gradient_of_a_table_keeps_its_rows():
 def test_parts_on_the_wrong_side_of_the_rule_are_refused(parts):
     with pytest.raises(ValueError, match="chain: (ClipNorm must stand before|EMA must stand after) SGD"):
         kn.chain(*parts)
+
+
+def test_the_value_of_a_setting_now():
+    lr = kn.schedules.Step(1.0, every=1, factor=0.5)
+    w, b = kn.param([1.0]), kn.param([1.0, 2.0])
+    for opt in (
+        kn.Momentum(lr),
+        kn.chain(optim.Accumulate(2), kn.Momentum(lr), optim.EMA()),
+        optim.MixedPrecision(kn.Momentum(lr)),
+    ):
+        assert opt.now("lr") == 1.0 and opt.now("momentum") == 0.9
+        seen = []
+        for _ in range(4):
+            kn.update(w, np.ones(1, "f4"), opt)
+            seen.append(opt.now("lr"))
+        assert seen == ([1.0, 1.0, 1.0, 0.5] if isinstance(opt, kn.chain) else [1.0, 0.5, 0.25, 0.125])
+        kn.update(b, np.ones(2, "f4"), opt)  # a younger one does not count
+        assert opt.now("lr") == seen[-1]
+        opt.lr = 0.5
+        assert opt.now("lr") == 0.5
+    two = optim.Choose(lambda path, w: "a", a=kn.SGD(lr), b=kn.SGD(0.5))
+    assert two.a.now("lr") == 1.0
+    with pytest.raises(
+        AttributeError, match=r"Choose: 2 of its parts have a setting 'lr'; write opt\.a\.lr or opt\.b\.lr"
+    ):
+        two.now("lr")
+    with pytest.raises(AttributeError, match="has no setting 'lrr'; did you mean lr"):
+        kn.SGD().now("lrr")

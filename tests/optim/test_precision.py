@@ -118,3 +118,94 @@ def test_paths_settings_copies_and_mistakes():
     for scale, error in ((0, ValueError), (-1, ValueError), ("1", TypeError), (lambda step: 1, TypeError)):
         with pytest.raises(error, match="MixedPrecision: scale"):
             optim.MixedPrecision(kn.SGD(), scale=scale)
+
+
+# --------------------------------------------------------------------------------------------- in minimize
+
+X = np.linspace(-1, 1, 24, dtype="f2").reshape(8, 3)
+Y = np.arange(8) % 2
+
+
+def trained(opt, dtype, **options):
+    """The losses and the last weights, of a few steps."""
+    w = kn.param(np.array([[0.5, -0.25], [0.125, 0.5], [-0.5, 0.25]], dtype))
+    loops = kn.minimize(lambda x, y: kn.nll((x.astype(dtype) @ w).astype("f4"), y), [(X, Y)] * 5, opt, **options)
+    return list(loops), w.value, loops.skipped
+
+
+def test_minimize_scales_by_itself():
+    seen = {}
+
+    def before(loss, g):
+        (p,) = g
+        seen.setdefault(p.dtype.char, []).append((loss, g[p].copy()))
+
+    losses, w, _ = trained(kn.SGD(0.5), "f4", before=before)
+    scaled, half, _ = trained(optim.MixedPrecision(kn.SGD(0.5)), "f2", before=before, check_finite=True)
+    np.testing.assert_allclose(scaled, losses, rtol=1e-3)
+    np.testing.assert_allclose(half, w, atol=1e-3)
+    for (loss, g), (other, true) in zip(seen["f"], seen["e"]):
+        np.testing.assert_allclose(true, g, atol=1e-3)
+        assert abs(loss - other) < 1e-3 and true.dtype == np.float32
+
+
+def test_what_before_changes_counts():
+    def halve(_, g):
+        for p in g:
+            g[p] *= 0.5
+
+    mixed = optim.MixedPrecision(kn.chain(optim.ClipValue(10.0), kn.SGD(0.5)))
+    np.testing.assert_array_equal(
+        trained(mixed, "f2", before=halve)[1], trained(optim.MixedPrecision(kn.SGD(0.25)), "f2")[1]
+    )
+
+
+def test_a_scale_that_is_too_much_leaves_steps_out():
+    opt, moments, called = optim.MixedPrecision(kn.SGD(0.5), scale=2.0**20), kn.Moments(), []
+    w = kn.param(np.ones((3, 2), "f2"))
+
+    def loss(x):
+        return kn.batchnorm((x @ w).astype("f4"), moments)[:2].sum() + (x @ w).sum()
+
+    loops = kn.minimize(loss, [X] * 30, opt, before=lambda *_: called.append(1), check_finite=True)
+    losses = list(loops)
+    assert 0 < loops.skipped < 30 and len(losses) == len(called) == moments.count == 30 - loops.skipped
+    assert np.isfinite(w.value).all() and opt.scale == 2.0 ** (20 - loops.skipped)
+
+
+def test_a_loss_that_is_never_finite_is_said():
+    w, opt = kn.param(np.ones(2, "f2")), optim.MixedPrecision(kn.SGD())
+
+    def loss():
+        return (w * np.float16("nan")).sum()
+
+    with pytest.raises(kn.NonFiniteError, match="minimize: loss returned nan"):
+        list(kn.minimize(loss, [()], opt, check_finite=True))
+    with pytest.raises(kn.NonFiniteError, match="MixedPrecision: the gradients are not finite"):
+        list(kn.minimize(loss, [()] * 100, opt))
+
+
+def test_it_stands_outermost():
+    mixed = optim.MixedPrecision(kn.SGD())
+    with pytest.raises(ValueError, match=r"chain: MixedPrecision undoes .* MixedPrecision\(chain"):
+        kn.chain(optim.ClipNorm(1.0), mixed)
+    with pytest.raises(ValueError, match=r"MixedPrecision\(Choose"):
+        optim.Choose(lambda path, w: "a", a=mixed)
+    with pytest.raises(ValueError, match="there is one in it"):
+        optim.MixedPrecision(kn.chain(mixed))
+    assert kn.chain(mixed, optim.EMA()).scale == 1024
+
+
+def test_how_long_the_scale_was_good_is_saved(tmp_path):
+    def made():
+        return kn.param(np.ones(2, "f2")), optim.MixedPrecision(kn.SGD(1e-3), scale=2, every=3)
+
+    w, opt = made()
+    for _ in range(2):
+        kn.update(w, np.ones(2, "f2"), opt)
+    kn.save(tmp_path / "save", {"w": w, "opt": opt})
+    w, opt = made()
+    kn.load(tmp_path / "save", {"w": w, "opt": opt})
+    assert opt.good == 2
+    kn.update(w, np.ones(2, "f2"), opt)
+    assert (opt.scale, opt.good) == (4, 0)

@@ -139,6 +139,14 @@ def test_a_million_rows_take_little():
     "call, error, words",
     [
         (lambda: kn.History(every=0), ValueError, "History: every must be at least 1"),
+        (lambda: kn.History(lambda: 1), TypeError, r"takes no arguments by position, got 1; .*every, \*\*columns"),
+        (lambda: kn.History(evry=3), TypeError, "History: evry is 3; did you mean every"),
+        (lambda: list(kn.History()), TypeError, "not iterable"),
+        (lambda: kn.progress(kn.History()), TypeError, "progress: .*got History"),
+        (lambda: kn.train.take(kn.History(), 3), TypeError, r"got History; .* around history\(kn.minimize"),
+        (lambda: kn.History().add(lr=kn.schedules.Constant(1)), TypeError, r'History\(lr=lambda: opt.now\("lr"\)\)'),
+        (lambda: kn.History().add(a=np.ones(1)), TypeError, "the column a must be a number"),
+        (lambda: kn.History().take("1"), TypeError, "a loss must be a number"),
         (lambda: kn.History(lr=0.1), TypeError, "History: the column lr must be a function, got float"),
         (lambda: kn.History(loss=print), ValueError, "History: loss is a column of its own"),
         (lambda: kn.History()(3.0), TypeError, "History: losses must be an iterable"),
@@ -148,3 +156,32 @@ def test_a_million_rows_take_little():
 def test_mistakes(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize("failure", [ZeroDivisionError, KeyboardInterrupt])
+def test_a_column_that_fails_leaves_the_history_as_it_was(failure):
+    answers = iter([1.0, failure(), 3.0])
+
+    def column():
+        found = next(answers)
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    history = kn.History(every=2, first=lambda: 0.0, a=column)
+    for loss in (1.0, 2.0, 3.0):
+        history.take(loss)
+    before = repr(history.state())
+    with pytest.raises(failure):
+        history.take(5.0)
+    assert repr(history.state()) == before
+    history.take(5.0)
+    assert history["a"].tolist() == [1.0, 3.0] and history["loss"].tolist() == [1.5, 4.0]
+
+
+def test_the_learning_rate_of_a_schedule():
+    w, opt = kn.param([1.0]), kn.chain(kn.optim.ClipNorm(1.0), kn.SGD(kn.schedules.Step(0.5, every=1, factor=0.5)))
+    history = kn.History(lr=lambda: opt.now("lr"))
+    for _ in history(kn.minimize(lambda: (w * w).sum(), [()] * 3, opt)):
+        pass
+    assert history["lr"].tolist() == [0.5, 0.25, 0.125] and "lr" in history and "loss" in history and 0 not in history

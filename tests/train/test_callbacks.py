@@ -66,6 +66,10 @@ def test_an_error_in_a_callback_is_the_users():
         (lambda: every(0), ValueError, "every: n must be at least 1"),
         (lambda: every(2.5), TypeError, "every: n must be an integer, got float"),
         (lambda: every(print), TypeError, "every: n must be an integer, got builtin"),
+        (lambda: every(10, print), TypeError, r"write every\(10\)\(print\)"),
+        (lambda: throttle(0.5, print), TypeError, r"write throttle\(0.5\)\(print\)"),
+        (lambda: every(), TypeError, "every: n is missing"),
+        (lambda: tap([1.0], callback=print), TypeError, "tap has no argument 'callback'"),
         (lambda: every(2)(3), TypeError, "every: callback must be a function, got int"),
         (lambda: throttle(-1), ValueError, "throttle: seconds"),
         (lambda: throttle("1"), TypeError, "throttle: seconds must be a number"),
@@ -78,3 +82,13 @@ def test_an_error_in_a_callback_is_the_users():
 def test_mistakes(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_what_is_raised_in_a_wrong_place_says_so():
+    def skip(_):
+        raise kn.train.Skip
+
+    with pytest.raises(RuntimeError, match="tap: a callback raised kn.train.Skip, but the step .* has been made"):
+        list(kn.train.tap([1.0], skip))
+    assert "write continue" in str(kn.train.Skip()) and "write break" in str(kn.train.Stop())
+    assert str(kn.train.Stop("mine")) == "mine"

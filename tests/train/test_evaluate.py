@@ -73,6 +73,17 @@ def test_predict_of_nothing():
     assert kn.predict(model, X[:0]).shape == (0, 3)
 
 
+@pytest.mark.parametrize("make", [kn.minibatch, lambda x, y, n, **o: kn.data.DataLoader((x, y), n, **o)])
+def test_what_is_left_out_is_said(make, recwarn):
+    kn.evaluate(model, make(X, Y, 5, partial=True), Accuracy())
+    kn.evaluate(model, make(X, Y, 23), Accuracy())
+    assert not recwarn
+    with pytest.warns(UserWarning, match=r"evaluate: 3 instances are left out, .* with partial=True"):
+        kn.evaluate(model, make(X, Y, 5), Accuracy())
+    with pytest.warns(UserWarning, match="evaluate: 1 instance is left out"):
+        kn.evaluate(model, make(X, Y, 11), Accuracy())
+
+
 @pytest.mark.parametrize(
     "call, error, words",
     [
@@ -82,6 +93,7 @@ def test_predict_of_nothing():
         (lambda: kn.evaluate(model, [(X,)], Accuracy()), TypeError, "got a tuple of 1"),
         (lambda: kn.evaluate(model, [(X, Y)], Accuracy), TypeError, "is the class Accuracy; make one"),
         (lambda: kn.evaluate(model, [(X, Y)], "accuracy"), TypeError, "evaluate: metric must be .*got str"),
+        (lambda: kn.evaluate(model, [(X, Y)], metrics=Accuracy()), TypeError, "did you mean metric"),
         (lambda: kn.predict(model(X), X), TypeError, "predict: model must be a function"),
         (lambda: kn.predict(model, X, 0), ValueError, "predict: batchsize must be at least 1"),
         (lambda: kn.predict(lambda x: x.sum(), X), ValueError, "predict: .*one row for each of the 23"),

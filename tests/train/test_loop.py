@@ -310,8 +310,32 @@ def test_options_are_checked(net):
     _, loss = net
     with pytest.raises(TypeError, match="minimize: before must be a function, got int"):
         kn.minimize(loss, [BATCH], before=3)
+    with pytest.raises(TypeError, match=r"two arguments.*and History takes others.*before=history\.watch"):
+        kn.minimize(loss, [BATCH], before=kn.History())
+    with pytest.raises(TypeError, match=r"two arguments, as before\(loss, gradients\), and <lambda> takes others$"):
+        kn.minimize(loss, [BATCH], before=lambda loss: None)
+    with pytest.raises(TypeError, match="minimize has no argument 'befor'; did you mean before"):
+        kn.minimize(loss, [BATCH], befor=print)
     with pytest.raises(TypeError, match="minimize: check_finite must be True or False"):
         kn.minimize(loss, [BATCH], check_finite="yes")
+
+
+def test_after_a_break_the_next_epoch_begins_or_the_rest_of_this_one(net):
+    _, loss = net
+    x, y = np.arange(12, dtype="f4").reshape(6, 2) / 10, np.array([0, 1, 0, 1, 0, 1])
+    data, seen = kn.data.DataLoader((x, y), 1), []
+
+    def counted(x, y):
+        seen.append(int(x[0, 0] * 5))
+        return loss(x, y)
+
+    for restored in (False, False, True):
+        if restored:
+            data.restore(data.state())
+        for n, _ in enumerate(kn.minimize(counted, data, kn.SGD())):
+            if n == 1 and not restored:
+                break
+    assert seen == [0, 1, 0, 1, 2, 3, 4, 5]
 
 
 # -------------------------------------------------------------------------------------------------- mistakes

@@ -124,3 +124,28 @@ def test_mistakes_of_plateau():
         plateau([1.0], width=0)
     with pytest.raises(ValueError, match="plateau: min_change"):
         plateau([1.0], min_change=-1)
+
+
+def test_on_best_may_save_and_may_fail():
+    saved, full = [], [False]
+
+    def save():
+        if full[0]:
+            raise OSError("no space left")
+        saved.append(steps.state())
+
+    steps = early_stopping([3.0, 4.0, 2.0, 1.0], on_best=save)
+    for loss in steps:
+        full[0] = loss == 2.0
+        if full[0]:
+            break
+    assert [state["waited"] for state in saved] == [0, 0] and saved[-1] == steps.state()
+    before = steps.state()
+    with pytest.raises(OSError):
+        steps.look(1.0)
+    assert {**steps.state(), "count": 0, "total": 0.0} == before
+
+
+def test_a_score_is_a_number():
+    with pytest.raises(TypeError, match="early_stopping: what score returns must be a number, got None"):
+        list(early_stopping([1.0], lambda: None))
