@@ -61,6 +61,11 @@ def test_nothing_grows_with_training(capsys, threads_kept):
     assert "more objects" in capsys.readouterr().out
 
 
+def test_nothing_grows_with_the_rows(capsys):
+    more = runpy.run_path(str(BENCH / "rows.py"))["main"](["--rows", "100000", "--columns", "16"])
+    assert more < 1 << 20 and capsys.readouterr().out.count(" rows: ") == 10
+
+
 def test_loader(capsys):
     shares = runpy.run_path(str(BENCH / "loader.py"))["main"](n=60, batchsize=10, rounds=1)
     assert len(shares) >= 4 and min(shares.values()) > 0

@@ -32,11 +32,11 @@ def _check(schedule: Any, steps: tuple[str, ...] = (), others: tuple[str, ...] =
     name = type(schedule).__name__
     for field in [field for field in vars(schedule) if field not in others]:
         given = vars(schedule)[field]
-        if field not in steps:
-            number(name, field, given, 0, most.get(field, math.inf))
-        elif (whole(given) or 0) < 1:
+        value = whole(given) if field in steps else number(name, field, given, 0, most.get(field, math.inf))
+        if field in steps and (value or 0) < 1:
             way = f"; write int({given!r})" if isinstance(given, float) and given >= 1 else ""
             raise ValueError(f"{name}: {field} must be an integer of at least 1, got {given!r}{way}")
+        object.__setattr__(schedule, field, value)  # a number of Python's, of whatever kind was given
 
 
 def _check_part(name: str, field: str, part: Part) -> None:
