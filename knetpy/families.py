@@ -145,8 +145,13 @@ def _recurrences(draw: Draw) -> None:
 
 def _optimizers(draw: Draw) -> None:
     w = [kn.param(draw(8, 8)), kn.param(draw(8))]
-    for opt in (kn.SGD(), kn.Adam()):
-        kn.update(w, [draw(8, 8), draw(8)], opt)
+    rules = (
+        *(kn.SGD, kn.Momentum, kn.Nesterov, kn.Adagrad, kn.RMSprop, partial(kn.RMSprop, centered=True), kn.Adadelta),
+        *(kn.Adam, kn.AdamW, kn.AMSGrad, kn.Adamax, kn.NAdam, kn.RAdam, kn.AdaBelief, kn.Rprop, kn.Lion),
+    )
+    for rule in rules:  # 20 ms each
+        kn.update(w, [draw(8, 8), draw(8)], rule())
+    kn.update(w, [draw(8, 8), draw(8)], kn.chain(kn.SGD(), kn.optim.EMA(), kn.optim.DecoupledDecay(0.1)))
 
 
 _FAMILIES: dict[str, Callable[[Draw], None]] = {
