@@ -64,6 +64,11 @@ class Several(Optimizer):
         return super().__setattr__(name, value) if part is None else setattr(part, name, value)
 
 
+def all_inside(parts: tuple[Optimizer, ...]) -> list[Optimizer]:
+    """The optimizers and those that they consist of."""
+    return [x for part in parts for x in (part, *all_inside(part.inside()))]
+
+
 def loss_scaler(opt: Optimizer) -> Any:
     """The one of `opt` and those inside that takes the gradients of the loss times its `scale`; None if none does."""
     if getattr(opt, "rescales", False):
@@ -121,7 +126,7 @@ class chain(Several):  # noqa: N801  in lower case, as in itertools
             raise ValueError(
                 "chain: MixedPrecision undoes the scale of the loss for its inside only: MixedPrecision(chain(...))"
             )
-        if len({id(part) for part in parts}) < len(parts):
+        if len(set(map(id, rules := all_inside(parts)))) < len(rules):
             raise ValueError("chain: one of the parts is there twice; make another, as each remembers its own")
         self.parts = parts
 
@@ -170,6 +175,11 @@ class Choose(Several):
 
     __slots__ = ("chosen",)  # not among the settings
     fixed = ("choose", "parts")
+
+    @property
+    def moves(self) -> bool:  # type: ignore[override]
+        """Whether it can be an update by itself: whether each of its parts can."""
+        return all(part.moves for part in self.inside())
 
     def __new__(cls, *choose, **parts):
         if len(choose) + ("choose" in parts) != 1:

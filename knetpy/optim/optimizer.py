@@ -124,7 +124,7 @@ class Optimizer:
         `path_of` says what path a Param or array has in the first argument of `update`.
         """
         if not self.moves:
-            rule = type(self).__name__
+            rule = next(type(x).__name__ for x in (*self.inside(), self) if not x.moves)
             raise TypeError(f"{rule} moves no params by itself; write kn.chain, with a rule such as kn.Adam(), of both")
         with np.errstate(all="ignore"):
             _, writes = self.plan(pairs, path_of)  # what may fail comes before the first write

@@ -57,6 +57,10 @@ class MixedPrecision(Several):
         self.opt, self.scale, self.every, self.good = checked_optimizer(opt, "MixedPrecision"), scale, every, good
         if loss_scaler(opt):
             raise ValueError("MixedPrecision: there is one in it; the scale of the loss is one number")
+        if not opt.moves:
+            raise TypeError(
+                f"MixedPrecision: {type(opt).__name__} moves no params by itself; write kn.chain, of a rule too"
+            )
 
     def inside(self):
         """The optimizer."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..calls import told
-from ..ops.arguments import count_of, number
+from ..ops.arguments import count_of, number, real
 from .arguments import iterable_of
 
 FLAT, TINY = 1e-6, 1e-30  # of the mean, and beyond it: losses that reach zero approach it for ever
@@ -160,9 +160,10 @@ class Converge:
     def __iter__(self) -> Iterator[Any]:
         mean, trend = None, 0.0
         for n, loss in enumerate(self.losses):
+            now = real("converge", "a loss", loss)
             yield loss
-            mean = float(loss) if mean is None else mean
-            difference = float(loss) - mean
+            mean = now if mean is None else mean
+            difference = now - mean
             mean += self.alpha * difference
             trend += self.alpha * (difference - trend)
             least = FLAT * abs(mean) + TINY if n * self.alpha >= 1 else 0.0

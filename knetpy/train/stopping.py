@@ -113,6 +113,7 @@ class Looking(ABC):
     """Losses, with a look at a score every so often, until too many looks in a row saw no progress."""
 
     kept: tuple[str, ...] = ("waited", "count", "total")  # the attributes that a save needs
+    name = "early_stopping"
     on_best: Callable | None = None
 
     def __init__(self, given: tuple[Iterable, Callable | None, int, int]):
@@ -131,7 +132,7 @@ class Looking(ABC):
         if self.waited >= self.patience:
             self.waited = 0
         for loss in self.losses:
-            self.look(float(loss))
+            self.look(real(self.name, "a loss", loss))
             yield loss
             if self.waited >= self.patience:
                 return
@@ -141,8 +142,7 @@ class Looking(ABC):
         self.count += 1
         self.total += loss
         if self.count >= self.every:
-            name = "early_stopping" if isinstance(self, EarlyStopping) else "plateau"
-            score = real(name, "what score returns", self.score()) if self.score else self.total / self.count
+            score = real(self.name, "what score returns", self.score()) if self.score else self.total / self.count
             before = self.state()
             self.count, self.total = 0, 0.0
             self.waited = 0 if self.progress(score) else self.waited + 1
@@ -190,6 +190,7 @@ class EarlyStopping(Looking):
 class Plateau(Looking):
     """What `plateau` returns."""
 
+    name = "plateau"
     kept = (*Looking.kept, "last")
 
     def __init__(self, given: tuple, min_change: float):

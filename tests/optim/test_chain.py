@@ -417,3 +417,21 @@ def test_the_value_of_a_setting_now():
         two.now("lr")
     with pytest.raises(AttributeError, match="has no setting 'lrr'; did you mean lr"):
         kn.SGD().now("lrr")
+
+
+def test_what_moves_no_params_is_refused_wherever_it_stands():
+    w = kn.param([1.0, 2.0])
+    mixture = optim.Choose(lambda path, w: "a", a=kn.SGD(), b=optim.ClipNorm(1.0))
+    with pytest.raises(TypeError, match="ClipNorm moves no params by itself"):
+        kn.update(w, np.ones(2, "f4"), mixture)
+    with pytest.raises(TypeError, match="chain: there must be a rule"):
+        kn.chain(optim.ClipValue(1.0), mixture)
+    with pytest.raises(TypeError, match="MixedPrecision: EMA moves no params by itself"):
+        optim.MixedPrecision(optim.EMA())
+    kn.update(
+        w, np.full(2, 3.0, "f4"), kn.chain(optim.Choose(lambda path, w: "a", a=optim.ClipValue(1.0)), kn.SGD(1.0))
+    )
+    assert w.value.tolist() == [0.0, 1.0]
+    inner = kn.SGD()
+    with pytest.raises(ValueError, match="chain: one of the parts is there twice"):
+        kn.chain(kn.chain(inner), inner)
