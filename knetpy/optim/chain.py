@@ -13,13 +13,7 @@ from .state import Master, Pairs, dropping, identity
 
 
 class Several(Optimizer):
-    """The base of what has others inside. A setting that only one of them has is a setting of the whole: `opt.lr`.
-
-    Attributes:
-      rescales: whether the gradients that it takes are those of the loss times its `scale`.
-    """
-
-    rescales = False
+    """The base of what has others inside. A setting that only one of them has is a setting of the whole: `opt.lr`."""
 
     def inside(self) -> tuple[Optimizer, ...]:
         """Those that are inside; none before there are any."""
@@ -52,7 +46,7 @@ class Several(Optimizer):
 
     def now(self, name: str) -> Any:
         """The value of a setting at the newest update, as for one optimizer."""
-        part = self._owner(name)
+        part = self._owner(name) if isinstance(name, str) else None
         return super().now(name) if part is None else part.now(name)
 
     def __getattr__(self, name: str) -> Any:
@@ -71,9 +65,9 @@ def all_inside(parts: tuple[Optimizer, ...]) -> list[Optimizer]:
 
 def loss_scaler(opt: Optimizer) -> Any:
     """The one of `opt` and those inside that takes the gradients of the loss times its `scale`; None if none does."""
-    if getattr(opt, "rescales", False):
+    if opt.rescales:
         return opt
-    return next(filter(None, map(loss_scaler, opt.inside())), None)
+    return next(filter(None, map(loss_scaler, opt.inside())), None) if isinstance(opt, Several) else None
 
 
 class chain(Several):  # noqa: N801  in lower case, as in itertools

@@ -7,8 +7,7 @@ import _signal  # type: ignore[import-not-found]
 import copy
 import inspect
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -41,6 +40,7 @@ class Optimizer:
       fused: whether the formula makes the step, of all arrays at once.
       fixed: names of the settings that decide what is remembered, and cannot be changed later.
       idle: whether a step along zeros changes neither array nor state, so that rows without gradient can wait.
+      rescales: whether the gradients that it takes are those of the loss times its setting scale.
       states, warned: what is remembered about each array, and the Params that were said to be untouched.
 
     >>> import numpy as np, knetpy as kn
@@ -70,6 +70,7 @@ class Optimizer:
     place = ""  # in a chain: "before" or "after" its rules
     fused = False  # whether the formula makes the step
     idle = False  # whether a step along zeros changes neither array nor state, so that rows without gradient can wait
+    rescales = False
     states: dict[Any, State]
     warned: set[int]  # serial numbers of the Params that were said to be untouched
 
@@ -143,8 +144,9 @@ class Optimizer:
         states = [self.state(target) for target, _ in pairs]
         now = {t: self._at(t) for t in {state.t + 1 for state in states}}
         numbers = {t: rule.numbers(t) for t, rule in now.items()}
-        by_rows = self.idle or getattr(self, "lazy", False)
-        whole = [(w, g.dense() if g.__class__ is RowSparse and not by_rows else g) for w, g in pairs]
+        whole = pairs
+        if any([g.__class__ is RowSparse for _, g in pairs]) and not (self.idle or getattr(self, "lazy", False)):
+            whole = [(w, g.dense() if g.__class__ is RowSparse else g) for w, g in pairs]
         return pairs, [partial(self._write, whole, states, now, numbers)]
 
     def _write(self, pairs: Pairs, states: list[State], now: dict[int, Optimizer], numbers: dict[int, tuple]) -> None:
@@ -152,17 +154,16 @@ class Optimizer:
         together: dict[Any, list] = {}
         back: list[tuple] = []  # (arrays, rows, what these rows become), of what is updated by rows
         for (target, g), state in zip(pairs, states):
-            arrays = writable(target), *state.arrays
+            w, arrays = writable(target), state.arrays
             if g.__class__ is RowSparse:
                 g = g.summed()
-                back.append((arrays, g.rows, arrays := tuple([array[g.rows] for array in arrays])))
-                g = g.values
+                some = tuple([array[g.rows] for array in (w, *arrays)])
+                back.append(((w, *arrays), g.rows, some))
+                w, arrays, g = some[0], some[1:], g.values
             if self.fused:
-                together.setdefault(arrays[0].dtype, []).append(((arrays[0], g, *arrays[1:]), numbers[state.t + 1]))
+                together.setdefault(w.dtype, []).append(((w, g, *arrays), numbers[state.t + 1]))
             else:
-                w, *remembered = arrays
-                g = g.astype(working_dtype(w), copy=False)
-                now[state.t + 1].step(w, g, tuple(remembered), state.t + 1)
+                now[state.t + 1].step(w, g.astype(working_dtype(w), copy=False), arrays, state.t + 1)
         for steps in together.values():
             _step(steps[0][0][0], *zip(*steps), self.formula)
         for arrays, rows, new in back:
@@ -202,6 +203,11 @@ class Optimizer:
     def now(self, name: str) -> Any:
         """The value of a setting: that of the newest update if it is a function of the step, such as a schedule.
 
+        Parameters:
+          name: the name of the setting, such as "lr".
+        Raises: TypeError for what is no text, ValueError for an unknown name; of a chain or `Choose` AttributeError if
+          several of its parts have such a setting.
+
         >>> import numpy as np, knetpy as kn
         >>> w, opt = kn.param([0.0]), kn.SGD(lr=kn.schedules.Step(1.0, every=2, factor=0.5))
         >>> for _ in range(4):
@@ -209,8 +215,10 @@ class Optimizer:
         ...     print(opt.now("lr"), end=" ")
         1.0 1.0 0.5 0.5
         """
+        if not isinstance(name, str):
+            raise TypeError(f'now: name must be that of a setting, such as "lr", got {name!r:.60}')
         if name not in self.settings:
-            raise AttributeError(f"{type(self).__name__} {no_setting(name, self.settings)}")
+            raise ValueError(f"now: {type(self).__name__} {no_setting(name, self.settings)}")
         return self._asked(name, max([state.t for state in list(self.states.values())], default=1))
 
     def inside(self) -> tuple[Optimizer, ...]:
@@ -222,8 +230,9 @@ class Optimizer:
 
         Kernels, which have all they need, do not.
         """
-        steps = type(self).plan is Optimizer.plan and not self.fused
-        return steps or any(w.dtype.char not in "fd" for w, _ in pairs) or any(x.may_fail([]) for x in self.inside())
+        if not self.fused and type(self).plan is Optimizer.plan:
+            return True
+        return any([w.dtype.char not in "fd" for w, _ in pairs]) or any([x.may_fail([]) for x in self.inside()])
 
     def state(self, target: Any) -> State:
         """What is remembered about a Param or array; a fresh state, not remembered yet, if it was never updated."""
@@ -270,8 +279,7 @@ def checked_optimizer(opt: Any, caller: str) -> Optimizer:
     raise TypeError(f"{caller}: opt must be an optimizer such as {example}, got {type(opt).__name__}")
 
 
-@contextmanager
-def uninterrupted() -> Iterator[None]:
+class uninterrupted:  # noqa: N801  in lower case, as it is used
     """Let Ctrl-C wait until the block has ended, so that it cannot leave half of it done.
 
     >>> import signal
@@ -286,15 +294,23 @@ def uninterrupted() -> Iterator[None]:
     >>> done
     ['the block', 'then the interrupt']
     """
-    before = _signal.getsignal(_signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before in (None, _signal.SIG_IGN):
-        yield  # signals come to the main thread only
-        return
-    waiting: list[Any] = []
-    _signal.signal(_signal.SIGINT, lambda *received: waiting.append(received))
-    try:
-        yield
-    finally:
-        _signal.signal(_signal.SIGINT, before)
-        if waiting:
-            _signal.raise_signal(_signal.SIGINT)
+
+    __slots__ = ("before", "received")
+
+    def __enter__(self) -> None:
+        self.received, self.before = False, _signal.getsignal(_signal.SIGINT)
+        waits = isinstance(getattr(self.before, "__self__", None), uninterrupted)  # the block stands in another
+        alone = threading.current_thread() is threading.main_thread()  # signals come to the main thread only
+        if waits or not alone or self.before in (None, _signal.SIG_IGN):
+            self.before = None
+        else:
+            _signal.signal(_signal.SIGINT, self._receive)
+
+    def _receive(self, *_: Any) -> None:
+        self.received = True
+
+    def __exit__(self, *_: Any) -> None:
+        if self.before is not None:
+            _signal.signal(_signal.SIGINT, self.before)
+            if self.received:
+                _signal.raise_signal(_signal.SIGINT)

@@ -255,6 +255,7 @@ def _others():
     yield Call(
         "progress", lambda x, **o: _three(kn.progress(x, **o)), {"x": [1, 2]}, {"message": None, "disable": True}
     )
+    yield Call("now", lambda name: kn.chain(kn.SGD(), kn.optim.EMA()).now(name), {"name": "keep"})
     yield Call("every", lambda n: kn.train.every(n)(abs)(-1), {"n": 1})
     yield Call("throttle", lambda seconds: kn.train.throttle(seconds)(abs)(-1), {"seconds": 1.0})
     yield Call("take", lambda losses, n: list(kn.train.take(losses, n)), {"losses": [3.0, 2.0], "n": 2})
