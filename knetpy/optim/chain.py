@@ -19,6 +19,11 @@ class Several(Optimizer):
         """Those that are inside; none before there are any."""
         return vars(self).get("parts", ())
 
+    def known_settings(self) -> tuple[str, ...]:
+        """Its own, and those of the parts."""
+        inner = [name for part in self.inside() for name in part.known_settings()]
+        return tuple(dict.fromkeys([*self.settings, *inner]))
+
     def named_inside(self) -> dict[str, Optimizer]:
         """The same by what the user writes after the optimizer."""
         return {f"parts[{n}]": part for n, part in enumerate(self.inside())}

@@ -218,8 +218,13 @@ class Optimizer:
         if not isinstance(name, str):
             raise TypeError(f'now: name must be that of a setting, such as "lr", got {name!r:.60}')
         if name not in self.settings:
-            raise ValueError(f"now: {type(self).__name__} {no_setting(name, self.settings)}")
+            rule = type(self).__name__
+            raise ValueError(f"now: name must be that of a setting; {rule} {no_setting(name, self.known_settings())}")
         return self._asked(name, max([state.t for state in list(self.states.values())], default=1))
+
+    def known_settings(self) -> tuple[str, ...]:
+        """The names of the settings that can be read and changed as attributes."""
+        return self.settings
 
     def inside(self) -> tuple[Optimizer, ...]:
         """The optimizers that this one consists of."""
@@ -249,7 +254,7 @@ class Optimizer:
     def __setattr__(self, name: str, value: Any) -> None:
         rule = type(self).__name__
         if name not in self.settings:
-            raise AttributeError(f"{rule} {no_setting(name, self.settings)}")
+            raise AttributeError(f"{rule} {no_setting(name, self.known_settings())}")
         if name in self.fixed and name in vars(self):
             if value == vars(self)[name]:
                 return
