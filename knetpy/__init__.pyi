@@ -157,6 +157,7 @@ from .optim import Momentum as Momentum
 from .optim import Muon as Muon
 from .optim import NAdam as NAdam
 from .optim import Nesterov as Nesterov
+from .optim import OAdam as OAdam
 from .optim import RAdam as RAdam
 from .optim import RMSprop as RMSprop
 from .optim import Rprop as Rprop

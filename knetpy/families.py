@@ -147,7 +147,8 @@ def _optimizers(draw: Draw) -> None:
     w = [kn.param(draw(8, 8)), kn.param(draw(8))]
     rules = (
         *(kn.SGD, kn.Momentum, kn.Nesterov, kn.Adagrad, kn.RMSprop, partial(kn.RMSprop, centered=True), kn.Adadelta),
-        *(kn.Adam, kn.AdamW, kn.AMSGrad, kn.Adamax, kn.NAdam, kn.RAdam, kn.AdaBelief, kn.Rprop, kn.Lion),
+        *(kn.Adam, kn.AdamW, kn.AMSGrad, kn.Adamax, kn.NAdam, kn.OAdam, kn.RAdam, kn.AdaBelief, kn.Rprop),
+        kn.Lion,
     )
     for rule in rules:  # 20 ms each
         kn.update(w, [draw(8, 8), draw(8)], rule())

@@ -7,6 +7,7 @@ from .adam import Adamax as Adamax
 from .adam import AdamW as AdamW
 from .adam import AMSGrad as AMSGrad
 from .adam import NAdam as NAdam
+from .adam import OAdam as OAdam
 from .adam import RAdam as RAdam
 from .adaptive import Adadelta as Adadelta
 from .adaptive import Adagrad as Adagrad

@@ -273,3 +273,36 @@ class AdaBelief(_Means):
         m = m + fresh1 * (g - m)
         s = s + fresh2 * ((g - m) * (g - m) - s) + eps
         return w - lr * m / (np.sqrt(s) * root + eps), m, s
+
+
+class OAdam(_Means):
+    """Optimistic Adam, for games such as GANs: w -= 2 * step - the step before, where step is that of `Adam`.
+
+    Parameters:
+      lr=0.001: the learning rate, a number of at least 0.
+      beta1=0.5, beta2=0.9: the weight of the old mean of g and of g * g; at least 0, less than 1.
+      eps=1e-8: outside the root, at least 0.
+    Raises: TypeError for what is no number, ValueError for one out of range.
+
+    Daskalakis, Ilyas, Syrgkanis and Zeng, "Training GANs with optimism", ICLR 2018, algorithm 1; defaults as Flux's.
+
+    >>> import numpy as np, knetpy as kn
+    >>> w, opt = kn.param([1.0]), kn.OAdam(lr=0.25)
+    >>> for _ in range(2):
+    ...     kn.update(w, np.ones(1, "f4"), opt)
+    >>> w.value  # 1 - 2 * 0.25 - (2 * 0.25 - 0.25)
+    array([0.25], dtype=float32)
+    """
+
+    def __init__(self, lr=0.001, beta1=0.5, beta2=0.9, eps=1e-8):
+        super().__init__(lr, beta1, beta2, eps)
+
+    def init(self, w):
+        return np.zeros_like(w), np.zeros_like(w), np.zeros_like(w)
+
+    @staticmethod
+    def formula(w, g, m, v, last, fresh1, fresh2, lr, root, eps):
+        m = m + fresh1 * (g - m)
+        v = v + fresh2 * (g * g - v)
+        step = lr * m / (np.sqrt(v) * root + eps)
+        return w - (2.0 * step - last), m, v, step

@@ -68,7 +68,20 @@ def muon(lr, momentum, decay, nesterov, steps):
     return step
 
 
+def oadam(lr, b1, b2, eps):
+    def step(w, g, s, t):
+        m = s["m"] = b1 * s.get("m", 0) + (1 - b1) * g
+        v = s["v"] = b2 * s.get("v", 0) + (1 - b2) * g**2
+        last, s["step"] = s.get("step", 0), lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps)
+        return w - 2 * s["step"] + last
+
+    return step
+
+
 PAPERS = {
+    # with larger steps rounding decides where it goes once the gradients are small
+    "OAdam": (lambda: kn.OAdam(0.005), oadam(0.005, 0.5, 0.9, 1e-8)),
+    "OAdam, other": (lambda: kn.OAdam(0.02, 0.9, 0.99, 1e-3), oadam(0.02, 0.9, 0.99, 1e-3)),
     "AdaBelief": (lambda: kn.AdaBelief(0.02), adabelief(0.02, 0.9, 0.999, 1e-16)),
     "AdaBelief, other": (lambda: kn.AdaBelief(0.02, 0.5, 0.9, 1e-4), adabelief(0.02, 0.5, 0.9, 1e-4)),
     "Lion": (lambda: kn.Lion(0.02), lion(0.02, 0.9, 0.99, 0)),
