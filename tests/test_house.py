@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 # Each row may import from the rows above it and from its own, but for core and kernels, which meet in ops.
 ROWS = [
-    ["arrays", "journal", "settings", "tree"],
+    ["arrays", "devices", "journal", "settings", "tree"],
     ["random"],
     ["core", "kernels"],
     ["parameters"],
