@@ -7,6 +7,10 @@ Needs cupy and the nvidia-cuda-nvrtc wheel (or a toolkit); no driver.
 import re
 from dataclasses import dataclass
 
+from cupy_backends.cuda.libs import nvrtc  # which cupy.cuda.nvrtc is
+
+nvrtc.getVersion()  # loads the library now, while CuPy itself is there and not its double
+
 # threads, blocks, shared KiB an SM holds; registers are 64 Ki everywhere
 SM = {
     75: (1024, 16, 64),
@@ -49,7 +53,6 @@ class CompileError(RuntimeError):
 
 def compile(source, arch=80, kernels=(), options=(), kind="cubin"):
     """The binary, and a `Kernel` for every kernel in it, compiled as CuPy would."""
-    from cupy.cuda import nvrtc
 
     program = nvrtc.createProgram(source, "kernel.cu", (), ())
     try:
