@@ -20,17 +20,18 @@ WARPS = 4  # of a block in which each warp takes a row
 class Module:
     """The kernels of the file `family`.cu; called, it launches one of them.
 
-    instances: every kernel that may be launched, as C++ writes it, such as "rows<float, 4>". They are compiled together.
+    instances: every kernel that may be launched, in C++, such as "rows<float, 4>". They are compiled together.
+    code: the text itself, where it is made by a program. options: further ones of the compiler.
     """
 
-    def __init__(self, family: str, instances: Sequence[str]):
-        self.family, self.instances = family, tuple(instances)
+    def __init__(self, family: str, instances: Sequence[str], code: str = "", options: tuple[str, ...] = ()):
+        self.family, self.instances, self._code, self._options = family, tuple(instances), code, options
         self._kernels: dict[tuple[int, str], Any] = {}  # by device, as code is loaded into one
 
     @property
     def source(self) -> str:
         """The whole text that is compiled: CuPy does not notice changes of included files."""
-        return _text("common.h") + f'#line 1 "{self.family}.cu"\n' + _text(f"{self.family}.cu")
+        return _text("common.h") + f'#line 1 "{self.family}.cu"\n' + (self._code or _text(f"{self.family}.cu"))
 
     def __call__(self, kernel: str, blocks: int | tuple[int, ...], threads: int, *args: Any, shared: int = 0) -> None:
         """Launch `kernel` on `blocks` blocks of `threads` threads with `shared` bytes of dynamic shared memory.
@@ -58,7 +59,9 @@ class Module:
 
     @cache  # noqa: B019  # modules live as long as the program
     def _compiled(self, device: int) -> Any:
-        return cupy().RawModule(code=self.source, options=("-std=c++17",), name_expressions=self.instances)
+        return cupy().RawModule(
+            code=self.source, options=("-std=c++17", *self._options), name_expressions=self.instances
+        )
 
 
 @cache
