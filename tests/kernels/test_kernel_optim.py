@@ -17,6 +17,7 @@ if WHY_NOT:
 from knetpy.kernels import formula as formulas
 from knetpy.kernels.cpu import optim as cpu
 from knetpy.kernels.cpu.codegen.formula import compiled
+from knetpy.kernels.cpu.codegen.vectors import BITS
 
 ADAM, SGD = kn.Adam.formula, kn.SGD.formula
 ADAM_NUMBERS = kn.Adam().numbers(3)
