@@ -18,6 +18,7 @@ def has_device():
 
 
 EMULATED = not has_device()
+emulated = pytest.mark.skipif(not EMULATED, reason="counted by the emulator")
 
 
 @pytest.fixture(scope="package", autouse=True)
