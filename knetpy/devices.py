@@ -71,6 +71,16 @@ def asarray(x: Any) -> Any:
     return x if on_gpu(x) else np.asarray(x)
 
 
+def memory() -> str:
+    """What the GPU's memory holds, for messages; "" if none is in use."""
+    if not GPU:
+        return ""
+    pool, (free, total) = cupy().get_default_memory_pool(), cupy().cuda.runtime.memGetInfo()
+    used, kept = pool.used_bytes(), pool.total_bytes() - pool.used_bytes()
+    parts = ((used, "in arrays"), (kept, "kept by CuPy for new ones"), (free, f"free of {total / 2**20:,.0f} MiB"))
+    return "GPU memory: " + ", ".join([f"{n / 2**20:,.0f} MiB {what}" for n, what in parts])
+
+
 def beside(table: np.ndarray, x: Any) -> Any:
     """A table of constants where the bare array `x` is: NumPy's own, or a copy of it on the GPU."""
     return cupy().asarray(table) if on_gpu(x) else table

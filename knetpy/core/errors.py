@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 
-from ..devices import on_gpu
+from ..devices import memory, on_gpu
 
 __all__ = [
     "DerivativeError",
@@ -56,6 +56,16 @@ class NonFiniteError(KnetpyError, FloatingPointError):
 
 class StoreError(KnetpyError, ValueError):
     """A file that is damaged or no save, or that does not fit what it is loaded into."""
+
+
+def explain_device(failure, name, operands, args):
+    """Raise in the user's terms what went wrong with devices in a call that failed, if that is why."""
+    if isinstance(failure, MemoryError) and (held := memory()):
+        raise DeviceError(
+            f"{name}: the GPU has not enough memory: {failure}; {held}; take smaller batches, wrap parts of the model "
+            "in kn.checkpoint, or del arrays that are not needed"
+        ) from failure
+    refuse_mixed(name, operands, args)
 
 
 def refuse_mixed(name, operands, args):

@@ -8,7 +8,7 @@ import numpy as np
 from .. import settings
 from ..core.errors import DtypeError, ShapeError
 from ..core.value import Param, Result, bare
-from ..devices import asarray, moved
+from ..devices import asarray, moved, on_gpu
 from ..journal import recall
 from ..random import as_dtype, as_shape
 from . import init
@@ -26,7 +26,7 @@ def param(
         Or sizes: `param(784, 10)` draws from init, `param(5)` is a vector of 5, `param(5.0)` a float32 scalar.
       init=kn.init.xavier_uniform: a function of the sizes and `dtype=`.
       dtype=None: a floating dtype; by default the array's, or float32.
-      device=None: "cpu" or "gpu"; by default `kn.default_device()`.
+      device=None: "cpu" or "gpu"; by default where the array is if that is a GPU, else `kn.default_device()`.
     Returns: a Param with memory of its own.
     Raises: DtypeError for integers, booleans and complex numbers, with the `.astype` to write; DeviceError for "gpu" if
       there is none.
@@ -35,7 +35,10 @@ def param(
     >>> kn.param([[1, 2], [3, 4]]).dtype, kn.param(3, 2).shape
     (dtype('float32'), (3, 2))
     """
-    given, device = shape_or_array, settings.device if device is None else checked_device("param", "device", device)
+    given = shape_or_array
+    if device is None:
+        device = "gpu" if len(given) == 1 and on_gpu(bare(given[0])) else settings.device
+    checked_device("param", "device", device)
     sizes = bool(given) and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in given)
     if len(given) == 1 and isinstance(given[0], tuple) and _is_shape(given[0]):
         raise TypeError(

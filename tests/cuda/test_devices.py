@@ -73,6 +73,7 @@ def test_new_params_on_the_default_device():
     finally:
         kn.default_device("cpu")
     assert kn.device(kn.param(2, device="gpu")) == "gpu"
+    assert kn.device(kn.param(kn.gpu(np.ones(2)))) == "gpu"
     for call in (lambda: kn.default_device("tpu"), lambda: kn.param(2, device="cuda")):
         with pytest.raises(ValueError, match='must be "cpu" or "gpu"'):
             call()
@@ -151,3 +152,17 @@ def test_why_there_is_no_gpu(monkeypatch):
     finally:
         monkeypatch.undo()
         devices.why_not.cache_clear()
+
+
+def test_what_is_said_when_memory_runs_out(monkeypatch):
+    x = kn.gpu(np.ones((2, 2), "f4"))
+
+    def full(*args, **options):
+        raise MemoryError("Out of memory allocating 17,179,869,184 bytes (allocated so far: 1,024 bytes)")
+
+    monkeypatch.setattr(type(x), "__array_ufunc__", full)
+    for call in (lambda: kn.grad(lambda x: np.sum(np.exp(x)), 0)(x), lambda: np.exp(kn.param(x))):
+        with pytest.raises(kn.DeviceError, match="exp: the GPU has not enough memory: .* 17,179,869,184") as failure:
+            call()
+        assert "MiB in arrays" in str(failure.value) and "MiB free of" in str(failure.value)
+        assert isinstance(failure.value.__cause__, MemoryError)

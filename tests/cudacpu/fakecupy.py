@@ -362,6 +362,7 @@ class CUDARuntimeError(RuntimeError):
 
 runtime = types.SimpleNamespace(
     getDeviceCount=lambda: 1,
+    memGetInfo=lambda: (1 << 30, 16 << 30),
     deviceSynchronize=lambda: None,
     CUDARuntimeError=CUDARuntimeError,
     driverGetVersion=lambda: 13000,
