@@ -138,13 +138,13 @@ def status() -> Status:
 def _rows(name: str, table: _Table) -> list[tuple[str, str, str, float]]:
     if not table.served:
         return [(name, "-", "not called", 0.0)]
-    return [(name, backend, *_state(name, *served)) for backend, served in list(table.served.items())]
+    return [(name, backend, *_state(name, backend, *served)) for backend, served in list(table.served.items())]
 
 
-def _state(name: str, function: Callable, reason: str) -> tuple[str, float]:
+def _state(name: str, backend: str, function: Callable, reason: str) -> tuple[str, float]:
     """(what has become of it, seconds of compiling) of a kernel on the backend that serves it for this reason."""
-    if reason:
-        return reason, 0.0
+    if reason or backend == "cuda":
+        return reason or "compiled by CuPy, which keeps it on disk", 0.0
     clock = _jit().clock  # which has been loaded: a Numba kernel has been called
     seconds = clock.seconds.get(name, 0.0)
     states = ["compiled"] if seconds else ["cached"] if name in clock.loaded else []

@@ -45,3 +45,25 @@ def test_drawn_calls(family, dtype, order):
         for name, args, options in FAMILIES[family](rng, dtype):
             served += agrees(family, name, args, options, dtype)
     assert served
+
+
+def test_status_says_which_backend_served():
+    kernel("softmax", "softmax")(kn.gpu(np.ones((2, 3), "f4")), axis=1)
+    rows = [row for row in kn.kernels.status().rows if row[:2] == ("softmax.softmax", "cuda")]
+    assert rows == [("softmax.softmax", "cuda", "compiled by CuPy, which keeps it on disk", 0.0)]
+    kernel("fold", "unfold")
+    text = repr(kn.kernels.status())
+    assert "softmax.softmax" in text and "cuda" in text
+
+
+def test_what_a_launch_refuses():
+    run = import_module("knetpy.kernels.cuda.softmax")._run
+    x = kn.gpu(np.ones((4, 4), "f4"))
+    with pytest.raises(ValueError, match="not in C order"):
+        run("columns<float, false>", 1, 128, x[:, ::2], None, x, 1, 1, 1)
+    with pytest.raises(ValueError, match="can start"):
+        run("columns<float, false>", 2**31, 128, x, None, x, 1, 1, 1)
+    with pytest.raises(ValueError, match="blocks of 2048 threads"):
+        run("columns<float, false>", 1, 2048, x, None, x, 1, 1, 1)
+    with pytest.raises(KeyError, match="softmax: no kernel rows<int>"):
+        run("rows<int>", 1, 32, x)
