@@ -181,6 +181,7 @@ from .settings import set_threads as set_threads
 from .settings import threads as threads
 from .settings import training as training
 from .show.history import History as History
+from .show.tensorboard import TensorBoard as TensorBoard
 from .store import load as load
 from .store import save as save
 from .train import evaluate as evaluate
