@@ -340,6 +340,16 @@ def test_a_script_that_has_changed_is_not_resumed(tmp_path, mistake):
     assert "w[0] is (5, 9), in the file (5, 8)" in mistake(*flags[1:], status=1)
 
 
+def test_a_reader_that_goes_away_ends_it_quietly(tmp_path):
+    for arguments in (("info",), ("train", script(tmp_path), "--epochs", 3)):
+        line, options = command(*arguments, folder=tmp_path)
+        with subprocess.Popen(line, **options) as process:
+            process.stdout.readline()
+            process.stdout.close()
+            err = process.stderr.read()
+            assert process.wait(60) == 141 and "Traceback" not in err and "Broken" not in err
+
+
 def test_ctrl_c_names_the_last_save(tmp_path):
     more = "def evaluate():\n    import time\n    calls.append(0)\n    print('waits', flush=True)\n"
     more += "    time.sleep(100 * (len(calls) == 2))\ncalls = []\n"

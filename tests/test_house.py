@@ -255,6 +255,7 @@ def test_importing_the_package_loads_only_the_families_that_are_needed():
     assert run_python(code).split() == ["False", "knetpy.ops.rnn", "knetpy.optim"]
     assert "Did you mean: 'softmax'" in run_python("import knetpy; knetpy.softmx", fails=True)
     assert "write kn.silu" in run_python("import knetpy; knetpy.swish", fails=True)
+    assert "write kn.optim.EMA" in run_python("import knetpy; knetpy.EMA", fails=True)
 
 
 def test_hints_lead_to_names_that_exist():
