@@ -104,6 +104,15 @@ def test_a_metric_by_itself_has_the_name_of_its_class_or_function(tmp_path, mist
         sys.modules.pop("net", None)
 
 
+def test_a_metric_of_ones_own_that_wants_data(tmp_path, mistake):
+    own = """class Biggest:
+        def reset(self): self.all = []
+        def update(self, scores, y): self.all.append(scores.max())
+        def result(self): return float(max(self.all))\nmetric = Biggest()\n"""
+    assert main(["train", script(tmp_path, METRIC + own), "--epochs", "1"]) == 0
+    assert re.search(r", test biggest [\d.]+, ", mistake.out())
+
+
 def test_the_example_of_the_help_runs(tmp_path):
     out, _ = run("train", "--help", folder=tmp_path)
     example = re.search(r"mlp.py may be\n\n((?:  .*\n|\n)+)\nexamples:", out)[1]

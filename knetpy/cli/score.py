@@ -31,8 +31,10 @@ def scorer(file: str, names: dict[str, Any], opt: Optimizer) -> Callable[[], dic
         )
     try:
         kn.evaluate(model, (), metric)  # better now than after an epoch
-    except TypeError as wrong:
-        raise Mistake(f"{file}: {str(wrong).removeprefix('evaluate: ')}") from None
+    except Exception as wrong:
+        own, _, sentence = str(wrong).partition("evaluate: ")
+        if sentence and not own:  # else it is a metric of the user's, which wants data before it has a result
+            raise Mistake(f"{file}: {sentence}") from None
 
     def score() -> dict[str, Any]:
         with ExitStack() as stack:

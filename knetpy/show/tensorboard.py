@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ShapeError
-from ..ops.arguments import count_of
+from ..ops.arguments import count_of, numbers_of
 from ..ops.rowsparse import RowSparse
 from .history import History
 
@@ -90,7 +90,7 @@ class TensorBoard(History):
 
     def images(self, name: str, images: Any) -> None:
         """Write a grid of images, (N, H, W) or (N, C, H, W) with 1 or 3 channels, floats from 0 to 1 or uint8."""
-        x = np.asarray(images)
+        x = numbers_of("TensorBoard.images", "images", images, "buif")
         x = x[:, np.newaxis] if x.ndim == 3 else x
         if x.ndim != 4 or x.shape[1] not in (1, 3) or not x.size:
             raise ShapeError(

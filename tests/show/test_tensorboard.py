@@ -1,5 +1,6 @@
 """TensorBoard: what stands in the event file, after a resume too."""
 
+import io
 import struct
 import sys
 
@@ -92,12 +93,20 @@ def test_histograms_leave_rows_of_an_embedding_alone(tmp_path):
     assert [v.histo.num for v in shown(tmp_path / "1")["gradients/table"].values()] == [4, 4]
 
 
-@pytest.mark.parametrize("shape, dtype", [((3, 8, 6), "f8"), ((3, 1, 8, 6), "u1"), ((1, 3, 8, 6), "f4")])
+@pytest.mark.parametrize(
+    "shape, dtype", [((3, 8, 6), "f8"), ((3, 1, 8, 6), "u1"), ((1, 3, 8, 6), "f4"), ((1, 8, 6), "?")]
+)
 def test_images(tmp_path, shape, dtype):
+    from PIL import Image
+
+    images = np.zeros(shape, dtype)
+    images[..., 0, 0], images[..., 0, 1] = 255, np.nan if dtype[0] == "f" else 0  # 255 is more than 1, which is all
     with board_of(tmp_path) as board:
-        board.images("made", np.full(shape, 2 if dtype != "u1" else 255, dtype))
+        board.images("made", images)
     image = shown(tmp_path)["made"][0].image
-    assert image.height >= 8 and image.encoded_image_string[1:4] == b"PNG"
+    pixels = np.asarray(Image.open(io.BytesIO(image.encoded_image_string)))
+    assert pixels.shape[:2] == (image.height, image.width) and image.height >= 8
+    assert np.count_nonzero(pixels == 255) == 3 * len(images) and np.count_nonzero(pixels) == 3 * len(images)
 
 
 def test_a_resumed_training_hides_what_came_after_the_save(tmp_path):
@@ -144,6 +153,9 @@ def test_mistakes(tmp_path, monkeypatch):
         board_of(tmp_path, lr=0.1)
     with pytest.raises(kn.ShapeError, match=r"images must be .*, got shape \(8, 8\); one image is x\[np.newaxis\]"):
         board_of(tmp_path).images("one", np.zeros((8, 8)))
+    for wrong in ([["a"]], np.ones((2, 8, 8)) * 1j, np.array([None]), [[1], [1, 2]], {}, np.zeros((0, 8, 8)), None):
+        with pytest.raises((TypeError, kn.ShapeError), match="TensorBoard.images: images must"):
+            board_of(tmp_path).images("some", wrong)
     for missing in ("PIL", "tensorboardX"):
         monkeypatch.setitem(sys.modules, missing, None)
         with pytest.raises(ImportError, match=r"pip install 'knetpy\[tensorboard\]'"):
