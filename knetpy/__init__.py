@@ -40,11 +40,19 @@ def _public() -> dict[str, tuple[str, str]]:
     }
 
 
+def _in_subpackage(name: str) -> str:
+    """How to write a name that a subpackage has, as EMA is kn.optim.EMA."""
+    for room in ("data", "optim", "train"):
+        if callable(found := vars(import_module("." + room, __name__)).get(name)) and name[0] != "_":
+            return f"kn.{room}.{found.__name__}"
+    return ""
+
+
 def __getattr__(name: str) -> Any:
     if name == "__all__":
         return sorted(_public(), key=str.lower)
     if name.startswith("__") or name not in _public():
-        hint = _ELSEWHERE.get(name, f"np.{name}" if name in np.__all__ else "")
+        hint = _ELSEWHERE.get(name) or (f"np.{name}" if name in np.__all__ else _in_subpackage(name))
         if hint:
             raise AttributeError(f"module 'knetpy' has no attribute {name!r}: write {hint}")
         raise AttributeError(f"module 'knetpy' has no attribute {name!r}", name=name, obj=sys.modules[__name__])

@@ -12,6 +12,7 @@ from . import train as train
 from .check.gradcheck import gradcheck as gradcheck
 from .check.nonfinite import check_nonfinite as check_nonfinite
 from .core.errors import DerivativeError as DerivativeError
+from .core.errors import DeviceError as DeviceError
 from .core.errors import DtypeError as DtypeError
 from .core.errors import EscapeError as EscapeError
 from .core.errors import KnetpyError as KnetpyError
@@ -167,6 +168,11 @@ from .optim import update as update
 from .parameters import init as init
 from .parameters.init import xavier as xavier
 from .parameters.model import model as model
+from .parameters.moving import cpu as cpu
+from .parameters.moving import default_device as default_device
+from .parameters.moving import device as device
+from .parameters.moving import gpu as gpu
+from .parameters.moving import has_gpu as has_gpu
 from .parameters.param import param as param
 from .parameters.param import param0 as param0
 from .parameters.search import named_params as named_params
@@ -176,6 +182,7 @@ from .settings import set_threads as set_threads
 from .settings import threads as threads
 from .settings import training as training
 from .show.history import History as History
+from .show.tensorboard import TensorBoard as TensorBoard
 from .store import load as load
 from .store import save as save
 from .train import evaluate as evaluate

@@ -23,10 +23,14 @@ TRAIN = """Train what a Python script defines, and print a line for each epoch. 
 
 and it may have
 
+  model     a function from x to scores. Its params are saved with those that loss uses, which is needed where loss
+            reaches them through another module, as nets.model(x)
   opt       an optimizer (default: kn.Adam())
+  test      an iterable of batches (x, y), and
+  metric    what is printed of model on them after each epoch: a metric such as kn.train.Accuracy(), a function such
+            as kn.nll, or a dict of these. If there is a kn.optim.EMA in opt, the params have its means meanwhile
   evaluate  a function without arguments, called after each epoch; the number, or the dict of numbers, that it returns
             is printed
-  model     a model whose params are saved too; needed where loss reaches them through another module, as nets.model(x)
   state     a tree of what else is to be saved and restored, such as a NumPy generator that prepares the data
 
 It is run as a module, with a __name__ other than "__main__".
@@ -34,7 +38,24 @@ It is run as a module, with a __name__ other than "__main__".
 A save is made by kn.save: the params and running moments that loss uses, by their names, the optimizer, kn.random, the
 position of a kn.data.DataLoader, and the epoch. Training that is resumed ends with the same bits as one that ran
 through."""
-EXAMPLES = """examples:
+EXAMPLES = """mlp.py may be
+
+  import knetpy as kn
+
+  xtrn, ytrn, xtst, ytst, names = kn.data.fashion_mini()
+  w = [kn.param(784, 64), kn.param0(64), kn.param(64, 10), kn.param0(10)]
+
+  def model(x):
+      return kn.relu(kn.mat(x) @ w[0] + w[1]) @ w[2] + w[3]
+
+  def loss(x, y):
+      return kn.nll(model(x), y)
+
+  data = kn.minibatch(xtrn, ytrn, 50, shuffle=True)
+  test = kn.minibatch(xtst, ytst, 100, partial=True)
+  metric = kn.train.Accuracy()
+
+examples:
   python -m knetpy train mlp.py
   python -m knetpy train mlp.py --opt sgd --lr 0.1 --epochs 20
   python -m knetpy train mlp.py --save mlp.knet --every 5
@@ -45,7 +66,9 @@ EXAMPLES = """examples:
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand and return the exit status: 0, 1 for failed, 2 for misunderstood, 130 after Ctrl-C."""
     parser = command_line()
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"there is no {' '.join(unknown)}")
     if options.command is None:
         parser.print_help()
         return 0
@@ -84,11 +107,11 @@ def set_threads(given: int | None) -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors come with the whole help."""
+    """A parser whose errors say where to read more."""
 
     def error(self, message: str):
-        self.print_help(sys.stderr)
-        self.exit(2, f"\n{self.prog}: {message}\n")
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help tells more\n")
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -98,6 +121,7 @@ def command_line() -> argparse.ArgumentParser:
         description="Define-by-run deep learning for people who think in NumPy.",
         epilog=f"COMMAND --help tells more of a command. {STATUS}",
     )
+    parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
     add_quickstart(commands)
     add_train(commands)
@@ -108,6 +132,8 @@ def command_line() -> argparse.ArgumentParser:
         description="Print the versions of knetpy and of the packages that it uses, the number of threads, what serves "
         "the kernels, and the folders of compiled kernels and data sets, with their sizes.",
     )
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
     return parser
 
 
@@ -141,6 +167,7 @@ def add_train(commands: argparse._SubParsersAction) -> None:
     training.add_argument("file", metavar="FILE.py", help="the script")
     training.add_argument(
         "--opt",
+        "--optimizer",
         type=rule,
         metavar="RULE",
         help="a rule of kn.optim by its name, such as adam or sgd, with its defaults (default: opt of the script, "

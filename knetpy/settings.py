@@ -1,4 +1,4 @@
-"""What holds for the whole program or for the computation under way: threads and training mode.
+"""What holds for the whole program or for the computation under way: device of new params, threads, training mode.
 
 Training mode lives in a `ContextVar`, so every thread and every asyncio task has its own. This module imports nothing
 of knetpy: any other module may ask it.
@@ -11,6 +11,8 @@ import os
 import reprlib
 from contextvars import ContextVar
 from typing import Any, overload
+
+device = "cpu"  # where new params are made; `knetpy.default_device` sets it
 
 # ------------------------------------------------------------------------------------------------- threads
 

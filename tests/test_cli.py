@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 import knetpy as kn
 from knetpy.__main__ import main
+from knetpy.core.errors import PACKAGE
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "KNETPY_NUM_THREADS": "1"}
@@ -64,6 +66,8 @@ def epochs(out):
     return {int(n): loss for n, loss in re.findall(r"^epoch (\d+)/\d+: loss ([\d.]+)", out, re.MULTILINE)}
 
 
+METRIC = "test = kn.minibatch(x, y, 20)\nmetric = {'accuracy': kn.train.Accuracy(), 'nll': kn.nll}\n"
+
 # --------------------------------------------------------------------------------------------------- training
 
 
@@ -75,6 +79,46 @@ def test_it_trains_and_evaluates(tmp_path):
     assert len(lines) == 3 and err == "" and list(epochs(out)) == [1, 2, 3]
     assert all(re.fullmatch(r"epoch \d/3: loss [\d.]+, accuracy 0\.\d+, n 40, \d+\.\d s", line) for line in lines)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["net.py"]
+
+
+def test_a_metric_is_evaluated_with_the_means_of_ema(tmp_path):
+    """Which a script would do by hand as its evaluate does here."""
+    means = "ema = kn.optim.EMA(0.9)\nopt = kn.chain(kn.optim.ClipNorm(1e9), kn.chain(kn.Adam(lr=0.1), ema))\n" + METRIC
+    means += "def evaluate():\n    with ema.averaged(model):\n        return kn.evaluate(model, test, metric)\n"
+    out, err = run("train", script(tmp_path, means), "--epochs", 3, "--save", "a.knet", folder=tmp_path)
+    found = re.findall(r"test accuracy (\S+), test nll (\S+), accuracy (\S+), nll (\S+),", out)
+    assert len(found) == 3 and all(numbers[:2] == numbers[2:] for numbers in found) and err == ""
+    assert len(set(found)) == 3
+    last = METRIC + "opt = kn.Adam(lr=0.1)\n"
+    other, _ = run("train", script(tmp_path, last), "--epochs", 3, "--save", "b.knet", folder=tmp_path)
+    assert epochs(other) == epochs(out)  # the params come back
+    assert re.findall(r"test nll (\S+),", other) != [numbers[1] for numbers in found]
+    a, b = (kn.load(tmp_path / f"{name}.knet")["loss"]["w[0]"].value for name in "ab")
+    assert np.array_equal(a, b)
+
+
+def test_a_metric_by_itself_has_the_name_of_its_class_or_function(tmp_path, mistake):
+    for metric, name in (("kn.train.Accuracy()", "accuracy"), ("kn.nll", "nll")):
+        file = script(tmp_path, f"{METRIC}metric = {metric}\n")
+        assert main(["train", file, "--epochs", "1"]) == 0 and f", test {name} " in mistake.out()
+        sys.modules.pop("net", None)
+
+
+def test_a_metric_of_ones_own_that_wants_data(tmp_path, mistake):
+    own = """class Biggest:
+        def reset(self): self.all = []
+        def update(self, scores, y): self.all.append(scores.max())
+        def result(self): return float(max(self.all))\nmetric = Biggest()\n"""
+    assert main(["train", script(tmp_path, METRIC + own), "--epochs", "1"]) == 0
+    assert re.search(r", test biggest [\d.]+, ", mistake.out())
+
+
+def test_the_example_of_the_help_runs(tmp_path):
+    out, _ = run("train", "--help", folder=tmp_path)
+    example = re.search(r"mlp.py may be\n\n((?:  .*\n|\n)+)\nexamples:", out)[1]
+    (tmp_path / "mlp.py").write_text(textwrap.dedent(example))
+    out, _ = run("train", "mlp.py", "--optimizer", "sgd", "--lr", 0.1, "--epochs", 2, folder=tmp_path)
+    assert float(re.search(r"epoch 2/2: .* test accuracy (\S+),", out)[1]) > 0.65
 
 
 def test_flags_choose_the_optimizer_and_the_seed(tmp_path):
@@ -188,6 +232,7 @@ def mistake(tmp_path, monkeypatch, capsys):
         assert found == status and "Traceback" not in err and "/cli/" not in err
         return err
 
+    run.out = lambda: capsys.readouterr().out
     yield run
     sys.modules.pop("net", None)
     kn.set_threads(threads)
@@ -210,6 +255,7 @@ def mistake(tmp_path, monkeypatch, capsys):
         (["net.py", "--save", "none/net.knet"], "there is no folder"),
         (["net.py", "--save", "."], "is a folder"),
         (["net.py", "--save", "net.py"], "net.py exists; pass --resume"),
+        (["net.py", "--learning-rate", "3"], "train: there is no --learning-rate 3; .*train --help tells more"),
     ],
 )
 def test_mistakes_in_flags(tmp_path, mistake, arguments, words):
@@ -226,6 +272,12 @@ def test_mistakes_in_flags(tmp_path, mistake, arguments, words):
         ("data = 1", "data in net.py must be an iterable of batches, got int"),
         ("evaluate = 1", "evaluate in net.py must be a function"),
         ("data = iter(data)", "can be gone through only once"),
+        (METRIC + "del test", "net.py defines metric, but not test, an iterable of batches"),
+        (METRIC + "del model", "net.py defines metric, but not model, a function"),
+        (METRIC + "test = iter(test)", "test in net.py must be an iterable .* after every epoch"),
+        (METRIC + "test = 3", "test in net.py must be an iterable .*, got int"),
+        (METRIC + "model = w", "net.py: model must be a function"),
+        (METRIC + "metric = kn.train.Accuracy", "net.py: metric is the class Accuracy; make one"),
         ("opt = 'adam'", "opt in net.py must be an optimizer such as kn.Adam.., got str"),
         ("opt = kn.optim.Choose(lambda path: None)", "--lr: Choose has no lr"),
     ],
@@ -264,6 +316,8 @@ def test_errors_of_the_script_keep_their_traceback(tmp_path, more, words):
     assert re.search(words, err) and "/cli/" not in err and "loop.py" not in err
     top = err[err.index("Traceback") :].splitlines()[1]
     assert "net.py" in top, err
+    assert words.startswith("Zero") or PACKAGE not in err  # what knetpy raises on purpose needs no frames of knetpy
+    assert err.endswith("\nnothing was saved, which --save PATH does\n") or more == "1 / 0"
 
 
 def test_a_script_that_is_no_python(tmp_path, mistake):
@@ -293,6 +347,16 @@ def test_a_script_that_has_changed_is_not_resumed(tmp_path, mistake):
     assert "Adam" in mistake(*flags[1:], "--opt", "sgd", status=1)
     (tmp_path / "net.py").write_text(SCRIPT.replace("8", "9"))
     assert "w[0] is (5, 9), in the file (5, 8)" in mistake(*flags[1:], status=1)
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(tmp_path):
+    for arguments in (("info",), ("train", script(tmp_path), "--epochs", 3)):
+        line, options = command(*arguments, folder=tmp_path)
+        with subprocess.Popen(line, **options) as process:
+            process.stdout.readline()
+            process.stdout.close()
+            err = process.stderr.read()
+            assert process.wait(60) == 141 and "Traceback" not in err and "Broken" not in err
 
 
 def test_ctrl_c_names_the_last_save(tmp_path):

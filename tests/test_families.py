@@ -27,7 +27,7 @@ for name in dir(kn):
 for call in families(np.float32).values():
     call()
 for name, table in dispatch._kernels.items():
-    if not table.served and not dispatch._no_cpu_kernel(table.family, table.function):
+    if not table.served and not dispatch._lacks("cpu", table.family, table.function):
         print(name)
 """
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 # Each row may import from the rows above it and from its own, but for core and kernels, which meet in ops.
 ROWS = [
-    ["arrays", "calls", "journal", "settings", "tree"],
+    ["arrays", "calls", "devices", "journal", "settings", "tree"],
     ["random"],
     ["core", "kernels"],
     ["parameters"],
@@ -255,6 +255,7 @@ def test_importing_the_package_loads_only_the_families_that_are_needed():
     assert run_python(code).split() == ["False", "knetpy.ops.rnn", "knetpy.optim"]
     assert "Did you mean: 'softmax'" in run_python("import knetpy; knetpy.softmx", fails=True)
     assert "write kn.silu" in run_python("import knetpy; knetpy.swish", fails=True)
+    assert "write kn.optim.EMA" in run_python("import knetpy; knetpy.EMA", fails=True)
 
 
 def test_hints_lead_to_names_that_exist():

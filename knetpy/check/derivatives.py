@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from ..core.value import bare
+from ..devices import beside
 from ..transforms.grad import grad
 from ..transforms.products import jvp, vjp
 from ..tree import leaves
@@ -20,6 +22,7 @@ def combined(ys, scale=1.0, dtype=None):
     for n, y in enumerate(ys):
         y = y if dtype is None or y.dtype == dtype else y.astype(dtype)
         c = np.cos(np.arange(1.0, y.size + 1) + n).reshape(y.shape).astype(y.dtype)
+        c = beside(c, bare(y))
         total = total + np.sum(np.sin(y if scale == 1 else y / scale) * c)
     return total
 

@@ -18,7 +18,7 @@ from .outcome import say
 NEEDED = ("numpy", "numba", "llvmlite", "tqdm", "threadpoolctl")
 OPTIONAL = (
     *("cupy-cuda12x", "cupy-cuda13x", "matplotlib", "ipykernel", "ipywidgets", "jupyterlab"),
-    *("pandas", "safetensors", "scikit-learn", "scipy", "tensorboard", "torch"),
+    *("pandas", "safetensors", "scikit-learn", "scipy", "tensorboard", "tensorboardX", "torch"),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import sys
 import sysconfig
@@ -54,7 +55,10 @@ def told(error: BaseException) -> str:
     while waiting:  # what it came from is printed too
         one = waiting.pop()
         if one not in found:
+            on_purpose = is_on_purpose(one.__traceback__)
             found.append(one.with_traceback(from_users(one.__traceback__)))
+            if on_purpose:
+                shorten(one)
             waiting += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
     if any([one.__traceback__ for one in found]):
         return "the script failed\n" + "".join(traceback.format_exception(error)).rstrip()
@@ -66,6 +70,28 @@ def from_users(frames: TracebackType | None) -> TracebackType | None:
     while frames is not None and is_ours(frames.tb_frame.f_code.co_filename):
         frames = frames.tb_next
     return frames
+
+
+def is_on_purpose(frames: TracebackType | None) -> bool:
+    """Whether an error comes from a `raise` of knetpy, whose message says all; of any other, each line is wanted."""
+    if frames is None:
+        return False
+    *_, (last, line) = traceback.walk_tb(frames)
+    file = last.f_code.co_filename
+    return file.startswith(PACKAGE) and linecache.getline(file, line, last.f_globals).lstrip().startswith("raise ")
+
+
+def shorten(error: BaseException) -> None:
+    """Leave out of a traceback the frames of knetpy below the user's last, and what the error came from if only
+    knetpy's lines had to do with it."""
+    frames, last = error.__traceback__, None
+    while frames is not None:
+        last = last if is_ours(frames.tb_frame.f_code.co_filename) else frames
+        frames = frames.tb_next
+    if last is not None:
+        last.tb_next = None
+    if error.__context__ is not None and from_users(error.__context__.__traceback__) is None:
+        error.__suppress_context__ = True
 
 
 def is_ours(file: str) -> bool:

@@ -21,6 +21,7 @@ from knetpy.store.describe import describe
 from knetpy.train.bar import is_iterable
 
 from .outcome import Failed, Mistake, say
+from .score import scorer
 from .script import run_script, users_code
 
 FLAGS = {"seed": (int,), "opt": (str, type(None)), "lr": (float, type(None))}  # what a save remembers of the command
@@ -59,6 +60,7 @@ class Training:
                 "list, kn.minibatch or kn.data.DataLoader, or pass --epochs 1"
             )
         self.opt = self._optimizer(script, flags)
+        self.score = scorer(self.file, vars(script), self.opt)
         self.done = self.saved = 0  # epochs
         self.tree: dict[str, Any] = {
             "loss": self.loss,
@@ -130,10 +132,10 @@ class Training:
     def last_save(self) -> str:
         """What a message says at its end of how to go on."""
         if not self.path:
-            return "; nothing was saved, which --save PATH does"
+            return "nothing was saved, which --save PATH does"
         if not self.saved:
-            return "; nothing was saved yet"
-        return f"; the last save is {self.path}, of epoch {self.saved}, and --resume goes on from it"
+            return "nothing was saved yet"
+        return f"the last save is {self.path}, of epoch {self.saved}, and --resume goes on from it"
 
     # -------------------------------------------------------------------------------------------------- epochs
 
@@ -153,9 +155,10 @@ class Training:
                 self.done = epoch
                 self.save()
             except KeyboardInterrupt:
-                raise KeyboardInterrupt(f"in epoch {epoch}{self.last_save()}") from None
+                raise KeyboardInterrupt(f"in epoch {epoch}; {self.last_save()}") from None
             except Failed as failure:
-                raise Failed(f"epoch {epoch}: {failure}{self.last_save()}") from None
+                ending = "\n" if "\n" in str(failure) else "; "  # a traceback has lines of its own
+                raise Failed(f"epoch {epoch}: {failure}{ending}{self.last_save()}") from None
         if self.path:
             say(f"saved: {self.path}")
 
@@ -171,8 +174,9 @@ class Training:
             raise Failed(f"the loss became {total / count}; kn.check_nonfinite() in the script finds where")
         seconds = perf_counter() - begin
         with users_code():
+            scores = self.score() if self.score else None
             found = self.evaluate() if self.evaluate else None
-            say(f"{message}: loss {total / count:.4g}{shown(found)}, {seconds:.1f} s")
+            say(f"{message}: loss {total / count:.4g}{shown(scores)}{shown(found)}, {seconds:.1f} s")
 
 
 @contextmanager

@@ -5,8 +5,11 @@ import os
 import sys
 import warnings
 
+from ..devices import memory, on_gpu
+
 __all__ = [
     "DerivativeError",
+    "DeviceError",
     "DtypeError",
     "EscapeError",
     "KnetpyError",
@@ -35,6 +38,10 @@ class DerivativeError(KnetpyError, TypeError):
     """A derivative was asked for where there is none: no rule, not a scalar, not a number."""
 
 
+class DeviceError(KnetpyError, RuntimeError):
+    """Arrays of several devices in one call, or a GPU that cannot be used."""
+
+
 class EscapeError(KnetpyError, RuntimeError):
     """A value was used after its transform ended, or by another thread than the one that runs it."""
 
@@ -49,6 +56,27 @@ class NonFiniteError(KnetpyError, FloatingPointError):
 
 class StoreError(KnetpyError, ValueError):
     """A file that is damaged or no save, or that does not fit what it is loaded into."""
+
+
+def explain_device(failure, name, operands, args):
+    """Raise in the user's terms what went wrong with devices in a call that failed, if that is why."""
+    if isinstance(failure, MemoryError) and (held := memory()):
+        raise DeviceError(
+            f"{name}: the GPU has not enough memory: {failure}; {held}; take smaller batches, wrap parts of the model "
+            "in kn.checkpoint, or del arrays that are not needed"
+        ) from failure
+    refuse_mixed(name, operands, args)
+
+
+def refuse_mixed(name, operands, args):
+    """Raise if some arrays of a call are on the CPU and some on a GPU."""
+    arrays = [(n, a) for n, a in zip(operands or [""], args) if getattr(a, "shape", ())]
+    places = {on_gpu(a): n for n, a in reversed(arrays)}
+    if len(places) > 1:
+        raise DeviceError(
+            f"{name}: {places[True]} is on the GPU and {places[False]} on the CPU; write kn.gpu({places[False]}), or "
+            f"kn.cpu({places[True]})"
+        )
 
 
 def label_of(f):

@@ -1,8 +1,7 @@
 """The short paths: a call under a single tape.
 
-They do what `tell` and `Tape.observe` do, with everything that can be known beforehand decided here. `unary` and
-`binary` are for ops whose rules are known to return the operand's shape and dtype, `any_number` for all others of one
-output. An idle trace (`Trace()`) beside the tape switches them off. Dtypes are compared by identity first, for speed.
+They do what `tell` and `Tape.observe` do, decided beforehand: `unary` and `binary` for ops whose rules return the shape
+and dtype of the operand, `any_number` for others of one output. An idle trace (`Trace()`) switches them off.
 """
 
 import sys

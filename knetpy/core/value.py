@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import norm, read_only
+from ..devices import host
 from .errors import INSTEAD, PYTORCH, TO_ARRAY, DerivativeError, EscapeError, MutationError
 from .trace import active
 
@@ -37,9 +38,8 @@ _installed: Any = None
 
 
 class Value(Displayed):
-    """An array that derivatives are taken through. `value` holds the bare array, `uid` names it in every trace. Has the
-    attributes shape, dtype, ndim, size, T and mT of an array.
-    """
+    """An array that derivatives are taken through, with shape, dtype, ndim, size, T and mT; `value` is the bare array,
+    `uid` names it in every trace."""
 
     __slots__ = ("uid", "value")
     __array_priority__ = 1000
@@ -148,7 +148,7 @@ class Result(Value):
         self.value, self.uid = array, serial()
 
     def __repr__(self):
-        return f"Result({np.array2string(np.asarray(self.value), separator=', ', threshold=20)}, {self.dtype})"
+        return f"Result({np.array2string(host(self.value), separator=', ', threshold=20)}, {self.dtype})"
 
     def __setitem__(self, key, new):
         raise MutationError(
@@ -196,7 +196,7 @@ class Param(Value):
         object.__setattr__(self, name, new)
 
     def __reduce__(self):
-        return Param, (np.array(self.value),)
+        return Param, (np.array(host(self.value)),)
 
     def __repr__(self):
         return f"Param({self.shape}, {self.dtype}, norm={norm(self.value):.4g})"

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..devices import is_gpu_class
+
 _kernels: dict[str, _Table] = {}  # by "family.name"
 _calls: set[CodeType] = set()  # the code of what `kernel` returns
 
@@ -70,12 +72,19 @@ def backend_of(cls: type) -> Callable[[str, str], tuple[str, str]]:
     """Return what chooses a backend for arrays of class `cls`: (family, name) -> (backend, reason)."""
     if issubclass(cls, (np.ndarray, np.generic)):
         return _choose_cpu
-    raise TypeError(f"expected a NumPy array, got {cls.__module__}.{cls.__qualname__}")
+    if is_gpu_class(cls):
+        return _choose_cuda
+    raise TypeError(f"expected an array of NumPy or CuPy, got {cls.__module__}.{cls.__qualname__}")
 
 
 def _choose_cpu(family: str, name: str) -> tuple[str, str]:
-    reason = _no_numba() or _no_cpu_kernel(family, name)
+    reason = _no_numba() or _lacks("cpu", family, name)
     return ("reference", reason) if reason else ("cpu", "")
+
+
+def _choose_cuda(family: str, name: str) -> tuple[str, str]:
+    reason = _lacks("cuda", family, name)
+    return ("reference", f"{reason}: CuPy's functions") if reason else ("cuda", "")
 
 
 def _no_numba() -> str:
@@ -88,10 +97,10 @@ def _no_numba() -> str:
     return ""
 
 
-def _no_cpu_kernel(family: str, name: str) -> str:
-    module = f"knetpy.kernels.cpu.{family}"
+def _lacks(backend: str, family: str, name: str) -> str:
+    module = f"knetpy.kernels.{backend}.{family}"
     found = find_spec(module) and hasattr(import_module(module), name)
-    return "" if found else "no Numba kernel"
+    return "" if found else f"no {'Numba' if backend == 'cpu' else 'CUDA'} kernel"
 
 
 class Status:
@@ -129,13 +138,13 @@ def status() -> Status:
 def _rows(name: str, table: _Table) -> list[tuple[str, str, str, float]]:
     if not table.served:
         return [(name, "-", "not called", 0.0)]
-    return [(name, backend, *_state(name, *served)) for backend, served in list(table.served.items())]
+    return [(name, backend, *_state(name, backend, *served)) for backend, served in list(table.served.items())]
 
 
-def _state(name: str, function: Callable, reason: str) -> tuple[str, float]:
+def _state(name: str, backend: str, function: Callable, reason: str) -> tuple[str, float]:
     """(what has become of it, seconds of compiling) of a kernel on the backend that serves it for this reason."""
-    if reason:
-        return reason, 0.0
+    if reason or backend == "cuda":
+        return reason or "compiled by CuPy, which keeps it on disk", 0.0
     clock = _jit().clock  # which has been loaded: a Numba kernel has been called
     seconds = clock.seconds.get(name, 0.0)
     states = ["compiled"] if seconds else ["cached"] if name in clock.loaded else []

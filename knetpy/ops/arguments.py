@@ -6,8 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..core.errors import DtypeError, ShapeError
+from ..core.errors import DtypeError, ShapeError, refuse_mixed
 from ..core.value import Param, Result, Value, bare, plain
+from ..devices import GPU, asarray, on_gpu
 from ..settings import whole as whole
 
 MOST = 2**31 - 1  # sizes beyond it would overflow in compiled kernels
@@ -22,8 +23,12 @@ def as_floating(name, *, optional=(), **arrays):
     """The operands as arrays of one floating dtype; knetpy's own functions never promote. Optional ones may be None."""
     values = list(arrays.values())
     dtype = getattr(values[0], "dtype", None)
-    if (dtype is _FLOAT32 or dtype is _FLOAT64) and all(
-        [a.dtype is dtype if a.__class__ in _ARRAYS else a is None and k in optional for k, a in arrays.items()]
+    if (
+        (dtype is _FLOAT32 or dtype is _FLOAT64)
+        and not GPU
+        and all(
+            [a.dtype is dtype if a.__class__ in _ARRAYS else a is None and k in optional for k, a in arrays.items()]
+        )
     ):
         return values  # the usual case, quickly
     given = {k: a for k, a in arrays.items() if a is not None or k not in optional}
@@ -36,6 +41,8 @@ def as_floating(name, *, optional=(), **arrays):
             raise DtypeError(f"{name}: {k} has dtype {a.dtype}; write {k}.astype(np.float32)")
         if not a.dtype.isnative:
             found[k] = a.astype(a.dtype.char)
+    if GPU:
+        refuse_mixed(name, list(found), [bare(a) for a in found.values()])
     (first, a), *others = found.items()
     for k, b in others:
         if a.dtype != b.dtype:
@@ -53,7 +60,7 @@ def as_floating(name, *, optional=(), **arrays):
 def array_of(name, operand, given):
     """What has one of NumPy's dtypes as it is, numbers and lists of them as a float32 array."""
     _refuse_subclass(name, operand, given)
-    if isinstance(given, (np.ndarray, np.generic, Value)):
+    if isinstance(given, (np.ndarray, np.generic, Value)) or on_gpu(given):
         return np.asarray(given) if isinstance(given, np.ndarray) else given  # without its subclass
     if given is None or hasattr(given, "dtype"):  # such as a tensor of PyTorch or a series of pandas
         kind = "None" if given is None else f"a {type(given).__module__}.{type(given).__qualname__}"
@@ -68,12 +75,12 @@ def array_of(name, operand, given):
 
 
 def constant_of(name, operand, given):
-    """A constant operand as a NumPy array of any dtype."""
+    """A constant operand as an array of any dtype, of NumPy or where it is on a GPU."""
     if given.__class__ is np.ndarray:  # the usual case, quickly
         return given
     _refuse_subclass(name, operand, given)
     try:
-        return np.asarray(bare(given))
+        return asarray(bare(given))
     except (TypeError, ValueError, RuntimeError) as reason:
         raise TypeError(f"{name}: {operand} must be an array or numbers in lists: {reason}") from None
 

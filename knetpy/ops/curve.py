@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 from ..core.primitive import primitive
+from ..devices import asarray
 from ..kernels import kernel
 from .arguments import as_floating
 
@@ -34,7 +35,7 @@ def served(name, family="activation"):
         if x.__class__ is np.ndarray and x.ndim and x.dtype.kind == "f":
             return serve(*args, **out)
         (x,) = as_floating(name, x=x)
-        return serve(*map(np.asarray, (*args[: operands - 1], x)), *args[operands:])[()]
+        return serve(*map(asarray, (*args[: operands - 1], x)), *args[operands:])[()]
 
     return call
 

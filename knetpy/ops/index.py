@@ -9,6 +9,7 @@ from ..core.errors import DerivativeError, ShapeError
 from ..core.primitive import primitive
 from ..core.protocols import serve
 from ..core.value import Value, bare, is_tracked
+from ..devices import asarray
 from ..kernels import kernel
 from .arguments import axis_of, constant_of
 from .spelling import spells
@@ -72,7 +73,7 @@ def _plain(k):
         return k
     if isinstance(k, (np.ndarray, np.generic)) or not (isinstance(k, (list, tuple, range)) or hasattr(k, "__array__")):
         return k
-    array = np.asarray(k)
+    array = asarray(k)
     return array if array.size else array.astype(np.intp)
 
 
@@ -87,7 +88,7 @@ def take(x, indices, axis=None, out=None, mode="raise"):
     if axis is None:
         x, axis = np.reshape(x, -1), 0
     axis = normalize_axis_index(axis, x.ndim)
-    indices, n = np.asarray(indices), x.shape[axis]
+    indices, n = asarray(indices), x.shape[axis]
     indices = indices.astype(np.intp) if indices.dtype == bool or not indices.size else indices
     if indices.dtype.kind not in "iu":
         raise TypeError(f"np.take: indices must be integers, got {indices.dtype}; write indices.astype(int)")
@@ -196,7 +197,7 @@ def _met(g, *, index, axis, size):
 
 def bincount(x, /, weights=None, minlength=0):
     """`np.bincount`: how often each number occurs, or the sum of its weights, by which there is a derivative."""
-    x = np.asarray(bare(x))
+    x = asarray(bare(x))
     counts = np.bincount(x, minlength=minlength)
     if weights is None:
         return counts

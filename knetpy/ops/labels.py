@@ -5,6 +5,7 @@ import numpy as np
 from ..core.errors import DtypeError, ShapeError, warn
 from ..core.trace import active
 from ..core.value import Result, bare
+from ..devices import asarray
 from .arguments import as_floating, axis_of, constant_of, integers, kind, numbers_of, same_shapes, stretches
 
 
@@ -124,7 +125,7 @@ def whole_labels(name, given, shape, dtype, values):
 
 def check_probabilities(name, scores):
     """Raise for scores that are to be probabilities and are not."""
-    p = np.asarray(bare(scores))
+    p = asarray(bare(scores))
     outside = (p < 0) | (p > 1)
     if outside.any():
         raise ValueError(

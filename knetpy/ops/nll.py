@@ -5,6 +5,7 @@ import numpy as np
 from ..core.errors import DtypeError
 from ..core.primitive import primitive
 from ..core.value import bare
+from ..devices import asarray
 from ..kernels import kernel
 from .arguments import array_of, as_floating, axis_of, flag, kind, number, one_of
 from .half import narrowed, widened
@@ -176,7 +177,7 @@ def zeroone(scores, labels, axis=-1, *, ignore=None):
 
 
 def _share_right(name, scores, labels, axis, ignore):
-    scores = np.asarray(bare(array_of(name, "scores", scores)))
+    scores = asarray(bare(array_of(name, "scores", scores)))
     if scores.dtype.kind not in "fiub":
         raise DtypeError(f"{name}: scores must be numbers, got {scores.dtype}")
     axis = axis_of(name, "scores", scores, axis)

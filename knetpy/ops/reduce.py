@@ -70,7 +70,9 @@ def _total(x, axis, keepdims):
 def _sum(x, *, axis, dtype, keepdims):
     if _large(x, axis, dtype):
         return _total(x, axis, keepdims)
-    return np.add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
+    if x.__class__ is np.ndarray:  # the method of the ufunc is what np.sum calls
+        return np.add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
+    return np.sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
 @primitive(
@@ -137,7 +139,7 @@ def _others(x):
 
 @primitive(trusted=True, x=_prod_rule)
 def _prod(x, *, axis, dtype, keepdims):
-    return np.multiply.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
+    return np.prod(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
 @spells(np.prod)

@@ -5,15 +5,20 @@ from typing import Any
 
 import numpy as np
 
+from .. import settings
 from ..core.errors import DtypeError, ShapeError
 from ..core.value import Param, Result, bare
+from ..devices import asarray, moved, on_gpu
 from ..journal import recall
 from ..random import as_dtype, as_shape
 from . import init
 from .model import remembered
+from .moving import checked_device
 
 
-def param(*shape_or_array: Any, init: Callable = init.xavier_uniform, dtype: Any = None) -> Param:
+def param(
+    *shape_or_array: Any, init: Callable = init.xavier_uniform, dtype: Any = None, device: str | None = None
+) -> Param:
     """Make a `Param`: an array whose gradient is wanted.
 
     Parameters:
@@ -21,14 +26,19 @@ def param(*shape_or_array: Any, init: Callable = init.xavier_uniform, dtype: Any
         Or sizes: `param(784, 10)` draws from init, `param(5)` is a vector of 5, `param(5.0)` a float32 scalar.
       init=kn.init.xavier_uniform: a function of the sizes and `dtype=`.
       dtype=None: a floating dtype; by default the array's, or float32.
+      device=None: "cpu" or "gpu"; by default where the array is if that is a GPU, else `kn.default_device()`.
     Returns: a Param with memory of its own.
-    Raises: DtypeError for integers, booleans and complex numbers, with the `.astype` to write.
+    Raises: DtypeError for integers, booleans and complex numbers, with the `.astype` to write; DeviceError for "gpu" if
+      there is none.
 
     >>> import knetpy as kn
     >>> kn.param([[1, 2], [3, 4]]).dtype, kn.param(3, 2).shape
     (dtype('float32'), (3, 2))
     """
     given = shape_or_array
+    if device is None:
+        device = "gpu" if len(given) == 1 and on_gpu(bare(given[0])) else settings.device
+    checked_device("param", "device", device)
     sizes = bool(given) and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in given)
     if len(given) == 1 and isinstance(given[0], tuple) and _is_shape(given[0]):
         raise TypeError(
@@ -43,17 +53,17 @@ def param(*shape_or_array: Any, init: Callable = init.xavier_uniform, dtype: Any
         raise TypeError("param of a value being differentiated would cut the derivative; write param(kn.value(r))")
     if sizes:
         shape = as_shape("param", given)
-        return recall(lambda: remembered(lambda: _drawn(init, shape, dtype), shape))
+        return recall(lambda: remembered(lambda: _drawn(init, shape, dtype, device), shape))
     array = _array_of(given[0])
-    return recall(lambda: remembered(lambda: _copied(array, dtype), array.shape))
+    return recall(lambda: remembered(lambda: _copied(array, dtype, device), array.shape))
 
 
-def param0(*shape: int, dtype: Any = None) -> Param:
+def param0(*shape: int, dtype: Any = None, device: str | None = None) -> Param:
     """A `Param` of zeros: `param0(10)`; the same as `param(10, init=kn.init.zeros)`.
 
     Parameters:
       *shape: the sizes, at least one.
-      dtype=None: a floating dtype; by default float32.
+      dtype=None, device=None: as for `param`.
     Returns: a Param.
     Raises: TypeError for what is no size.
 
@@ -66,17 +76,17 @@ def param0(*shape: int, dtype: Any = None) -> Param:
             raise TypeError(
                 f"param0 takes sizes, as param0(3, 4), got {n!r:.60}; zeros like an array are param(np.zeros_like(a))"
             )
-    return param(*shape, init=init.zeros, dtype=dtype)
+    return param(*shape, init=init.zeros, dtype=dtype, device=device)
 
 
 def _is_shape(x):
     return len(x) > 0 and all(isinstance(n, int) and not isinstance(n, bool) for n in x)
 
 
-def _drawn(draw, shape, dtype):
+def _drawn(draw, shape, dtype, device):
     dtype = _floating(np.float32 if dtype is None else dtype, "param")
     try:
-        return Param(np.array(draw(*shape, dtype=dtype)))
+        return Param(moved(draw(*shape, dtype=dtype), device))
     except TypeError as failure:
         raise TypeError(
             f"param: init must be a function of the sizes and dtype=, such as kn.init.kaiming_normal without "
@@ -88,14 +98,16 @@ def _array_of(data):
     """What was given as an array; Python's numbers are single precision."""
     data = bare(data)
     try:
-        array = np.asarray(data)
+        array = asarray(data)
     except (TypeError, ValueError, RuntimeError) as reason:
         raise TypeError(f"param takes an array, numbers in lists, or sizes: {reason}") from None
     return array.astype(np.float32) if not hasattr(data, "dtype") and array.dtype.kind in "iuf" else array
 
 
-def _copied(array, dtype):
+def _copied(array, dtype, device):
     dtype = _floating(array.dtype if dtype is None else dtype, "param")
+    if device == "gpu" or not isinstance(array, np.ndarray):
+        return Param(moved(array.astype(dtype, copy=False), device))
     return Param(np.array(array, dtype=dtype, subok=False, order="C"))
 
 

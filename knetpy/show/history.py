@@ -88,8 +88,8 @@ class History:
             self.step, self.count, self.total = before
             raise
         with uninterrupted():
+            self.count, self.total = 0, 0.0  # before `add`, which may record and then fail to write, as TensorBoard's
             self.add(**found)
-            self.count, self.total = 0, 0.0
 
     def add(self, **values: float) -> None:
         """Record numbers at this step, such as a score that is looked at only once in an epoch."""

@@ -303,6 +303,11 @@ def _others():
     yield Call("defer", kn.defer, {"write": lambda: None})
     for f in (kn.params, kn.named_params, kn.stop_gradient, kn.value):
         yield Call(f.__name__, f, {"x": [_w(), F(2)]})
+    for f in (kn.cpu, kn.device):
+        yield Call(f.__name__, f, {"x": [_w(), F(2)]})
+    yield Call("gpu", lambda x: kn.has_gpu() and kn.gpu(x), {"x": [F(2)]})
+    yield Call("has_gpu", lambda: kn.has_gpu().reason, {})
+    yield Call("default_device", kn.default_device, {"name": "cpu"})
     yield Call("warmup", kn.warmup, {"f": np.sum, "x": F(2)})
 
 

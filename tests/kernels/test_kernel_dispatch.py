@@ -45,7 +45,7 @@ def test_kernel_is_one_function_with_its_name():
 
 
 def test_an_unknown_class_is_refused():
-    with pytest.raises(TypeError, match="expected a NumPy array, got builtins.list"):
+    with pytest.raises(TypeError, match="expected an array of NumPy or CuPy, got builtins.list"):
         kernel("pool", "take")([1], [0])
 
 

@@ -14,8 +14,10 @@ from tests.kernels.backends import WHY_NOT, same_everywhere
 if WHY_NOT:
     pytest.skip(WHY_NOT, allow_module_level=True)
 
+from knetpy.kernels import formula as formulas
 from knetpy.kernels.cpu import optim as cpu
-from knetpy.kernels.cpu.codegen import formula as formulas
+from knetpy.kernels.cpu.codegen.formula import compiled
+from knetpy.kernels.cpu.codegen.vectors import BITS
 
 ADAM, SGD = kn.Adam.formula, kn.SGD.formula
 ADAM_NUMBERS = kn.Adam().numbers(3)
@@ -79,10 +81,10 @@ def test_equals_the_reference_to_the_bit(shapes, dtype, formula, seed):
 def test_every_instruction_on_special_values(dtype, bits, monkeypatch):
     values = np.array([0, 1, -2, 3.5, np.inf, -np.inf, np.nan, 1e-40, 1e30], dtype)
     a, b, c = (x.ravel() for x in np.meshgrid(values, values, values))
-    if bits > formulas.BITS:
+    if bits > BITS:
         pytest.skip("this machine has no such vectors")
     monkeypatch.setattr(
-        cpu, "_routine", lambda f, *_: formulas.compiled(formulas.record(f, 4, 2), 3, np.dtype(dtype).char, bits)
+        cpu, "_routine", lambda f, *_: compiled(formulas.record(f, 4, 2), 3, np.dtype(dtype).char, bits)
     )
     ours, theirs = both([(a, b, c)], [(0.3,)], everything)
     for x, y in zip(ours[0], theirs[0]):

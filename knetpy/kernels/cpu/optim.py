@@ -8,9 +8,10 @@ from functools import lru_cache
 import numpy as np
 
 from knetpy.kernels.cpu import floats
-from knetpy.kernels.cpu.codegen.formula import compiled, record
+from knetpy.kernels.cpu.codegen.formula import compiled
 from knetpy.kernels.cpu.codegen.vectors import call
 from knetpy.kernels.cpu.threads import portion, threaded
+from knetpy.kernels.formula import record
 from knetpy.kernels.reference import optim as reference
 
 CHUNK = 1 << 14  # elements that a thread takes at a time

@@ -1,57 +1,20 @@
-"""From a formula for one element to vector code.
-
-A formula is a function of arrays that is written with operators and NumPy's functions. Called with arrays it computes;
-called with `Term`s it tells its instructions, which are compiled as they stand: no product is contracted with a sum,
-so that both give the same bits.
-"""
+"""From a formula for one element to vector code."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from llvmlite import ir
 
 from knetpy.kernels.cpu.codegen.vectors import BITS, I64, Vectors, routine
+from knetpy.kernels.formula import Formula
 
 DOUBLE = ir.DoubleType()
 # Where NumPy's C API has the address of the elements in an array's object: to ask for it in Python takes ten times
 # as long as reading it.
 DATA = object.__basicsize__
-
-
-class Formula(NamedTuple):
-    """What a formula does: values are counted from the arguments on, then one for each instruction."""
-
-    arguments: int
-    instructions: tuple[tuple, ...]  # (name of the ufunc, operands: the number of a value, or a constant as a float)
-    results: tuple[int, ...]
-
-
-class Term(np.lib.mixins.NDArrayOperatorsMixin):
-    """A value of a formula that is being recorded."""
-
-    def __init__(self, instructions: list, number: int):
-        self.instructions, self.number = instructions, number
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **options: Any) -> Any:
-        known = all(type(x) in (Term, float, int) for x in operands) and ufunc.__name__ in INSTRUCTIONS
-        if method != "__call__" or options or not known:
-            return NotImplemented  # NumPy raises a TypeError that names the function
-        numbers = [x.number if isinstance(x, Term) else float(x) for x in operands]
-        self.instructions.append((ufunc.__name__, *numbers))
-        return Term(self.instructions, len(self.instructions) - 1)
-
-
-def record(formula: Callable, arguments: int, results: int) -> Formula:
-    """Return what a formula does with so many arguments; TypeError if it does what no instruction is known for."""
-    instructions: list[tuple] = [()] * arguments
-    terms = formula(*[Term(instructions, n) for n in range(arguments)])
-    if [type(x) for x in terms] != [Term] * results:
-        raise TypeError(f"it must return {results} arrays")
-    return Formula(arguments, tuple(instructions[arguments:]), tuple(x.number for x in terms))
 
 
 def compiled(formula: Formula, arrays: int, dtype: str, bits: int = BITS) -> int:

@@ -1,0 +1,93 @@
+"""Where arrays live: NumPy's on the CPU, CuPy's on a GPU. The one way to CuPy, which is imported when it is needed."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+GPU: set[type] = set()  # CuPy's class of arrays, once somebody has asked for it; until then nothing can be mixed
+INSTALL = 'pip install "knetpy[cuda13]" (or [cuda12], by the version of CUDA that your driver supports)'
+
+
+def cupy() -> ModuleType:
+    """Return CuPy, for whoever knows that it can be used: `why_not` says so, or an array of its own does."""
+    import cupy
+
+    GPU.add(cupy.ndarray)
+    return cupy
+
+
+@cache
+def why_not() -> str:
+    """Return why no GPU can be used, "" if one can.
+
+    >>> from knetpy.devices import why_not
+    >>> isinstance(why_not(), str)
+    True
+    """
+    try:
+        found = cupy()
+    except ModuleNotFoundError:
+        return f"CuPy is not installed; {INSTALL}"
+    except ImportError as broken:  # its libraries do not fit: CuPy's own text says which
+        return f"CuPy cannot be imported: {broken}"
+    runtime = found.cuda.runtime
+    try:
+        count = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as failure:
+        return f"CuPy {found.__version__} is installed, but {_of_driver(runtime, failure)}"
+    return "" if count else f"CuPy {found.__version__} is installed, but there is no CUDA device"
+
+
+def _of_driver(runtime: Any, failure: Exception) -> str:
+    driver, wanted = runtime.driverGetVersion() // 1000, runtime.runtimeGetVersion() // 1000
+    if not driver:
+        return "there is no NVIDIA driver on this machine"
+    if driver < wanted:
+        return f"the NVIDIA driver is too old, it knows CUDA {driver} and CuPy is for {wanted}; update it, or {INSTALL}"
+    return f"CUDA says: {failure}"
+
+
+def is_gpu_class(cls: type) -> bool:
+    """Whether arrays of this class are CuPy's."""
+    return cls in GPU or (cls.__module__.partition(".")[0] == "cupy" and cls is cupy().ndarray)
+
+
+def on_gpu(x: Any) -> bool:
+    """Whether `x` is a bare array of CuPy's."""
+    return x.__class__ is not np.ndarray and is_gpu_class(x.__class__) and hasattr(x, "__cuda_array_interface__")
+
+
+def host(x: Any) -> Any:
+    """A bare array as NumPy's: one of a GPU is copied, everything else is returned as it is."""
+    return x.get() if on_gpu(x) else x
+
+
+def asarray(x: Any) -> Any:
+    """`np.asarray` of anything but an array of CuPy's, which stays where it is."""
+    return x if on_gpu(x) else np.asarray(x)
+
+
+def memory() -> str:
+    """What the GPU's memory holds, for messages; "" if none is in use."""
+    if not GPU:
+        return ""
+    pool, (free, total) = cupy().get_default_memory_pool(), cupy().cuda.runtime.memGetInfo()
+    used, kept = pool.used_bytes(), pool.total_bytes() - pool.used_bytes()
+    parts = ((used, "in arrays"), (kept, "kept by CuPy for new ones"), (free, f"free of {total / 2**20:,.0f} MiB"))
+    return "GPU memory: " + ", ".join([f"{n / 2**20:,.0f} MiB {what}" for n, what in parts])
+
+
+def beside(table: np.ndarray, x: Any) -> Any:
+    """A table of constants where the bare array `x` is: NumPy's own, or a copy of it on the GPU."""
+    return cupy().asarray(table) if on_gpu(x) else table
+
+
+def moved(x: Any, device: str) -> Any:
+    """A copy of a bare array on that device, "cpu" or "gpu"; on the same device of NumPy and CuPy their own copy."""
+    if device == "gpu":
+        return cupy().array(x)
+    return x.get() if on_gpu(x) else np.array(x)

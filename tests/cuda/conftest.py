@@ -1,0 +1,54 @@
+"""Without a GPU these tests run on the emulator: CuPy's double stands in its place, and g++ compiles the kernels."""
+
+import shutil
+import sys
+
+import pytest
+
+from knetpy import devices
+
+
+def has_device():
+    try:
+        import cupy
+
+        return cupy.cuda.is_available()
+    except ImportError:
+        return False
+
+
+EMULATED = not has_device()
+emulated = pytest.mark.skipif(not EMULATED, reason="counted by the emulator")
+
+
+@pytest.fixture(scope="package", autouse=True)
+def gpu():
+    """A GPU, or its double."""
+    if not EMULATED:
+        yield
+        return
+    if shutil.which("g++") is None:
+        pytest.skip("g++ is not installed, which compiles CUDA kernels for the emulator")
+    from tests.cudacpu import fakecupy
+
+    before = sys.modules.get("cupy")
+    sys.modules["cupy"] = fakecupy
+    devices.why_not.cache_clear()
+    yield
+    if before is None:
+        del sys.modules["cupy"]
+    else:
+        sys.modules["cupy"] = before
+    devices.why_not.cache_clear()
+
+
+@pytest.fixture(params=["forward", "reverse", "random"] if EMULATED else ["gpu"])
+def order(request):
+    """Runs a test under several orders of blocks and threads."""
+    if not EMULATED:
+        yield
+        return
+    from tests.cudacpu import emulator
+
+    with emulator.configured(order=request.param, seed=1):
+        yield

@@ -1,0 +1,168 @@
+"""Moving params and arrays to the GPU and back, and what is said of arrays on both."""
+
+import pickle
+import sys
+
+import numpy as np
+import pytest
+
+import knetpy as kn
+from knetpy import devices
+
+
+def test_arrays_and_containers_go_there_and_come_back():
+    tree = {"x": np.arange(6.0).reshape(2, 3), "n": 3, "name": "net", "rows": [np.ones(2, "f4")]}
+    there = kn.gpu(tree)
+    assert kn.device(there) == "gpu" and kn.device(tree) == "cpu"
+    assert there["n"] == 3 and there["name"] == "net" and kn.gpu(there)["x"] is there["x"]
+    back = kn.cpu(there)
+    np.testing.assert_array_equal(back["x"], tree["x"])
+    assert back["rows"][0].dtype == np.float32 and isinstance(back["rows"][0], np.ndarray)
+
+
+def test_a_param_is_moved_in_place():
+    w = kn.param([[1.0, 2.0]])
+    uid, version, before = w.uid, w.version, w.value
+    assert kn.gpu(w) is w and kn.device(w) == "gpu"
+    assert (w.uid, w.shape, w.dtype) == (uid, (1, 2), np.float32) and w.version > version
+    assert kn.device(w.value) == "gpu" and "norm=2.236" in repr(w)
+    w[...] = w * 2
+    kn.cpu(w)
+    np.testing.assert_array_equal(w.value, 2 * before)
+
+
+def test_params_of_a_model_and_of_a_function():
+    w = [kn.param(2, 3), kn.param0(3)]
+
+    def model(x):
+        return x @ w[0] + w[1]
+
+    assert kn.gpu(model) is model and kn.device(model) == kn.device(w) == "gpu"
+    x = np.ones((4, 2), "f4")
+    y = model(kn.gpu(x))
+    assert kn.device(y) == "gpu"
+    kn.cpu(w)
+    np.testing.assert_allclose(kn.cpu(y), model(x), rtol=1e-6)
+    kn.gpu(w[0])
+    with pytest.raises(kn.DeviceError, match="some of these arrays are on the CPU"):
+        kn.device(model)
+
+
+def test_moving_is_differentiable():
+    x = np.array([1.0, 2.0])
+    g = kn.grad(lambda x: np.sum(kn.cpu(kn.gpu(x) ** 3)), 0)(x)
+    assert isinstance(g, np.ndarray)
+    np.testing.assert_allclose(g, 3 * x**2)
+    y, tangent = kn.jvp(lambda x: kn.gpu(x) ** 2, (x,), (np.ones(2),))
+    assert kn.device(tangent) == "gpu" and kn.cpu(tangent).tolist() == [2.0, 4.0]
+
+
+def test_a_param_cannot_be_moved_while_a_derivative_is_taken():
+    w = kn.param(2.0)
+    with pytest.raises(kn.MutationError):
+        kn.grad(lambda: kn.gpu(w) * 2)()
+    assert kn.device(w) == "cpu"
+
+
+def test_new_params_on_the_default_device():
+    assert kn.default_device() == "cpu"
+    kn.default_device("gpu")
+    try:
+        assert kn.device([kn.param(2, 3), kn.param0(3), kn.param([1.0])]) == "gpu"
+        assert kn.device(kn.param(2, device="cpu")) == "cpu"
+    finally:
+        kn.default_device("cpu")
+    assert kn.device(kn.param(2, device="gpu")) == "gpu"
+    assert kn.device(kn.param(kn.gpu(np.ones(2)))) == "gpu"
+    for call in (lambda: kn.default_device("tpu"), lambda: kn.param(2, device="cuda")):
+        with pytest.raises(ValueError, match='must be "cpu" or "gpu"'):
+            call()
+
+
+def test_pickles_and_copies_are_independent_of_the_device():
+    w = kn.gpu(kn.param([1.0, 2.0]))
+    copy = pickle.loads(pickle.dumps(w))
+    assert kn.device(copy) == "cpu" and copy.value.tolist() == [1.0, 2.0]
+
+
+def test_gradients_are_where_their_params_are():
+    w = kn.gpu(kn.param([[1.0, 2.0]]))
+    x = kn.gpu(np.ones((3, 1), "f4"))
+    value, g = kn.value_and_grad(lambda: np.sum(np.tanh(x @ w)))()
+    assert kn.device(g[w]) == kn.device(value) == "gpu"
+    assert float(value) == pytest.approx(3 * np.tanh([1, 2]).sum(), rel=1e-5)
+    assert "w" in str(g)
+
+
+MIXED = {
+    "numpy": (lambda x, w: x + w, "add"),
+    "matmul": (lambda x, w: x @ w, "matmul"),
+    "own": (lambda x, w: kn.linear(x, w), "linear: w is on the GPU and x on the CPU"),
+    "conv": (lambda x, w: kn.conv(x[:, None, None], w[:, None, None]), "conv: w is on the GPU and x"),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+@pytest.mark.parametrize("inside", [False, True], ids=["outside", "inside"])
+def test_arrays_of_two_devices_are_refused(name, inside):
+    f, facts = MIXED[name]
+    x, w = np.ones((2, 2), "f4"), kn.gpu(np.ones((2, 2), "f4"))
+    for a, b in ((x, w), (w, x)):
+        with pytest.raises((kn.DeviceError, TypeError)) as failure:
+            kn.grad(lambda p, a=a, b=b: np.sum(f(a, b)) * p, 0)(1.0) if inside else f(a, b)
+    with pytest.raises(kn.DeviceError, match=facts) as failure:
+        kn.grad(lambda w: np.sum(f(x, w)), 0)(w)
+    assert "write kn.gpu(" in str(failure.value)
+
+
+def test_why_there_is_no_gpu(monkeypatch):
+    fake = sys.modules["cupy"]
+    if fake.__name__ == "cupy":
+        pytest.skip("there is a GPU")
+
+    def driver(error):
+        def count():
+            raise fake.cuda.runtime.CUDARuntimeError(error)
+
+        return count
+
+    def reason():
+        devices.why_not.cache_clear()
+        return kn.has_gpu().reason
+
+    runtime = fake.cuda.runtime
+    try:
+        assert not reason() and kn.has_gpu() and repr(kn.has_gpu()) == "True"
+        monkeypatch.setattr(runtime, "getDeviceCount", lambda: 0)
+        assert "there is no CUDA device" in reason()
+        monkeypatch.setattr(runtime, "getDeviceCount", driver("cudaErrorInsufficientDriver"))
+        monkeypatch.setattr(runtime, "driverGetVersion", lambda: 12000)
+        assert "driver is too old, it knows CUDA 12" in reason()
+        monkeypatch.setattr(runtime, "driverGetVersion", lambda: 0)
+        assert "no NVIDIA driver" in reason()
+        monkeypatch.setattr(runtime, "driverGetVersion", lambda: 13000)
+        assert "cudaErrorInsufficientDriver" in reason()
+        monkeypatch.setitem(sys.modules, "cupy", None)
+        assert "CuPy is not installed" in reason() and "knetpy[cuda13]" in reason()
+        assert not kn.has_gpu() and "CuPy is not installed" in repr(kn.has_gpu())
+        with pytest.raises(kn.DeviceError, match="gpu: no GPU can be used: CuPy is not installed"):
+            kn.gpu(np.ones(2))
+        with pytest.raises(kn.DeviceError, match="default_device"):
+            kn.default_device("gpu")
+    finally:
+        monkeypatch.undo()
+        devices.why_not.cache_clear()
+
+
+def test_what_is_said_when_memory_runs_out(monkeypatch):
+    x = kn.gpu(np.ones((2, 2), "f4"))
+
+    def full(*args, **options):
+        raise MemoryError("Out of memory allocating 17,179,869,184 bytes (allocated so far: 1,024 bytes)")
+
+    monkeypatch.setattr(type(x), "__array_ufunc__", full)
+    for call in (lambda: kn.grad(lambda x: np.sum(np.exp(x)), 0)(x), lambda: np.exp(kn.param(x))):
+        with pytest.raises(kn.DeviceError, match="exp: the GPU has not enough memory: .* 17,179,869,184") as failure:
+            call()
+        assert "MiB in arrays" in str(failure.value) and "MiB free of" in str(failure.value)
+        assert isinstance(failure.value.__cause__, MemoryError)

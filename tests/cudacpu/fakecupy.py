@@ -1,0 +1,397 @@
+"""A double of the part of CuPy a toolkit needs, on the CPU.
+
+Arrays hold NumPy data but are as strict as CuPy's: no silent mixing with host
+arrays, reductions stay 0-d arrays, fresh memory is poison.  Raw kernels run in
+`emulator`.  Where the real cupy is installed (it imports without a GPU), a name
+it lacks does not exist here either.
+"""
+
+import functools
+import importlib
+import inspect
+import sys
+import types
+
+import numpy as np
+
+from . import emulator
+
+try:
+    _real = importlib.import_module("cupy") if sys.modules.get("cupy") is not sys.modules[__name__] else None
+except ImportError:
+    _real = None
+
+
+def _un(x):
+    if isinstance(x, ndarray):
+        return x._a
+    if isinstance(x, np.ndarray):
+        raise TypeError(f"Unsupported type {type(x)}")
+    if isinstance(x, (list, tuple)):
+        return type(x)(map(_un, x))
+    return x
+
+
+def _aligned(a):
+    """A fresh array as the memory pool would place it: at a multiple of 512."""
+    if a.base is not None or not a.nbytes or a.ctypes.data % 512 == 0:
+        return a
+    raw = np.empty(a.nbytes + 512, np.uint8)
+    at = -raw.ctypes.data % 512
+    b = np.ndarray(a.shape, a.dtype, raw.data, at, a.strides)
+    b[...] = a
+    return b
+
+
+def _wrap(x):
+    if isinstance(x, (np.ndarray, np.generic)):
+        return ndarray(_aligned(np.asarray(x)))
+    if isinstance(x, (list, tuple)):
+        return type(x)(map(_wrap, x))
+    return x
+
+
+def _forward(f):
+    @functools.wraps(f, updated=())
+    def call(*args, **kwargs):
+        return _wrap(f(*map(_un, args), **{k: _un(v) for k, v in kwargs.items()}))
+
+    return call
+
+
+def _served(func, args, kwargs):
+    """Raise unless CuPy has NumPy's function, with these arguments."""
+    names = func.__module__.split(".")[1:]
+    theirs = functools.reduce(lambda module, name: getattr(module, name, None), [*names, func.__name__], _real)
+    if theirs is None:
+        raise TypeError(f"no implementation found for 'numpy.{'.'.join([*names, func.__name__])}' in CuPy")
+    try:
+        inspect.signature(theirs).bind(*args, **kwargs)
+    except ValueError:  # compiled: it does not tell its parameters
+        pass
+
+
+class ndarray:
+    __slots__ = ("__weakref__", "_a")
+    __module__ = "cupy"
+    __array_priority__ = 100
+    __hash__ = None
+
+    def __init__(self, a):
+        self._a = a
+
+    def __getattr__(self, name):
+        if name.startswith("__") or (_real and not hasattr(_real.ndarray, name)):
+            raise AttributeError(name)
+        value = getattr(self._a, name)
+        return (
+            _forward(value)
+            if callable(value)
+            else value
+            if name in ("flags", "dtype")
+            else _wrap(value)
+            if isinstance(value, np.ndarray)
+            else value
+        )
+
+    def __array__(self, *a, **k):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`.")
+
+    def __array_ufunc__(self, ufunc, method, *args, **kwargs):
+        known = _real is None or hasattr(_real, ufunc.__name__)
+        if method != "__call__" or not known or any([_is_foreign(x) for x in (*args, *kwargs.get("out", ()))]):
+            return NotImplemented
+        if "out" in kwargs:
+            (out,) = kwargs["out"]
+            ufunc(*map(_un, args), **{k: _un(v) for k, v in kwargs.items()})
+            return out
+        return _forward(ufunc)(*args, **kwargs)
+
+    def __array_function__(self, func, types, args, kwargs):
+        if any([kind not in (ndarray, np.ndarray) for kind in types]):
+            return NotImplemented
+        own = globals().get(func.__name__)  # such as `empty`, whose memory is poison
+        if _real is not None:
+            _served(func, args, kwargs)
+        return (own or _forward(func))(*args, **kwargs)
+
+    @property
+    def __cuda_array_interface__(self):
+        a = self._a
+        given = {"shape": a.shape, "typestr": a.dtype.str, "data": (a.ctypes.data, False), "version": 3}
+        return given | {"strides": None if a.flags.c_contiguous else a.strides}
+
+    def __setitem__(self, index, value):
+        if isinstance(value, np.ndarray) and value.ndim:
+            raise ValueError("Non-scalar `numpy.ndarray` cannot be used for fill")
+        self._a[_un(index)] = value if isinstance(value, np.ndarray) else _un(value)
+
+    def __getitem__(self, index):
+        return _wrap(self._a[_un(index)])
+
+    def __iter__(self):
+        return map(_wrap, iter(self._a))
+
+    def __repr__(self):
+        return repr(self._a)
+
+    def get(self, stream=None, order="C", out=None, blocking=True):
+        if out is None:
+            return self._a.copy(order)
+        out[...] = self._a
+        return out
+
+    def set(self, a, stream=None):
+        self._a[...] = a
+
+    def copy(self, order="C"):
+        return ndarray(self._a.copy(order))
+
+    def item(self, *args):
+        return self._a.item(*args)
+
+    def tolist(self):
+        return self._a.tolist()
+
+    @property
+    def data(self):
+        return types.SimpleNamespace(ptr=self._a.ctypes.data)
+
+    @property
+    def device(self):
+        return cuda.Device(0)
+
+
+def _is_foreign(x):
+    """Whether CuPy leaves `x` to its own class."""
+    return not isinstance(x, (ndarray, np.ndarray, np.generic, bool, int, float, complex))
+
+
+def _use_other(x):
+    """CuPy's rule of whose operator it is."""
+    return getattr(x, "__array_priority__", 0) > ndarray.__array_priority__
+
+
+def _operators():
+    binary = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift lt le gt ge eq ne".split()
+    unary = "neg pos abs invert bool float int index len contains complex".split()
+
+    def operator(name):
+        def call(self, *others):
+            if any(map(_use_other, others)):
+                return NotImplemented
+            result = getattr(self._a, name)(*map(_un, others))
+            return result if result is NotImplemented else _wrap(result)
+
+        return call
+
+    def inplace(name):
+        def call(self, other):
+            getattr(self._a, name)(_un(other))
+            return self
+
+        return call
+
+    for op in [*binary, *(f"r{o}" for o in binary[:11]), *unary]:
+        setattr(ndarray, f"__{op}__", operator(f"__{op}__"))
+    for op in binary[:11]:
+        setattr(ndarray, f"__i{op}__", inplace(f"__i{op}__"))
+
+
+_operators()
+
+
+# ------------------------------------------------------------ making, moving
+def asarray(a, dtype=None, order=None):
+    if isinstance(a, ndarray):
+        return a if dtype is None or a._a.dtype == dtype else a.astype(dtype)
+    return _wrap(np.array(a, dtype, order=order or "C"))
+
+
+def array(a, dtype=None, copy=True, order="K", ndmin=0):
+    return _wrap(np.array(a._a if isinstance(a, ndarray) else a, dtype, order=order, ndmin=ndmin))
+
+
+def asnumpy(a, stream=None, order="C", out=None, blocking=True):
+    return a.get(order=order, out=out) if isinstance(a, ndarray) else np.asarray(a)
+
+
+def empty(shape, dtype=float, order="C"):
+    a = np.empty(shape, dtype, order)
+    a.reshape(-1, order="A").view(np.uint8)[...] = 0xFF  # NaN, -1: nobody may rely on it
+    return _wrap(a)
+
+
+def empty_like(a, dtype=None, order="C", subok=None, shape=None):
+    return empty(a.shape if shape is None else shape, dtype or a.dtype, order)
+
+
+def fuse(*args, **kwargs):
+    return args[0] if args and callable(args[0]) else lambda f: f
+
+
+def get_array_module(*args):
+    return sys.modules[__name__] if any(isinstance(a, ndarray) for a in args) else np
+
+
+# -------------------------------------------------------------------- kernels
+class RawModule:
+    def __init__(self, *, code=None, path=None, options=(), backend="nvrtc", name_expressions=None, **_):
+        if not isinstance(options, tuple):
+            raise TypeError("options must be a tuple")
+        self._m = emulator.Module(code, options, name_expressions or ())
+
+    def compile(self, log_stream=None):
+        self._m.load()
+
+    def get_function(self, name):
+        k = RawKernel.__new__(RawKernel)
+        k._m, k.name, k.max_dynamic_shared_size_bytes, k.stats = self._m, name, 48 << 10, None
+        self._m.kernel(name)
+        return k
+
+
+class RawKernel:
+    def __init__(self, code, name, options=(), backend="nvrtc", **_):
+        self._m, self.name = emulator.Module(code, options), name
+        self.max_dynamic_shared_size_bytes, self.stats = 48 << 10, None
+
+    def __call__(self, grid, block, args, *, shared_mem=0, stream=None, **trace):
+        if not (isinstance(grid, tuple) and isinstance(block, tuple)):
+            raise TypeError("grid and block must be tuples")
+        if any(isinstance(a, np.ndarray) and a.size != 1 for a in args):
+            raise TypeError("You are trying to pass a numpy.ndarray as a kernel parameter")
+        args = [a._a if isinstance(a, ndarray) else a.reshape(())[()] if isinstance(a, np.ndarray) else a for a in args]
+        self.stats = self._m.launch(
+            self.name,
+            [max(1, g) for g in grid],
+            [max(1, b) for b in block],
+            args,
+            shared_mem,
+            self.max_dynamic_shared_size_bytes,
+            **trace,
+        )
+
+
+_CTYPES = {
+    "?": "bool",
+    "b": "signed char",
+    "B": "unsigned char",
+    "h": "short",
+    "H": "unsigned short",
+    "i": "int",
+    "I": "unsigned",
+    "l": "long long",
+    "L": "unsigned long long",
+    "q": "long long",
+    "Q": "unsigned long long",
+    "f": "float",
+    "d": "double",
+}
+
+
+class ElementwiseKernel:
+    """Contiguous, broadcast arguments; `raw` ones; type letters; `i` and `n`."""
+
+    def __init__(self, in_params, out_params, operation, name="kernel", preamble="", **_):
+        split = lambda s: [p.split() for p in s.split(",") if p.strip()]
+        self._in, self._out = split(in_params), split(out_params)
+        self._op, self.name, self._preamble, self._built = operation, name, preamble, {}
+
+    def __call__(self, *args, size=None, block_size=128):
+        types_, n_in = {}, len(self._in)
+        resolve = lambda t: types_.get(t) or np.dtype(t)
+        for (*_, t, _n), a in zip(self._in + self._out, args):
+            if len(t) == 1 and isinstance(a, ndarray):
+                types_.setdefault(t, a.dtype)
+        ins = [np.asarray(_un(a), resolve(p[-2])) for p, a in zip(self._in, args)]
+        shape = (
+            np.broadcast_shapes(*(a.shape for p, a in zip(self._in, ins) if p[0] != "raw")) if size is None else (size,)
+        )
+        outs = list(args[n_in:]) or [empty(shape, resolve(p[-2])) for p in self._out]
+        ins = [a if p[0] == "raw" else np.ascontiguousarray(np.broadcast_to(a, shape)) for p, a in zip(self._in, ins)]
+        n = int(np.prod(shape))
+        key = tuple(a.dtype.char for a in ins + [o._a for o in outs])
+        if key not in self._built:
+            params, body = [], ""
+            for k, (p, c) in enumerate(zip(self._in + self._out, key)):
+                const, raw, name = "const " * (k < n_in), p[0] == "raw", p[-1]
+                params.append(f"{const}{_CTYPES[c]}* {name if raw else '_' + name}")
+                body += "" if raw else f"{const}{_CTYPES[c]}{'&' * (k >= n_in)} {name} = _{name}[i]; "
+            code = (
+                f'{self._preamble}\nextern "C" __global__ void {self.name}({", ".join(params)}, long long n) {{\n'
+                "const long long step = (long long)gridDim.x * blockDim.x;\n"
+                "for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += step) {\n"
+                f"{body}\n{self._op};\n}} }}"
+            )
+            self._built[key] = emulator.Module(code, (), (), self.name + ".cu")
+        if n:
+            self._built[key].launch(self.name, (-(-n // block_size),), (block_size,), [*ins, *(o._a for o in outs), n])
+        return outs[0] if len(outs) == 1 else tuple(outs)
+
+
+# ------------------------------------------------------------- cupy.cuda, etc.
+class _Null:
+    """A stream, event, device or pool: everything has happened already."""
+
+    ptr, id, compute_capability = 0, 0, "80"
+    attributes = {"MultiProcessorCount": 4, "MaxSharedMemoryPerBlockOptin": emulator.LIMITS["optin"], "WarpSize": 32}
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        return None
+
+    def use(self):
+        return self
+
+    def synchronize(self):
+        return None
+
+    record = wait_event = free_all_blocks = lambda self, *args: None
+    used_bytes = total_bytes = lambda self: 0
+
+
+class CUDARuntimeError(RuntimeError):
+    """What the driver complains of."""
+
+
+runtime = types.SimpleNamespace(
+    getDeviceCount=lambda: 1,
+    memGetInfo=lambda: (1 << 30, 16 << 30),
+    deviceSynchronize=lambda: None,
+    CUDARuntimeError=CUDARuntimeError,
+    driverGetVersion=lambda: 13000,
+    runtimeGetVersion=lambda: 13000,
+)
+cuda = types.SimpleNamespace(
+    Device=_Null,
+    Stream=_Null,
+    Event=_Null,
+    is_available=lambda: True,
+    get_current_stream=_Null,
+    get_elapsed_time=lambda a, b: 0.0,
+    runtime=runtime,
+)
+__version__ = "14.2.0"
+get_default_memory_pool = get_default_pinned_memory_pool = _Null
+random = types.SimpleNamespace(default_rng=lambda seed=None: _Rng(seed))
+
+
+class _Rng:
+    def __init__(self, seed):
+        self._g = np.random.default_rng(seed)
+
+    def __getattr__(self, name):
+        return _forward(getattr(self._g, name))
+
+
+def __getattr__(name):  # the rest is NumPy's
+    if name.startswith("__") or not hasattr(np, name) or (_real and not hasattr(_real, name)):
+        raise AttributeError(f"cupy has no {name!r}")
+    value = getattr(np, name)
+    return _forward(value) if callable(value) and not isinstance(value, type) else value
