@@ -58,6 +58,14 @@ class StoreError(KnetpyError, ValueError):
     """A file that is damaged or no save, or that does not fit what it is loaded into."""
 
 
+def explained_by(check, args, attrs):
+    """Run the check of an op whose kernel has failed; what it raises stands for the failure."""
+    try:
+        check(*args, **attrs)
+    except KnetpyError as told:
+        raise told from None
+
+
 def explain_device(failure, name, operands, args):
     """Raise in the user's terms what went wrong with devices in a call that failed, if that is why."""
     if isinstance(failure, MemoryError) and (held := memory()):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import refuse_more
-from .errors import DerivativeError, DtypeError, ShapeError, explain_device
+from .errors import DerivativeError, DtypeError, ShapeError, explain_device, explained_by
 from .protocols import serve
 from .rules import adapt, signature_of
 from .short import any_number, binary, unary
@@ -131,7 +131,7 @@ class Primitive:
     def explain(self, failure, args, attrs):
         """Raise in the user's terms what made the kernel fail, or add to its own message what it was given."""
         if self.check is not None:
-            self.check(*args, **attrs)
+            explained_by(self.check, args, attrs)
         explain_device(failure, self.name, self.signature.operands, args)
         shapes = [np.shape(a) for a in args if a is not None]
         if isinstance(failure, ValueError) and (self.elementwise or isinstance(self.kernel, np.ufunc)):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.errors import warn
 from ..core.value import Param
 from ..parameters.search import named_params
 from .optimizer import Optimizer, uninterrupted
@@ -94,6 +95,11 @@ class EMA(Optimizer):
         """
         named = named_params(params_or_model)
         found = list(named.values())
+        if found and not any(p.uid in self.states for p in found):
+            warn(
+                "averaged: this EMA has no mean of any of these params; it takes means in kn.chain(rule, ema), from "
+                "the first update on"
+            )
         for path, p in named.items():
             check_writable(p, path, "averaged")
         before, means = [p.value.copy() for p in found], [self.mean(p) for p in found]

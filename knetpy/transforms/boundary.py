@@ -150,7 +150,7 @@ def loss_of(y, f):
 
 def _described(y):
     if isinstance(y, tuple):
-        return f"a tuple of {len(y)}; for (loss, other results) write has_aux=True"
+        return f"a tuple of {len(y)}; (loss, other results) is for kn.grad(f, has_aux=True), else return the loss alone"
     if isinstance(y, Mapping):
         return "gradients: pass the loss itself, not grad(loss)" if hasattr(y, "unused") else "a dict"
     if isinstance(y, list):

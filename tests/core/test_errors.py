@@ -316,3 +316,10 @@ def test_operands_that_are_more_than_their_numbers():
         refused(TypeError, lambda f=f: kn.hvp(lambda x: np.sum(f(x)), (X,), (X,)), "numpy.ma.MaskedArray")
     refused(TypeError, lambda: grad(lambda x: np.sum(x + X.view(np.recarray)))(X), "recarray")
     assert (param(X) * masked).sum() == 10  # outside of transforms a Param is its array
+
+
+def test_a_shape_error_is_told_once():
+    """Without the kernel's own failure above it."""
+    with pytest.raises(kn.ShapeError) as failure:
+        np.ones((2, 3)) @ kn.param(2, 3)
+    assert failure.value.__suppress_context__

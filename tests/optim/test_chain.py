@@ -435,3 +435,10 @@ def test_what_moves_no_params_is_refused_wherever_it_stands():
     inner = kn.SGD()
     with pytest.raises(ValueError, match="chain: one of the parts is there twice"):
         kn.chain(kn.chain(inner), inner)
+
+
+def test_means_of_params_that_an_average_has_never_met():
+    ema, w = kn.optim.EMA(0.5), kn.param([1.0])
+    with pytest.warns(UserWarning, match=r"averaged: this EMA has no mean .* kn.chain\(rule, ema\)"):
+        with ema.averaged(w):
+            assert w.value == [1]
