@@ -33,6 +33,8 @@ def collate(instances: Sequence, *, pad: Any = None, dtype: Any = np.float32) ->
     >>> kn.data.collate([np.array([1, 2]), np.array([3])], pad=0)
     array([[1, 2], [3, 0]])
     """
+    if not hasattr(instances, "__len__") or not hasattr(instances, "__getitem__"):
+        raise TypeError(f"collate: instances must be a sequence, got {type(instances).__name__}")
     if len(instances) == 0:
         raise ValueError("collate: instances must be at least one, got none")
     dtype = None if dtype is None else as_dtype("collate", dtype)
@@ -62,6 +64,8 @@ def batchseq(
     ([[1, 2, 3], [4, 0, 0]], [3, 1])
     """
     most, step = whole(longest), whole(multiple)
+    if not hasattr(sequences, "__iter__"):
+        raise TypeError(f"batchseq: sequences must be a sequence of arrays or lists, got {type(sequences).__name__}")
     if step is None or step < 1 or (longest is not None and (most is None or most < 1)):
         option, given = ("multiple", multiple) if step is None or step < 1 else ("longest", longest)
         raise ValueError(f"batchseq: {option} must be an integer >= 1, got {given!r}")

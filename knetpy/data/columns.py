@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..ops.arguments import whole
+from ..ops.mistakes import file_named
 from .bounded import MOST, DataFileError
 from .text import read_text
 
@@ -49,6 +50,7 @@ def read_csv(path: Any, target: Any = -1, *, delimiter: str | None = None, limit
     >>> x.tolist(), y.tolist(), names
     ([[6.0, 65.0], [7.0, 79.0]], [24.0, 21.5], ('rooms', 'age'))
     """
+    path = file_named("read_csv", path)
     lines = _fields(path, read_text(path, limit=limit), delimiter)
     number, first = next(lines, (0, []))
     header = not all(_is_number(field) for field in first)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..ops.mistakes import file_named
 from .bounded import MOST, DataFileError, ended, exactly, opened
 
 DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
@@ -34,7 +34,7 @@ def read_idx(path: Any, *, limit: int = MOST) -> np.ndarray:
     ...     kn.data.read_idx(path)
     array([7, 2, 1], dtype=uint8)
     """
-    path = Path(os.fspath(path))
+    path = Path(file_named("read_idx", path))
     with opened(path) as stream:
         return idx(stream, path, limit)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial as bound
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.arguments import count_of, flags, integers
+from ..ops.mistakes import helpful
 from ..random import SHUFFLE, as_dtype, bits, permutation, take
 from .collate import collate as joined
 from .maker import Maker, Taken
@@ -40,7 +42,8 @@ class DataLoader:
         50 batches drawn at random.
       collate=None: a function of a list of instances that makes the batch; None is `kn.data.collate`.
       prepare=None: a function of a batch, or of an instance if batchsize is None; its result is what comes.
-      dtype=np.float32: of floating-point numbers in batches; None keeps theirs. Other numbers keep their own.
+      dtype=np.float32: of floating-point numbers in batches; None keeps theirs. Other numbers keep their own, also the
+        bytes of images: for `kn.conv` make float32 of them in prepare, such as x.astype(np.float32) / 255.
       workers=0: how many threads or processes make batches ahead; 0 makes each when it is asked for.
       processes=False: whether workers are processes, which the loop spawns and ends (never forks); functions and data
         must then be picklable, and defined in a file.
@@ -57,6 +60,14 @@ class DataLoader:
     (3, [[0, 1], [2, 3], [4]])
     """
 
+    @helpful(
+        "DataLoader((x, y), 50), and options by name",
+        num_workers="workers",
+        drop_last="partial, its opposite",
+        collate_fn="collate",
+        generator="seed",
+        num_replicas="ranks",
+    )
     def __init__(
         self,
         data: Any,
@@ -80,7 +91,7 @@ class DataLoader:
         self._shuffle, self._partial, self._processes = flags(
             "DataLoader", shuffle=shuffle, partial=partial, processes=processes
         )
-        self._batchsize = None if batchsize is None else count_of("DataLoader", "batchsize", batchsize, 1)
+        self._batchsize = None if batchsize is None else self._checked_batchsize(batchsize)
         self._workers = count_of("DataLoader", "workers", workers, 0)
         if self._processes and not self._workers:
             raise ValueError("DataLoader: processes=True needs workers; pass workers=1 or more")
@@ -108,6 +119,15 @@ class DataLoader:
         self._latest: object = None
 
     # -------------------------------------------------------------------------------------------- what was given
+
+    @staticmethod
+    def _checked_batchsize(batchsize: Any) -> int:
+        if hasattr(batchsize, "__len__") and not isinstance(batchsize, str):
+            raise TypeError(
+                f"DataLoader: batchsize must be an integer, got {type(batchsize).__name__}; several parts of data go "
+                "together: write DataLoader((x, y), 50)"
+            )
+        return count_of("DataLoader", "batchsize", batchsize, 1)
 
     def _checked_seed(self, seed: Any) -> int:
         if seed is None:
@@ -142,6 +162,7 @@ class DataLoader:
                 f"DataLoader: batchsize is {size} but there are {n} instances"
                 + f" for {self._ranks} ranks" * (self._ranks > 1)
                 + ", and as a last incomplete batch is left out there would be none; pass partial=True"
+                + ", or (x, y) if the list was to hold parts of data" * self._source.is_list
             )
 
     # ------------------------------------------------------------------------------------------------ the epochs
@@ -192,7 +213,9 @@ class DataLoader:
         """
         mine = self.state()
         if not isinstance(state, dict) or set(state) != set(mine):
-            raise TypeError(f"restore: state must be a dict of {', '.join(mine)}, as state() gives it; got {state!r}")
+            raise TypeError(
+                f"restore: state must be a dict of {', '.join(mine)}, as state() gives it; got {reprlib.repr(state)}"
+            )
         for key, value in self._plan().items():
             if state[key] != value:
                 raise ValueError(f"restore: state has {key} {state[key]} but this loader {value}; make it as it was")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..random import USER, drawing_from
-from .sources import LoaderError, Table, told
+from .sources import LoaderError, Table, some, told
 
 
 @dataclass
@@ -42,9 +42,9 @@ class Maker:
                 raise
             except Exception as error:
                 indices = which.indices if isinstance(which, Taken) else which
-                some = np.array2string(indices, separator=", ", threshold=8) if isinstance(indices, np.ndarray) else ""
+                which = f" (instances {some(indices)})" if isinstance(indices, np.ndarray) else ""
                 raise LoaderError(
-                    f"DataLoader: batch {number} of epoch {epoch}{some and ', instances '}{some} failed: {told(error)}"
+                    f"DataLoader: batch {number} of epoch {epoch}{which} failed: {told(error)}"
                 ) from error
 
     def _joined(self, which: Any) -> Any:

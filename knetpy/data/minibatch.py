@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..ops.arguments import count_of, flags
+from ..ops.mistakes import helpful
 from ..random import SHUFFLE, as_dtype, permutation, take
 
 
+@helpful("minibatch(x, y, 50), and options by name, such as shuffle=True", batch_size="batchsize", drop_last="partial")
 def minibatch(
     x: Any,
     y: Any = None,
@@ -44,6 +46,10 @@ def minibatch(
     """
     if batchsize is None and isinstance(y, int | np.integer):
         y, batchsize = None, y  # minibatch(x, 50)
+    if isinstance(x, tuple) and any(isinstance(part, np.ndarray) for part in x):
+        raise TypeError(
+            "minibatch: x is a tuple of arrays; write minibatch(x, y, 50), or for other parts kn.DataLoader((x, y), 50)"
+        )
     if batchsize is None:
         raise TypeError("minibatch: batchsize is missing; write minibatch(x, y, 50), or minibatch(x, 50) without y")
     x = instances("minibatch", "x", x)
@@ -107,7 +113,9 @@ def instances(name: str, operand: str, data: Any) -> np.ndarray:
     try:
         array = np.asarray(data)
     except (ValueError, TypeError, RuntimeError) as error:  # such as a list of unequally long ones
-        raise ValueError(f"{name}: {operand} cannot be made an array: {error}") from error
+        raise ValueError(
+            f"{name}: {operand} cannot be made an array: {error}; instances of unequal lengths go through kn.DataLoader"
+        ) from error
     if array.ndim == 0:
         raise TypeError(f"{name}: {operand} must be an array of instances, got {type(data).__name__}")
     return array

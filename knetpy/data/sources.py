@@ -29,6 +29,7 @@ class Table:
                     "all parts must have equally many"
                 )
         self.n: int = len(first)
+        self.is_list = isinstance(data, list)
         self.arrays_only = all(isinstance(column, Rows) for _, column in named)
 
     def rows(self, indices: np.ndarray) -> Any:
@@ -122,7 +123,7 @@ class Stream:
     """An iterable without a length: instances in the order in which they come."""
 
     n = None
-    arrays_only = False
+    arrays_only = is_list = False
 
     def __init__(self, name: str, iterable: Any):
         self.name, self.iterable = name, iterable
@@ -161,6 +162,12 @@ class LoaderError(KnetpyError, RuntimeError):
 def told(error: BaseException) -> str:
     """An exception in a line."""
     return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def some(indices: np.ndarray) -> str:
+    """Which instances a batch has, in a line."""
+    numbers = [str(i) for i in indices.tolist()]
+    return ", ".join(numbers if len(numbers) <= 8 else [*numbers[:3], "...", numbers[-1]])
 
 
 def source(name: str, data: Any, dtype: np.dtype | None) -> Table | Stream:

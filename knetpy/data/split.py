@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..ops.arguments import axis_of, flag, numbers_of, whole
+from ..ops.mistakes import helpful
 from ..random import SHUFFLE, permutation, take
 from .sources import Table, table
 
 
+@helpful("split((x, y), 0.8)", train_size="sizes", stratify="labels", random_state="seed", at="sizes")
 def split(data: Any, sizes: Any, *, labels: Any = None, shuffle: bool = True, seed: int | None = None) -> tuple:
     """Data in parts, chosen at random: `train, test = split((x, y), 0.8)`.
 
@@ -37,6 +40,7 @@ def split(data: Any, sizes: Any, *, labels: Any = None, shuffle: bool = True, se
     return tuple([instances.part(np.sort(order[a:b])) for a, b in zip(bounds, bounds[1:])])
 
 
+@helpful("kfolds((x, y), 5)", n_splits="k", stratify="labels", random_state="seed")
 def kfolds(
     data: Any, k: int, *, labels: Any = None, shuffle: bool = True, seed: int | None = None
 ) -> Iterator[tuple[Any, Any]]:
@@ -55,7 +59,8 @@ def kfolds(
     """
     instances, folds = table("kfolds", data), whole(k)
     if folds is None or not 2 <= folds <= instances.n:
-        raise ValueError(f"kfolds: k must be an integer from 2 to {instances.n}, the number of instances, got {k!r}")
+        got = _got(k, "kfolds((x, y), 5)")
+        raise ValueError(f"kfolds: k must be an integer from 2 to {instances.n}, the number of instances, {got}")
     order = _order("kfolds", instances, labels, shuffle, seed)
     bounds = [instances.n * i // folds for i in range(folds + 1)]
     return (
@@ -92,6 +97,7 @@ def onecold(scores: Any, names: Any = None, *, axis: int = -1) -> Any:
 
 def _bounds(sizes: Any, n: int) -> list[int]:
     """Where parts begin and end."""
+    way = "split((x, y), 0.8)"
     given = list(sizes) if isinstance(sizes, tuple | list | np.ndarray) else [sizes]
     counts = [whole(size) for size in given]
     if given and all(count is not None for count in counts):
@@ -101,15 +107,23 @@ def _bounds(sizes: Any, n: int) -> list[int]:
         ends = np.cumsum(given, dtype=np.float64) * n
         fits = min(given) > 0 and ends[-1] <= n * (1 + 1e-9)
     else:
-        raise TypeError(f"split: sizes must be fractions such as 0.8, or integers, or a tuple of such, got {sizes!r}")
+        raise TypeError(
+            f"split: sizes must be fractions such as 0.8, or integers, or a tuple of such, {_got(sizes, way)}"
+        )
     found = [0, *np.rint(ends).astype(int).tolist()] if fits and np.isfinite(ends).all() else [0, n + 1]
     found += [n] * (found[-1] < n)
     if found[-1] > n or any(a == b for a, b in zip(found, found[1:])):
         raise ValueError(
             f"split: sizes must be positive, sum up to at most 1 or the {n} instances, and leave no part empty, "
-            f"got {sizes!r}"
+            + _got(sizes, way)
         )
     return found
+
+
+def _got(given: Any, way: str) -> str:
+    """What a message says of a wrong number of parts; an array there is often meant to be one more part of data."""
+    more = f"; several parts of data go together: write {way}" if isinstance(given, np.ndarray | list) else ""
+    return f"got {reprlib.repr(given)}{more}"
 
 
 def _order(name: str, instances: Table, labels: Any, shuffle: Any, seed: Any) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.arguments import integers, whole
+from ..ops.mistakes import file_named
 from .bounded import MOST, DataFileError, everything
 
 
@@ -47,7 +47,7 @@ def read_text(path: Any, *, encoding: str = "utf-8", limit: int = MOST) -> str:
     ...     kn.data.read_text(path)
     'To be, or not to be'
     """
-    path = Path(os.fspath(path))
+    path = Path(file_named("read_text", path))
     content = everything(path, limit)
     try:
         text = content.decode(encoding)
@@ -68,6 +68,8 @@ def words(text: str, *, lower: bool = True) -> list[str]:
     >>> kn.data.words("It's a truth; universally acknowledged.")
     ["it's", 'a', 'truth', ';', 'universally', 'acknowledged', '.']
     """
+    if not isinstance(text, str):
+        raise TypeError(f"words: text must be a str, got {type(text).__name__}")
     return re.findall(r"[^\W_]+(?:['\u2019-][^\W_]+)*|[^\w\s]|_", text.lower() if lower else text)
 
 
@@ -94,6 +96,8 @@ class Vocabulary:
         for option, given in (("most", 1 if most is None else most), ("least", least)):
             if (whole(given) or 0) < 1:
                 raise ValueError(f"Vocabulary: {option} must be an integer >= 1, got {given!r}")
+        if not isinstance(tokens, Iterable):
+            raise TypeError(f"Vocabulary: tokens must be an iterable of texts, got {type(tokens).__name__}")
         counted = Counter(tokens)
         strangers = [token for token in counted if not isinstance(token, str)]
         if strangers or not counted:

@@ -38,7 +38,8 @@ def as_floating(name, *, optional=(), **arrays):
     found = {k: a if a.__class__ in _ARRAYS else array_of(name, k, a) for k, a in arrays.items()}
     for k, a in found.items():
         if a.dtype.kind != "f":
-            raise DtypeError(f"{name}: {k} has dtype {a.dtype}; write {k}.astype(np.float32)")
+            scaled = " (of images / 255; of a DataLoader's batches in prepare=)" if a.dtype == np.uint8 else ""
+            raise DtypeError(f"{name}: {k} has dtype {a.dtype}; write {k}.astype(np.float32){scaled}")
         if not a.dtype.isnative:
             found[k] = a.astype(a.dtype.char)
     if GPU:

@@ -11,6 +11,7 @@ import numpy as np
 from ..core.errors import MutationError, StoreError, warn
 from ..core.trace import active
 from ..ops.arguments import flag, whole
+from ..ops.mistakes import file_named, helpful
 from . import npz, tensors
 from .atomic import replace
 from .describe import describe
@@ -18,6 +19,7 @@ from .fit import Fit, Make, compare_names
 from .rebuild import Rebuilder, listed
 
 
+@helpful("save(path, tree), and keep=3 by name")
 def save(path: Any, tree: Any, *, keep: int = 1) -> None:
     """Write params, arrays, optimizers and whatever training needs to go on into one file, whole or not at all.
 
@@ -44,7 +46,7 @@ def save(path: Any, tree: Any, *, keep: int = 1) -> None:
     ...     kn.load(file)["epoch"]
     7
     """
-    path = _checked_path("save", path)
+    path = _checked_path(path)
     count = whole(keep)
     if count is None or count < 1:
         raise (TypeError if count is None else ValueError)(f"save: keep must be an integer of at least 1, got {keep!r}")
@@ -56,6 +58,7 @@ def save(path: Any, tree: Any, *, keep: int = 1) -> None:
     replace(path, lambda file: tensors.write(file, arrays, description), count)
 
 
+@helpful("load(path, into), and strict=False by name")
 def load(path: Any, into: Any = None, *, strict: bool = True) -> Any:
     """Read what `save` wrote, a safetensors file of PyTorch's or others, or an npz file.
 
@@ -86,7 +89,7 @@ def load(path: Any, into: Any = None, *, strict: bool = True) -> Any:
     >>> w[0].value, same is w
     (array([1., 2.], dtype=float32), True)
     """
-    path, strict = _checked_path("load", path), flag("load", "strict", strict)
+    path, strict = file_named("load", path), flag("load", "strict", strict)
     if into is not None and any(trace.derives for trace in active()):
         raise MutationError("load: into writes in place, which cannot be while a transform runs; load outside of it")
     try:
@@ -100,11 +103,11 @@ def load(path: Any, into: Any = None, *, strict: bool = True) -> Any:
         raise StoreError(f"load: {path!r}: its tree is nested too deeply") from None
 
 
-def _checked_path(caller: str, path: Any) -> str:
+def _checked_path(path: Any) -> str:
     try:
         return os.fsdecode(path)
     except TypeError:
-        raise TypeError(f"{caller}: path must be the name of a file, got {type(path).__name__}") from None
+        raise TypeError(f"save: path must be the name of a file, got {type(path).__name__}") from None
 
 
 def _read(path: str) -> tuple[dict[str, np.ndarray], Any]:

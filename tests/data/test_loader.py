@@ -210,7 +210,7 @@ def test_the_instance_that_failed_is_told(way):
 
 @ways
 def test_the_batch_that_failed_is_told(way):
-    expected = r"batch 4 of epoch 0, instances \[8, 9\] failed: TwoWords: nine refused"
+    expected = r"batch 4 of epoch 0 \(instances 8, 9\) failed: TwoWords: nine refused"
     with pytest.raises(LoaderError, match=expected):
         list(DataLoader(np.arange(10), 2, prepare=refuse_nine, **way))
     with pytest.raises(LoaderError, match="data failed at instance 7: OSError: the line is cut"):
