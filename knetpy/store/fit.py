@@ -70,7 +70,8 @@ class Fit:
         array = old.value.base if isinstance(old, Param) else old  # p.value is a read-only view of what is written
         first = self.writes.setdefault(id(old), (old, new, name))
         if new.shape != old.shape:
-            self._misfit(SHAPE, name, f"is {old.shape}, in the file {new.shape}")
+            way = " (x.T of it would fit: change=)" if new.shape[::-1] == old.shape and self.objects is None else ""
+            self._misfit(SHAPE, name, f"is {old.shape}, in the file {new.shape}{way}")
         elif new.dtype != old.dtype.newbyteorder("="):
             self._misfit(TYPE, name, f"is {old.dtype}, in the file {new.dtype}")
         elif not isinstance(array, np.ndarray) or not array.flags.writeable:
@@ -290,14 +291,15 @@ def told(node: Any, objects: Any) -> str:
 def compare_names(fit: Fit, into: Any) -> None:
     """Compare a file of somebody else's, which has names and no tree, with the Params and arrays of `into`.
 
-    A name is the path as `kn.named_params` gives it, or as PyTorch writes it: `layers.0.w` for `layers[0].w`.
+    A name is the path as `kn.named_params` gives it, or `layers.0.w` for `layers[0].w`, as PyTorch writes it, or
+    `layers/0/w`, as files of nested dicts do.
     """
     targets: dict[str, Any] = {path: x for path, x in named(into).items() if isinstance(x, Param)}
     known = {id(x) for x in targets.values()}
     targets.update({path: x for path, x in arrays_in(into, "") if id(x) not in known})
     used = set()
     for path, old in targets.items():
-        name = next((name for name in (path, dotted(path)) if name in fit.arrays), None)
+        name = next((name for name in spellings(path) if name in fit.arrays), None)
         if name is None:
             fit.misfits[MISSING].append(path)
         else:
@@ -314,6 +316,8 @@ def arrays_in(tree: Any, path: str) -> list[tuple[str, np.ndarray]]:
     return [p for step, child in nodes for p in arrays_in(child, path + step if path else step.removeprefix("."))]
 
 
-def dotted(path: str) -> str:
-    """A path as PyTorch writes it."""
-    return re.sub(r"\[(?:'([^']*)'|([0-9]+))\]", r".\1\2", path).removeprefix(".")
+def spellings(path: str) -> tuple[str, str, str]:
+    """A path as it is, with dots and with slashes."""
+    dotted = re.sub(r"\[(?:'([^']*)'|([0-9]+))\]", r".\1\2", path).removeprefix(".")
+    slashed = re.sub(r"\[(?:'([^']*)'|([0-9]+))\]|\.", r"/\1\2", path).removeprefix("/")
+    return path, dotted, slashed

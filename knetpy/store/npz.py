@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..core.errors import StoreError
+from .foreign import SAFE
 
 MAGIC = b"PK\x03\x04", b"PK\x05\x06"  # a zip file; an empty one
 FACTOR, FREE = 200, 64 << 20  # what unpacks to more than 64 MiB may do so by this factor
@@ -21,6 +22,8 @@ def read(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
+            if any(member.filename.endswith("data.pkl") for member in members):
+                raise StoreError(f"it is a pickle in a zip file, as torch.save writes, which could run code; {SAFE}")
             names = [member.filename.removesuffix(".npy") for member in members]
             if len(set(names)) < len(names):
                 raise StoreError("a name stands in it twice")
@@ -42,7 +45,10 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
         shape, _, dtype = _header(stream)
         begin = stream.tell()
         if dtype.kind not in "biufc":
-            raise StoreError(f"{member.filename!r:.80} has the dtype {dtype!s:.80}; only arrays of numbers are read")
+            raise StoreError(
+                f"{member.filename!r:.80} has the dtype {dtype!s:.80}; only arrays of numbers are read: write the file "
+                "without it"
+            )
         if any(n < 0 for n in shape) or begin + prod(shape) * dtype.itemsize != member.file_size:
             raise StoreError(
                 f"{member.filename!r:.80} of shape {shape!r:.80} does not fit its {member.file_size} bytes"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..core.errors import MutationError, StoreError, warn
 from ..core.trace import active
 from ..ops.arguments import flag, whole
 from ..ops.mistakes import file_named, helpful
-from . import npz, tensors
+from . import foreign, npz, tensors
 from .atomic import replace
 from .describe import describe
 from .fit import Fit, Make, compare_names
@@ -59,7 +60,7 @@ def save(path: Any, tree: Any, *, keep: int = 1) -> None:
 
 
 @helpful("load(path, into), and strict=False by name")
-def load(path: Any, into: Any = None, *, strict: bool = True) -> Any:
+def load(path: Any, into: Any = None, *, strict: bool = True, change: Callable[[dict], dict] | None = None) -> Any:
     """Read what `save` wrote, a safetensors file of PyTorch's or others, or an npz file.
 
     A file can be anybody's: reading it imports and runs nothing, and takes memory only for what the file holds.
@@ -69,9 +70,12 @@ def load(path: Any, into: Any = None, *, strict: bool = True) -> Any:
       into=None: what to load into: a tree like the one that was saved. Its Params, arrays, lists, dicts, dataclasses,
         optimizers and other objects are written in place. A list of plain numbers or texts, an empty container and None
         take whatever the file has. Of a file without a tree (PyTorch's, npz) the names are compared with the paths of
-        `kn.named_params`, and with PyTorch's spelling `layers.0.w` of `layers[0].w`.
+        `kn.named_params`, and with the spellings `layers.0.w`, as PyTorch's, and `layers/0/w` of `layers[0].w`.
       strict=True: raise if a name is missing in the file or extra, or has another shape or dtype; nothing is changed
         then. With False, what fits is loaded, and a warning tells the rest.
+      change=None: of a file without a tree, a function of the dict of its names and arrays that gives the dict to take
+        instead, with other names, or transposed: such as the weights of PyTorch's Linear, which are (out, in), or all
+        of Knet's that Julia wrote (NPZ.jl), whose axes come reversed: `lambda a: {k: x.T for k, x in a.items()}`.
     Returns: the tree: `into`, if that is given, with new numbers where they stand in tuples. Without it, Params are
       new Params, and what has a class of the user's (a dataclass, an optimizer, an object with a state) is a dict of
       its fields, a function its name. A file without a tree gives a dict from names to arrays, bfloat16 as float32;
@@ -90,12 +94,16 @@ def load(path: Any, into: Any = None, *, strict: bool = True) -> Any:
     (array([1., 2.], dtype=float32), True)
     """
     path, strict = file_named("load", path), flag("load", "strict", strict)
+    if not (change is None or callable(change)):
+        raise TypeError(f"load: change must be a function or None, got {type(change).__name__}")
     if into is not None and any(trace.derives for trace in active()):
         raise MutationError("load: into writes in place, which cannot be while a transform runs; load outside of it")
     try:
         arrays, description = _read(path)
         if description is None:
-            return _without_tree(arrays, into, strict)
+            return _without_tree(arrays if change is None else _changed(arrays, change), into, strict)
+        if change is not None:
+            raise StoreError("it is a save, whose names are its own; change= is for the files of others")
         return _with_tree(arrays, description, into, strict)
     except StoreError as failure:
         raise StoreError(f"load: {path!r}: {failure}") from failure.__cause__
@@ -116,9 +124,12 @@ def _read(path: str) -> tuple[dict[str, np.ndarray], Any]:
         raise StoreError("it is no file")
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        first = file.read(4)
+        first = file.read(foreign.MOST)
         file.seek(0)
-        return (npz.read(file, size), None) if first in npz.MAGIC else tensors.read(file, size)
+        try:
+            return (npz.read(file, size), None) if first[:4] in npz.MAGIC else tensors.read(file, size)
+        except StoreError as failure:
+            raise StoreError(foreign.known(first) or str(failure)) from failure.__cause__
 
 
 def _with_tree(arrays: dict[str, np.ndarray], description: Any, into: Any, strict: bool) -> Any:
@@ -132,12 +143,20 @@ def _with_tree(arrays: dict[str, np.ndarray], description: Any, into: Any, stric
     return _written(fit, make, strict)
 
 
+def _changed(arrays: dict[str, np.ndarray], change: Callable[[dict], dict]) -> dict[str, np.ndarray]:
+    """The arrays that the user's function makes of those of a file."""
+    found = change(arrays)
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        raise TypeError(f"load: change must return a dict from names to arrays, got {type(found).__name__}")
+    return {name: np.asarray(x) for name, x in found.items()}
+
+
 def _without_tree(arrays: dict[str, np.ndarray], into: Any, strict: bool) -> Any:
     if into is None:
         return npz.as_list(arrays)
     listing = npz.as_list(arrays)
     arrays = {f"[{n}]": array for n, array in enumerate(listing)} if isinstance(listing, list) else arrays
-    fit = Fit(arrays, [], into)
+    fit = Fit(arrays, None, into)
     compare_names(fit, into)
     return _written(fit, lambda: into, strict)
 

@@ -109,6 +109,73 @@ def test_npz_files_without_names_are_lists(tmp_path):
     assert [p.value.tolist() for p in params] == [a.tolist() for a in w]
 
 
+def test_npz_files_as_julia_writes_them(tmp_path):
+    """Knet's weights through NPZ.jl: first axis fastest, so all axes are reversed; names without .npy; dims kept."""
+    w, b, dense = np.arange(500.0).reshape(20, 1, 5, 5), np.arange(20.0), np.arange(6.0).reshape(3, 2)
+    told = {"w": w.T, "b": b.reshape(1, 20, 1, 1).T, "layers/1/w": dense.T}
+    with zipfile.ZipFile(tmp_path / "f.npz", "w") as archive:
+        for name, x in told.items():
+            with archive.open(name, "w") as member:
+                np.lib.format.write_array(member, np.asfortranarray(x.astype("f4")), (1, 0))
+    into = {"w": kn.param0(20, 1, 5, 5), "b": kn.param0(1, 20, 1, 1), "layers": [None, {"w": kn.param0(3, 2)}]}
+    with pytest.raises(
+        kn.StoreError, match=r"\['w'\] is \(20, 1, 5, 5\), in the file \(5, 5, 1, 20\) \(x.T of it would"
+    ):
+        kn.load(tmp_path / "f.npz", into)
+    assert kn.load(tmp_path / "f.npz", into, change=lambda a: {k: x.T for k, x in a.items()}) is into
+    assert (into["w"].value == w).all() and (into["layers"][1]["w"].value == dense).all()
+    assert (into["b"].value.ravel() == b).all()
+    assert kn.load(tmp_path / "f.npz")["w"].shape == (5, 5, 1, 20)  # as it stands there
+
+
+def test_names_and_axes_may_be_changed(tmp_path):
+    """A Linear of PyTorch's has (out, in) and other names than a matrix and a bias of one's own."""
+    save_file({"fc.weight": np.arange(6, dtype="f4").reshape(2, 3), "fc.bias": np.ones(2, "f4")}, tmp_path / "f")
+    mine = {"fc": {"w": kn.param0(3, 2), "b": kn.param0(2)}}
+
+    def change(arrays):
+        return {k.replace("weight", "w").replace("bias", "b"): x.T for k, x in arrays.items()}
+
+    kn.load(tmp_path / "f", mine, change=change)
+    assert mine["fc"]["w"].value.tolist() == [[0, 3], [1, 4], [2, 5]] and mine["fc"]["b"].value.all()
+    assert set(kn.load(tmp_path / "f", change=change)) == {"fc.w", "fc.b"}
+    for wrong, message in ((lambda a: None, "must return a dict from names"), (lambda a: {1: 2}, "must return a dict")):
+        with pytest.raises(TypeError, match=message):
+            kn.load(tmp_path / "f", change=wrong)
+    with pytest.raises(TypeError, match="change must be a function or None, got dict"):
+        kn.load(tmp_path / "f", change={})
+    kn.save(tmp_path / "f", mine)
+    with pytest.raises(kn.StoreError, match="it is a save, whose names are its own"):
+        kn.load(tmp_path / "f", change=change)
+
+
+FOREIGN = {
+    "a pickle": (pickle.dumps({"w": np.ones(3)}), "it is a pickle, such as torch.save"),
+    "an old pickle": (pickle.dumps({"w": [1]}, 2), "it is a pickle, such as torch.save"),
+    "an npy file": (b"\x93NUMPY\x01\x00", "read it with np.load"),
+    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(99), "read it with h5py"),
+    "JLD2": (b"Julia data format (HDF5), version 0.1.1" + bytes(99), "in Julia, write the arrays with NPZ.npzwrite"),
+    "JLD": (b"HDF5-based Julia Data Format, version 0.1" + bytes(99), "in Julia, write the arrays with NPZ.npzwrite"),
+    "a mat file": (b"MATLAB 5.0 MAT-file Platform: posix" + bytes(99), "read it with scipy.io.loadmat"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_files_of_others_are_named(tmp_path, kind):
+    data, message = FOREIGN[kind]
+    (tmp_path / "f").write_bytes(data)
+    with pytest.raises(kn.StoreError, match=message):
+        kn.load(tmp_path / "f")
+
+
+def test_what_torch_saves_is_named(tmp_path):
+    torch = pytest.importorskip("torch")
+    for zipped in (True, False):
+        torch.save({"w": torch.zeros(3)}, tmp_path / "f", _use_new_zipfile_serialization=zipped)
+        with pytest.raises(kn.StoreError, match="pickle.*torch.save.*safetensors.torch.save_file"):
+            kn.load(tmp_path / "f")
+
+
 class Trap:
     def __reduce__(self):
         return (pytest.fail, ("it was unpickled",))
