@@ -17,7 +17,7 @@ from ..random import SHUFFLE, as_dtype, bits, permutation, take
 from .collate import collate as joined
 from .maker import Maker, Taken
 from .sources import Stream, Table, source
-from .workers import ahead
+from .workers import Processes, ahead
 
 BUCKET = 50  # batches whose instances are sorted together by their lengths
 
@@ -45,8 +45,8 @@ class DataLoader:
       dtype=np.float32: of floating-point numbers in batches; None keeps theirs. Other numbers keep their own, also the
         bytes of images: for `kn.conv` make float32 of them in prepare, such as x.astype(np.float32) / 255.
       workers=0: how many threads or processes make batches ahead; 0 makes each when it is asked for.
-      processes=False: whether workers are processes, which the loop spawns and ends (never forks); functions and data
-        must then be picklable, and defined in a file.
+      processes=False: whether workers are processes, spawned (never forked) by the first loop, which wait for the next
+        one and end with the loader; functions and data must then be picklable, and defined in a file.
       prefetch=None: how many batches are made ahead at most; None is 2 for each worker.
       rank=0: which share of the instances comes, from 0 to ranks - 1, for training by several programs.
       ranks=1: how many shares there are. They are disjoint; with partial=False equally many batches each, with
@@ -88,13 +88,14 @@ class DataLoader:
     ):
         dtype = None if dtype is None else as_dtype("DataLoader", dtype)
         self._source: Any = source("DataLoader", data, dtype)
-        self._shuffle, self._partial, self._processes = flags(
+        self._shuffle, self._partial, spawned = flags(
             "DataLoader", shuffle=shuffle, partial=partial, processes=processes
         )
         self._batchsize = None if batchsize is None else self._checked_batchsize(batchsize)
         self._workers = count_of("DataLoader", "workers", workers, 0)
-        if self._processes and not self._workers:
+        if spawned and not self._workers:
             raise ValueError("DataLoader: processes=True needs workers; pass workers=1 or more")
+        self._processes = Processes() if spawned else None
         self._prefetch = 2 * self._workers if prefetch is None else count_of("DataLoader", "prefetch", prefetch, 0)
         self._rank, self._ranks = count_of("DataLoader", "rank", rank, 0), count_of("DataLoader", "ranks", ranks, 1)
         if self._rank >= self._ranks:
@@ -107,7 +108,7 @@ class DataLoader:
         self._seed = self._checked_seed(seed)
         stream = isinstance(self._source, Stream)
         # taking rows is less work than sending arrays to processes, and streams are gone through here
-        self._taken_here = self._processes and self._source.arrays_only and collate is None
+        self._taken_here = spawned and self._source.arrays_only and collate is None
         self._maker = Maker(
             self._source if isinstance(self._source, Table) and not self._taken_here else None,
             self._batchsize is None,

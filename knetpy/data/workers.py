@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
@@ -17,14 +18,17 @@ from .sources import LoaderError, told
 
 
 def ahead(
-    make: Callable[[Any], Any], tasks: Iterable, workers: int, processes: bool, prefetch: int
+    make: Callable[[Any], Any], tasks: Iterable, workers: int, processes: Processes | None, prefetch: int
 ) -> Generator[Any, None, None]:
-    """`make(task)` of each task in order. Closing it early waits for what runs, and leaves no thread or process."""
+    """`make(task)` of each task in order. Closing it early leaves no thread, and no process that works on."""
     if workers == 0:
-        return (make(task) for task in tasks)
-    if not processes:
-        return _pooled(ThreadPoolExecutor(workers, "knetpy-loader"), make, tasks, prefetch)
-    return _pooled(_spawned(make, workers), _work, tasks, prefetch)
+        yield from map(make, tasks)
+    elif processes is None:
+        with ThreadPoolExecutor(workers, "knetpy-loader") as pool:
+            yield from _pooled(pool, make, tasks, prefetch)
+    else:
+        with processes.lent(make, workers) as pool:
+            yield from _pooled(pool, _work, tasks, prefetch)
 
 
 def _pooled(pool: Executor, make: Callable[[Any], Any], tasks: Iterable, prefetch: int) -> Generator[Any, None, None]:
@@ -43,7 +47,8 @@ def _pooled(pool: Executor, make: Callable[[Any], Any], tasks: Iterable, prefetc
             'not start; a script that uses processes must do its work under `if __name__ == "__main__":`'
         ) from error
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        for future in pending:
+            future.cancel()
 
 
 def _result(future: Any) -> Any:
@@ -71,29 +76,106 @@ def _ctrl_c_later() -> Generator[None, None, None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _spawned(make: Callable[[Any], Any], workers: int) -> Executor:
-    """Never forked: a copy of a process whose threads compute may wait for them for ever."""
-    import multiprocessing  # only here: it takes a while
-    from concurrent.futures import ProcessPoolExecutor
+class Processes:
+    """The worker processes of one loader, which wait from one loop over it to the next.
 
+    They end with the loader, with the program, and where a loop failed. A loop has them for itself; another one at the
+    same time has processes of its own.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: Pool | None = None
+        _all.add(self)
+
+    def __reduce__(self) -> tuple:
+        return Processes, ()  # a copy of a loader has none
+
+    @contextmanager
+    def lent(self, make: Callable[[Any], Any], workers: int) -> Generator[Executor, None, None]:
+        """Processes that have what `make` is now; new ones if it was another when the last loop began."""
+        pickled = _pickled(make)
+        pool, self.waiting = self.waiting, None
+        if pool is not None and not (pickled == pool.pickled and pool.lives()):
+            pool.executor.shutdown()
+            pool = None
+        pool = pool or Pool(pickled, workers)
+        try:
+            yield pool.executor
+        except GeneratorExit:  # the loop was left early, and what is under way is waited for by the next
+            self._keep(pool)
+            raise
+        except BaseException as error:
+            if not isinstance(error, Exception):  # Ctrl-C, perhaps as a worker hangs
+                pool.stop.close()
+            pool.executor.shutdown(cancel_futures=True)
+            raise
+        self._keep(pool)
+
+    def _keep(self, pool: Pool) -> None:
+        if self.waiting is None:
+            self.waiting = pool
+        else:
+            pool.executor.shutdown()
+
+
+_all: weakref.WeakSet[Processes] = weakref.WeakSet()
+_of_the_parent: list = []
+
+
+def _forget() -> None:
+    """In a copy of this process that somebody forked: the workers are not its own, and are not ended by it."""
+    for processes in _all:
+        _of_the_parent.append(processes.waiting)
+        processes.waiting = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+class Pool:
+    """Processes that have `pickled`; never forked: a copy of a process whose threads compute may wait for them forever.
+
+    They end at once when `stop` is closed, wherever they are.
+    """
+
+    def __init__(self, pickled: bytes, workers: int) -> None:
+        import multiprocessing  # only here: it takes a while
+        from concurrent.futures import ProcessPoolExecutor
+
+        self.pickled = pickled
+        spawn = multiprocessing.get_context("spawn")
+        stopped, self.stop = spawn.Pipe(duplex=False)
+        self.executor = ProcessPoolExecutor(workers, spawn, _begin, (pickled, stopped))
+
+    def lives(self) -> bool:
+        """Whether no process of it has ended meanwhile, as far as is known."""
+        try:
+            with _ctrl_c_later():
+                self.executor.submit(int)
+        except BrokenExecutor:
+            return False
+        return True
+
+
+def _pickled(make: Callable[[Any], Any]) -> bytes:
     try:
-        pickled = pickle.dumps(make, pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps(make, pickle.HIGHEST_PROTOCOL)
     except Exception as error:
         raise TypeError(
             f"DataLoader: data, prepare and collate cannot be sent to a process: {told(error)}; take functions that "
             "are defined in a file, not lambdas or inner ones, or threads with processes=False"
         ) from error
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, (pickled,))
 
 
 _make: Callable[[Any], Any]  # of a worker process
 
 
-def _begin(pickled: bytes) -> None:
+def _begin(pickled: bytes, stopped: Any) -> None:
     global _make
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     set_threads(1)
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    threading.Thread(target=_end_when_stopped, args=(stopped,), daemon=True).start()
     try:
         _make = pickle.loads(pickled)
     except Exception as error:
@@ -103,13 +185,13 @@ def _begin(pickled: bytes) -> None:
         )
 
 
-def _end_with_the_parent() -> None:
-    """A process that is killed tells its workers nothing, and they would wait for work for ever."""
-    from multiprocessing import parent_process
+def _end_when_stopped(stopped: Any) -> None:
+    """End with the parent, too: one that is killed tells its workers nothing, and they would wait for work for ever."""
+    from multiprocessing import connection, parent_process
 
     parent = parent_process()
     if parent is not None:
-        parent.join()
+        connection.wait([parent.sentinel, stopped])
         os._exit(1)
 
 

@@ -1,6 +1,7 @@
 """What worker processes of the loader's tests must be able to import."""
 
 import os
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,3 +67,8 @@ def refuse_nine(batch):
 
 def die(batch):
     os._exit(3)
+
+
+def hang(batch):
+    print("hanging", flush=True)
+    time.sleep(1000)

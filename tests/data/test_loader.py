@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -220,6 +221,9 @@ def test_the_batch_that_failed_is_told(way):
 
 def nothing_is_left():
     gc.collect()
+    until = time.monotonic() + 10
+    while active_children() and time.monotonic() < until:  # those of a loader that is gone end by themselves
+        time.sleep(0.01)
     assert not [t.name for t in threading.enumerate() if "loader" in t.name] and not active_children()
 
 
@@ -265,6 +269,72 @@ def test_threads_work_at_the_same_time():
         return batch
 
     assert len(list(DataLoader(X, 5, prepare=prepare, workers=2))) == 2
+
+
+def pids(data):
+    return {pid for _, pid in data}
+
+
+def test_processes_are_kept_from_loop_to_loop_and_end_with_the_loader():
+    data = DataLoader(X, 1, prepare=process, workers=2, processes=True)
+    first = pids(data)
+    assert len(first | pids(data) | pids(data)) <= 2
+    for _ in data:
+        break  # left early: the next loop has all its batches nevertheless
+    batches = list(data)
+    assert [int(x[0, 0]) for x, _ in batches] == list(range(0, 30, 3)) and {pid for _, pid in batches} & first
+    one, two = iter(data), iter(data)  # at the same time, each has its own
+    found = [(next(one)[1], next(two)[1]) for _ in range(10)]
+    assert not {a for a, _ in found} & {b for _, b in found}
+    del one, two
+    other = pickle.loads(pickle.dumps(data))
+    assert not pids(other) & first and pids(data) & first
+    del data, other
+    nothing_is_left()
+
+
+def test_processes_have_the_data_as_they_are_when_a_loop_begins():
+    rows = [1, 2, 3, 4]
+    data = DataLoader(rows, 2, prepare=process, workers=1, processes=True)
+    assert [x.tolist() for x, _ in data] == [[1, 2], [3, 4]]
+    rows[0] = 9
+    assert [x.tolist() for x, _ in data] == [[9, 2], [3, 4]]
+
+
+def test_a_process_that_dies_while_it_waits_is_replaced():
+    data = DataLoader(X, 5, prepare=process, workers=1, processes=True)
+    (before,) = pids(data)
+    os.kill(before, signal.SIGKILL)
+    until = time.monotonic() + 10
+    while active_children() and time.monotonic() < until:
+        time.sleep(0.01)
+    (after,) = pids(data)
+    assert after != before
+
+
+def test_after_a_failure_a_loop_begins_with_new_processes():
+    data = DataLoader(np.arange(10), 2, prepare=refuse_nine, workers=1, processes=True)
+    for _ in range(2):
+        with pytest.raises(LoaderError, match="nine refused"):
+            list(data)
+        nothing_is_left()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_copy_that_somebody_forks_has_processes_of_its_own():
+    data = DataLoader(X, 5, prepare=process, workers=1, processes=True)
+    before = pids(data)
+    child = os.fork()
+    if not child:
+        ended = 1
+        try:
+            ended = 0 if len(own := pids(data)) == 1 and own != before else 2
+            del data
+            gc.collect()
+        finally:
+            os._exit(ended)
+    assert os.waitpid(child, 0)[1] == 0 and pids(data) == before
 
 
 def test_what_cannot_be_sent_to_a_process():
@@ -324,6 +394,30 @@ def test_ctrl_c_ends_the_loop_quietly(tmp_path, kind):
         os.killpg(program.pid, signal.SIGINT)
         out, err = program.communicate(timeout=60)
     assert (out, err, program.returncode) == ("True\n", "", 0)
+
+
+HANGING = """if True:
+    from knetpy.data import DataLoader
+    from tests.data.loaded import hang
+
+    if __name__ == "__main__":
+        try:
+            list(DataLoader(list(range(8)), 2, prepare=hang, workers=2, processes=True))
+        except KeyboardInterrupt:
+            print("ended", flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="a terminal's Ctrl-C goes to groups of processes only on POSIX")
+def test_ctrl_c_ends_workers_that_hang(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(HANGING)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, script], env=ENVIRONMENT, start_new_session=True, **pipes) as program:
+        assert program.stdout.readline() == "hanging\n"
+        os.killpg(program.pid, signal.SIGINT)
+        out, err = program.communicate(timeout=20)
+    assert out.replace("hanging\n", "") == "ended\n" and (err, program.returncode) == ("", 0)
 
 
 def test_kernels_run_in_threads():
