@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -16,6 +17,8 @@ from typing import Any
 from ..settings import set_threads
 from .sources import LoaderError, told
 
+PATIENCE = 2  # seconds that a worker has to finish a batch after Ctrl-C
+
 
 def ahead(
     make: Callable[[Any], Any], tasks: Iterable, workers: int, processes: Processes | None, prefetch: int
@@ -25,35 +28,40 @@ def ahead(
         yield from map(make, tasks)
     elif processes is None:
         with ThreadPoolExecutor(workers, "knetpy-loader") as pool:
-            yield from _pooled(pool, make, tasks, prefetch)
+            try:
+                yield from _pooled(pool, make, tasks, prefetch, deque())
+            finally:
+                pool.shutdown(cancel_futures=True)
     else:
-        with processes.lent(make, workers) as pool:
-            yield from _pooled(pool, _work, tasks, prefetch)
+        pending: deque = deque()
+        with processes.lent(make, workers, pending) as pool:
+            yield from _pooled(pool, _work, tasks, prefetch, pending)
 
 
-def _pooled(pool: Executor, make: Callable[[Any], Any], tasks: Iterable, prefetch: int) -> Generator[Any, None, None]:
-    pending: deque = deque()
+def _pooled(
+    pool: Executor, make: Callable[[Any], Any], tasks: Iterable, prefetch: int, pending: deque
+) -> Generator[Any, None, None]:
     try:
         for task in tasks:
             with _ctrl_c_later():
                 pending.append(pool.submit(make, task))
             if len(pending) > prefetch:
-                yield _result(pending.popleft())
+                yield _first(pending)
         while pending:
-            yield _result(pending.popleft())
+            yield _first(pending)
     except BrokenExecutor as error:
         raise LoaderError(
             "DataLoader: a worker process ended before its batch was made: it ran out of memory, was killed, or could "
             'not start; a script that uses processes must do its work under `if __name__ == "__main__":`'
         ) from error
-    finally:
-        for future in pending:
-            future.cancel()
 
 
-def _result(future: Any) -> Any:
+def _first(pending: deque) -> Any:
+    """The result of the first that is pending, which it is until then."""
     try:
-        return future.result()
+        result = pending[0].result()
+        pending.popleft()
+        return result
     except (LoaderError, BrokenExecutor):
         raise
     except Exception as error:  # what a process could not send back
@@ -91,8 +99,11 @@ class Processes:
         return Processes, ()  # a copy of a loader has none
 
     @contextmanager
-    def lent(self, make: Callable[[Any], Any], workers: int) -> Generator[Executor, None, None]:
-        """Processes that have what `make` is now; new ones if it was another when the last loop began."""
+    def lent(self, make: Callable[[Any], Any], workers: int, pending: deque) -> Generator[Executor, None, None]:
+        """Processes that have what `make` is now; new ones if it was another when the last loop began.
+
+        `pending` is what they are asked to do.
+        """
         pickled = _pickled(make)
         pool, self.waiting = self.waiting, None
         if pool is not None and not (pickled == pool.pickled and pool.lives()):
@@ -102,12 +113,15 @@ class Processes:
         try:
             yield pool.executor
         except GeneratorExit:  # the loop was left early, and what is under way is waited for by the next
+            for future in pending:
+                future.cancel()
             self._keep(pool)
             raise
-        except BaseException as error:
-            if not isinstance(error, Exception):  # Ctrl-C, perhaps as a worker hangs
-                pool.stop.close()
+        except Exception:
             pool.executor.shutdown(cancel_futures=True)
+            raise
+        except BaseException:
+            pool.end(pending)
             raise
         self._keep(pool)
 
@@ -136,7 +150,7 @@ if hasattr(os, "register_at_fork"):
 class Pool:
     """Processes that have `pickled`; never forked: a copy of a process whose threads compute may wait for them forever.
 
-    They end at once when `stop` is closed, wherever they are.
+    What is written to `stop` ends them, whatever they do. They have both of its ends, so that nothing else does.
     """
 
     def __init__(self, pickled: bytes, workers: int) -> None:
@@ -146,7 +160,7 @@ class Pool:
         self.pickled = pickled
         spawn = multiprocessing.get_context("spawn")
         stopped, self.stop = spawn.Pipe(duplex=False)
-        self.executor = ProcessPoolExecutor(workers, spawn, _begin, (pickled, stopped))
+        self.executor = ProcessPoolExecutor(workers, spawn, _begin, (pickled, stopped, self.stop))
 
     def lives(self) -> bool:
         """Whether no process of it has ended meanwhile, as far as is known."""
@@ -156,6 +170,17 @@ class Pool:
         except BrokenExecutor:
             return False
         return True
+
+    def end(self, pending: deque) -> None:
+        """End them after Ctrl-C: soon, as one may hang, but not while it may be sending what it has made."""
+        until = time.monotonic() + PATIENCE
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        try:
+            while not all(future.done() for future in pending) and time.monotonic() < until:
+                time.sleep(0.01)
+        finally:  # also when Ctrl-C comes once more
+            if not all(future.done() for future in pending):
+                self.stop.send_bytes(b"stop")
 
 
 def _pickled(make: Callable[[Any], Any]) -> bytes:
@@ -171,11 +196,11 @@ def _pickled(make: Callable[[Any], Any]) -> bytes:
 _make: Callable[[Any], Any]  # of a worker process
 
 
-def _begin(pickled: bytes, stopped: Any) -> None:
+def _begin(pickled: bytes, stopped: Any, stop: Any) -> None:
     global _make
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     set_threads(1)
-    threading.Thread(target=_end_when_stopped, args=(stopped,), daemon=True).start()
+    threading.Thread(target=_end_when_stopped, args=(stopped, stop), daemon=True).start()
     try:
         _make = pickle.loads(pickled)
     except Exception as error:
@@ -185,8 +210,11 @@ def _begin(pickled: bytes, stopped: Any) -> None:
         )
 
 
-def _end_when_stopped(stopped: Any) -> None:
-    """End with the parent, too: one that is killed tells its workers nothing, and they would wait for work for ever."""
+def _end_when_stopped(stopped: Any, stop: Any) -> None:
+    """End with the parent, too: one that is killed tells its workers nothing, and they would wait for work for ever.
+
+    `stop` is held here, or `stopped` would seem to be written to when the parent lets go of its end.
+    """
     from multiprocessing import connection, parent_process
 
     parent = parent_process()

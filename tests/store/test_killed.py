@@ -1,6 +1,7 @@
 """A save that is killed, interrupted or out of space leaves a whole file, the earlier or the new."""
 
 import os
+import stat
 import time
 
 import numpy as np
@@ -82,6 +83,21 @@ def test_killed_at_every_step(tmp_path, step, nth, moment):
     assert kn.load(f"{path}.1") in ("earliest", "earlier") if os.path.exists(f"{path}.1") else step == "replace"
     kn.save(path, "newest")
     assert not [p.name for p in tmp_path.iterdir() if "tmp" in p.name]
+
+
+def test_what_must_be_on_the_disk_before_the_next_step(tmp_path, monkeypatch):
+    """All bytes before the rename, and the rename before save returns: else a power cut leaves an empty file."""
+    path, done, replace, fsync = tmp_path / "f", [], os.replace, os.fsync
+
+    def synced(file):
+        done.append("folder" if stat.S_ISDIR(os.fstat(file).st_mode) else os.fstat(file).st_size)
+        fsync(file)
+
+    kn.save(path, "earlier")
+    monkeypatch.setattr(atomic.os, "fsync", synced)
+    monkeypatch.setattr(atomic.os, "replace", lambda a, b: (done.append(os.path.basename(b)), replace(a, b)))
+    kn.save(path, np.zeros(1000), keep=2)
+    assert done == [path.stat().st_size, "f.1", "f", "folder"]
 
 
 class Boom(Exception):
