@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ops.arguments import whole
+from ..ops.arguments import count_of, whole
 from ..ops.mistakes import file_named
 from .bounded import MOST, DataFileError
 from .text import read_text
+
+MISSING = {"", "na", "n/a", "nan", "?", "null", "none", "-"}  # what stands for a number, and makes no line a header
 
 
 class Columns(NamedTuple):
@@ -50,16 +52,19 @@ def read_csv(path: Any, target: Any = -1, *, delimiter: str | None = None, limit
     >>> x.tolist(), y.tolist(), names
     ([[6.0, 65.0], [7.0, 79.0]], [24.0, 21.5], ('rooms', 'age'))
     """
-    path = file_named("read_csv", path)
+    path, limit = file_named("read_csv", path), count_of("read_csv", "limit", limit)
+    if not (delimiter is None or isinstance(delimiter, str) and len(delimiter) == 1 and delimiter not in "\n\r"):
+        raise ValueError(f"read_csv: delimiter must be None or one character, got {delimiter!r}")
     lines = _fields(path, read_text(path, limit=limit), delimiter)
     number, first = next(lines, (0, []))
-    header = not all(_is_number(field) for field in first)
+    header = not all(_is_number(field) or field.strip().lower() in MISSING for field in first)
     names = tuple(field.strip() for field in first) if header else tuple(str(i) for i in range(len(first)))
     rows = [] if header else [_numbers(path, number, first, names)]
     rows += [_numbers(path, number, fields, names) for number, fields in lines]
     if not rows or not names:
         raise DataFileError(f"{path} has no line of numbers")
-    table = np.array(rows, np.float32)
+    with np.errstate(over="ignore"):  # beyond 3.4e38 they are infinite
+        table = np.array(rows, np.float32)
     if target is None:
         return Columns(table, None, names)
     column = _column(target, names)
@@ -101,6 +106,8 @@ def _is_number(field: str) -> bool:
 
 def _column(target: Any, names: tuple[str, ...]) -> int:
     at = whole(target)
+    if at is None and names.count(target) > 1:
+        raise ValueError(f"read_csv: {names.count(target)} columns are called {target!r}; give target by its number")
     if at is None and target in names:
         return names.index(target)
     if at is None or not -len(names) <= at < len(names):

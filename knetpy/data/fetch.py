@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from .bounded import PIECE, DataFileError
 
 TIMEOUT, TRIES = 30, 3  # seconds without a byte; how often a transfer that breaks off is taken up again
+RANGE_NOT_SATISFIABLE = 416
 
 
 class Remote(NamedTuple):
@@ -70,6 +72,8 @@ def data_folder() -> Path:
 
 def present(dataset: str, folder: Any, names: Iterable[str]) -> Path | None:
     """The first of these files that is in the folder, or in a folder in it that is called as the data set."""
+    if not (folder is None or isinstance(folder, str | os.PathLike)):
+        raise TypeError(f"{dataset.replace('-', '_')}: folder must be its name, got {type(folder).__name__}")
     root = data_folder() if folder is None else Path(os.fspath(folder)).expanduser()
     names = list(names)
     return next((path for place in (root, root / dataset) for name in names if (path := place / name).is_file()), None)
@@ -111,6 +115,11 @@ def _downloaded(address: str, target: Path, remote: Remote) -> Path:
         except DataFileError:
             part.unlink()
             raise
+        except HTTPError as error:
+            if error.code != RANGE_NOT_SATISFIABLE or not begun:
+                raise
+            part.unlink()  # of another file: this one has not so many bytes
+            continue
         if whole:
             break
         if attempt + 1 == TRIES or part.stat().st_size == begun:
@@ -145,7 +154,7 @@ def _transferred(address: str, part: Path, remote: Remote) -> bool:
             open(part, "ab" if resumed else "wb") as file,
             tqdm(total=total or remote.size, initial=done, desc=part.stem, **options) as bar,
         ):
-            while piece := answer.read(PIECE):
+            while piece := answer.read1(PIECE):  # what has come is kept, should the rest not come
                 done += len(piece)
                 if done > remote.size:
                     raise DataFileError(

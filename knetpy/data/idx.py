@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..ops.arguments import count_of
 from ..ops.mistakes import file_named
 from .bounded import MOST, DataFileError, ended, exactly, opened
 
@@ -34,7 +35,7 @@ def read_idx(path: Any, *, limit: int = MOST) -> np.ndarray:
     ...     kn.data.read_idx(path)
     array([7, 2, 1], dtype=uint8)
     """
-    path = Path(file_named("read_idx", path))
+    path, limit = Path(file_named("read_idx", path)), count_of("read_idx", "limit", limit)
     with opened(path) as stream:
         return idx(stream, path, limit)
 

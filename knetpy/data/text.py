@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.arguments import integers, whole
+from ..ops.arguments import count_of, integers, whole
 from ..ops.mistakes import file_named
 from .bounded import MOST, DataFileError, everything
 
@@ -47,7 +48,11 @@ def read_text(path: Any, *, encoding: str = "utf-8", limit: int = MOST) -> str:
     ...     kn.data.read_text(path)
     'To be, or not to be'
     """
-    path = Path(file_named("read_text", path))
+    path, limit = Path(file_named("read_text", path)), count_of("read_text", "limit", limit)
+    try:
+        codecs.lookup(encoding)
+    except (LookupError, TypeError):
+        raise ValueError(f"read_text: encoding must be the name of one, such as utf-8, got {encoding!r}") from None
     content = everything(path, limit)
     try:
         text = content.decode(encoding)

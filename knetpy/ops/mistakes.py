@@ -61,7 +61,11 @@ def file_named(caller: str, path: Any) -> str:
         name = os.fsdecode(path)
     except TypeError:
         raise TypeError(f"{caller}: path must be the name of a file, got {type(path).__name__}") from None
-    if not os.path.lexists(name):
+    if os.path.isdir(name):
+        raise IsADirectoryError(f"{caller}: {name!r} is a folder; name a file in it")
+    if os.path.islink(name) and not os.path.exists(name):
+        raise FileNotFoundError(f"{caller}: {name!r} is a link to {os.readlink(name)!r}, which is not there")
+    if not os.path.exists(name):
         raise FileNotFoundError(f"{caller}: there is no file {name!r}{_instead(name)}")
     return name
 

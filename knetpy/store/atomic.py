@@ -78,9 +78,9 @@ def _keep_earlier(path: str, link: str, keep: int) -> None:
     except OSError:  # a file system without links
         shutil.copyfile(path, link)
         _sync(link, os.O_RDWR)
-    for n in range(keep - 2, 0, -1):
-        if os.path.exists(f"{path}.{n}"):
-            os.replace(f"{path}.{n}", f"{path}.{n + 1}")
+    there = list(itertools.takewhile(lambda n: os.path.exists(f"{path}.{n}"), range(1, keep - 1)))
+    for n in reversed(there):
+        os.replace(f"{path}.{n}", f"{path}.{n + 1}")
     os.replace(link, f"{path}.1")  # if a kill has left both names to one file this does nothing, and `link` goes later
 
 

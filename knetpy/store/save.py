@@ -51,10 +51,13 @@ def save(path: Any, tree: Any, *, keep: int = 1) -> None:
     count = whole(keep)
     if count is None or count < 1:
         raise (TypeError if count is None else ValueError)(f"save: keep must be an integer of at least 1, got {keep!r}")
-    if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
-        raise FileNotFoundError(f"save: there is no folder {os.path.dirname(path)!r}; make it with os.makedirs")
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"save: there is no folder {folder!r}; make it with os.makedirs")
     if os.path.isdir(path):
         raise IsADirectoryError(f"save: {path!r} is a folder; name a file in it")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(f"save: {path!r} is a device or a pipe, which would be replaced; name a file")
     arrays, description = describe(tree)
     replace(path, lambda file: tensors.write(file, arrays, description), count)
 
@@ -113,9 +116,12 @@ def load(path: Any, into: Any = None, *, strict: bool = True, change: Callable[[
 
 def _checked_path(path: Any) -> str:
     try:
-        return os.fsdecode(path)
+        name = os.fsdecode(path)
     except TypeError:
         raise TypeError(f"save: path must be the name of a file, got {type(path).__name__}") from None
+    if not name or "\0" in name:
+        raise ValueError(f"save: path must be the name of a file, got {name!r}")
+    return name
 
 
 def _read(path: str) -> tuple[dict[str, np.ndarray], Any]:

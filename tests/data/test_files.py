@@ -372,9 +372,14 @@ def test_names_of_classes():
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    files, asked, break_after, ranges = {}, [], None, True
+    files, asked, break_after, ranges, stalls, moved = {}, [], None, True, None, False
 
     def do_GET(self):
+        if self.moved and "/new/" not in self.path:
+            self.send_response(302)
+            self.send_header("Location", "/new" + self.path)
+            self.end_headers()
+            return
         content = self.files.get(self.path.rpartition("/")[2])
         wanted = self.headers["Range"]
         self.asked.append((self.path.rpartition("/")[2], wanted))
@@ -382,6 +387,9 @@ class Server(http.server.BaseHTTPRequestHandler):
             self.send_error(404)
             return
         at = int(wanted[6:-1]) if wanted and self.ranges else 0
+        if at >= len(content):
+            self.send_error(416)
+            return
         self.send_response(206 if at else 200)
         if at:
             self.send_header("Content-Range", f"bytes {at}-{len(content) - 1}/{len(content)}")
@@ -389,6 +397,9 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         end = len(content) if self.break_after is None else at + self.break_after
         self.wfile.write(content[at:end])
+        if self.stalls:
+            self.wfile.flush()
+            self.stalls.wait(10)
 
     def log_message(self, *args):
         pass
@@ -442,6 +453,34 @@ def test_a_line_that_breaks(server, tmp_path):
         kn.data.mnist()
     assert [p.suffix for p in (tmp_path / "cache" / "mnist").iterdir()] == [".part"]
     server.break_after = None
+    assert len(kn.data.mnist().x_train) == 6
+
+
+def test_a_server_that_stalls(server, monkeypatch):
+    monkeypatch.setattr(fetch, "TIMEOUT", 0.2)
+    server.break_after, server.stalls = 500, threading.Event()
+    with pytest.raises(FileNotFoundError, match="cannot be downloaded .*TimeoutError: timed out.*; get it from http"):
+        kn.data.mnist()
+    server.stalls.set()
+    server.break_after = server.stalls = None
+    assert len(kn.data.mnist().x_train) == 6 and any(wanted == "bytes=500-" for _, wanted in server.asked)
+
+
+def test_files_that_have_moved(server, tmp_path):
+    server.moved = True
+    name = "train-images-idx3-ubyte.gz"
+    written(tmp_path / "cache" / "mnist" / (name + ".part"), server.files[name][:1000])
+    assert len(kn.data.mnist().x_train) == 6 and (name, "bytes=1000-") in server.asked
+
+
+def test_a_part_that_the_server_has_not(server, tmp_path):
+    """It is left out, and the download begins anew; then the checksum tells that the file is another."""
+    name = "train-images-idx3-ubyte.gz"
+    written(tmp_path / "cache" / "mnist" / (name + ".part"), b"?" * 900)
+    right, server.files[name] = server.files[name], server.files[name][:800]
+    with pytest.raises(DataFileError, match="does not have the checksum"):
+        kn.data.mnist()
+    server.files[name] = right
     assert len(kn.data.mnist().x_train) == 6
 
 

@@ -132,6 +132,9 @@ def test_tables(tmp_path, text):
         ("1,2\n3\n", "line 2: 1 fields, where the first line has 2"),
         ("a,b\n1,2\n\n3,\n", "line 4, column b: '' is no number; write nan"),
         ("a,b\n1,x\n", "line 2, column b: 'x' is no number"),
+        ("1,NA\n1,2\n", "line 1, column 1: 'NA' is no number; write nan"),
+        ("a,b\n1,2\0\n", r"'2\\x00' is no number"),
+        ("a,b\n1," + "9" * 10**6, "line 2: field larger than"),
     ],
 )
 def test_wrong_tables(tmp_path, text, message):
@@ -139,6 +142,21 @@ def test_wrong_tables(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(DataFileError, match=message):
         read_csv(path)
+
+
+def test_mistakes_with_tables_and_texts(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("a,b,a\n1,1e39,3\n")
+    assert read_csv(path, "b").y.tolist() == [np.inf]
+    for call, error, message in (
+        (lambda: read_csv(path, "a"), ValueError, "2 columns are called 'a'; give target by its number"),
+        (lambda: read_csv(path, delimiter=",,"), ValueError, "delimiter must be None or one character, got ',,'"),
+        (lambda: read_csv(path, limit="x"), TypeError, "limit must be an integer, got str"),
+        (lambda: read_text(path, encoding="nope"), ValueError, "encoding must be the name of one, .*'nope'"),
+        (lambda: read_text(tmp_path), IsADirectoryError, "read_text: .* is a folder; name a file in it"),
+    ):
+        with pytest.raises(error, match=message):
+            call()
 
 
 def test_a_column_that_is_not_there(tmp_path):

@@ -103,6 +103,9 @@ def check_kills(folder, kills):
         assert steps > kills  # it did go on
         found = finish(training, steps, workers=2)
     assert f"['run']['losses'][{steps - 1}]" in found
+    dropped, number = kn.random.DROPOUT, np.dtype(np.int64).str
+    assert found[f"['random']['calls'][{dropped}]"] == (number, (), steps.to_bytes(8, "little"))
+    assert found["['moments']['count']"] == (number, (), steps.to_bytes(8, "little"))
     assert {f"['opt']['settings']['parts'][{n}]['states'][0]['arrays'][0]" for n in (1, 2)} <= set(found)  # Adam, EMA
     with trainings(folder / "whole") as training:
         assert finish(training, steps, every=NEVER) == found

@@ -1,6 +1,7 @@
 """What is saved comes back: values, dtypes, structure, and what is the same object."""
 
 import math
+import os
 from collections import namedtuple
 from dataclasses import dataclass
 from typing import Any
@@ -233,10 +234,24 @@ def test_folders(tmp_path):
         kn.save(tmp_path / "no" / "f", 1)
     with pytest.raises(IsADirectoryError):
         kn.save(tmp_path, 1)
-    with pytest.raises(kn.StoreError, match="it is no file"):
+    with pytest.raises(IsADirectoryError, match="load: .* is a folder"):
         kn.load(tmp_path)
+    (tmp_path / "link").symlink_to("nothing")
+    with pytest.raises(FileNotFoundError, match="load: .* is a link to 'nothing', which is not there"):
+        kn.load(tmp_path / "link")
     with pytest.raises(FileNotFoundError):
         kn.load(tmp_path / "f")
+    for wrong in ("", "a\0b"):
+        with pytest.raises(ValueError, match="save: path must be the name of a file, got"):
+            kn.save(wrong, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes among files")
+def test_pipes_and_devices_are_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "f")
+    with pytest.raises(OSError, match="is a device or a pipe"):
+        kn.save(tmp_path / "f", 1)
+    assert (tmp_path / "f").is_fifo()
 
 
 @pytest.mark.parametrize("wrong, error", [(0, ValueError), (True, TypeError), (1.5, TypeError), ("2", TypeError)])
@@ -250,6 +265,8 @@ def test_the_earlier_saves_are_kept(tmp_path):
         kn.save(tmp_path / "f", n, keep=3)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["f", "f.1", "f.2"]
     assert [kn.load(tmp_path / name) for name in ("f", "f.1", "f.2")] == [5, 4, 3]
+    kn.save(tmp_path / "g", 1, keep=10**12)  # takes no longer than others
+    (tmp_path / "g").unlink()
     kn.save(tmp_path / "f", 6)  # which keeps no other, and removes none
     assert [kn.load(tmp_path / name) for name in ("f", "f.1", "f.2")] == [6, 4, 3]
 
