@@ -7,6 +7,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 _number = itertools.count()
@@ -80,7 +81,8 @@ def _keep_earlier(path: str, link: str, keep: int) -> None:
         _sync(link, os.O_RDWR)
     there = list(itertools.takewhile(lambda n: os.path.exists(f"{path}.{n}"), range(1, keep - 1)))
     for n in reversed(there):
-        os.replace(f"{path}.{n}", f"{path}.{n + 1}")
+        with suppress(FileNotFoundError):  # another save to this path has moved it already
+            os.replace(f"{path}.{n}", f"{path}.{n + 1}")
     os.replace(link, f"{path}.1")  # if a kill has left both names to one file this does nothing, and `link` goes later
 
 

@@ -152,12 +152,18 @@ def test_saves_of_other_programs_are_left_alone(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*names, "f"])
 
 
-def test_two_threads_may_save_to_one_path(tmp_path):
+@pytest.mark.parametrize("keep", [1, 4])
+def test_several_threads_may_save_to_one_path(tmp_path, keep):
     from threading import Thread
 
-    threads = [Thread(target=lambda n=n: [kn.save(tmp_path / "f", [n] * 9) for _ in range(30)]) for n in range(3)]
+    def save(n):
+        saved.append(n if [kn.save(tmp_path / "f", [n] * 9, keep=keep) for _ in range(30)] else None)
+
+    saved = []
+    threads = [Thread(target=save, args=(n,)) for n in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(set(kn.load(tmp_path / "f"))) == 1 and len(list(tmp_path.iterdir())) == 1
+    assert sorted(saved) == [0, 1, 2] and {p.name for p in tmp_path.iterdir()} <= {"f", "f.1", "f.2", "f.3"}
+    assert all(len(set(kn.load(file))) == 1 for file in tmp_path.iterdir())
