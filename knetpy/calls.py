@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Iterable
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType, MappingProxyType
+from typing import TypeVar
 
-Given = ParamSpec("Given")
-Result = TypeVar("Result")
+F = TypeVar("F", bound=Callable)
 Kind = TypeVar("Kind", bound=type)
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def told(f: Callable[Given, Result], name: str = "") -> Callable[Given, Result]:
+def told(f: F, name: str = "", way: str = "", elsewhere: Mapping[str, str] = _NOTHING) -> F:
     """Decorate a public function; `name` is what the user calls it. Right calls take no longer by it.
+
+    way: how it is called, for who gave too many arguments. elsewhere: options of other libraries, and theirs here.
 
     >>> from knetpy.calls import told
     >>> @told
@@ -24,17 +27,24 @@ def told(f: Callable[Given, Result], name: str = "") -> Callable[Given, Result]:
         ...
     TypeError: double has no argument 'tmes'; did you mean times? It takes x, times=1
     """
+    explain = functools.partial(_sentence, f, name or f.__qualname__.removesuffix(".__init__"), way, elsewhere)
 
-    @wraps(f)
-    def call(*args: Given.args, **options: Given.kwargs) -> Result:
+    def call(*args, **options):
         try:
             return f(*args, **options)
         except TypeError as error:
-            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+            if error.__traceback__.tb_next is not None:
                 raise  # f was called, and says something
-            raise TypeError(_sentence(f, name or f.__name__, args, options) or str(error)) from None
+            raise TypeError(explain(args, options) or str(error)) from None
 
-    return call
+    # With the globals of f, or doctest takes it for a function of this module and leaves its examples out.
+    same = FunctionType(call.__code__, f.__globals__, f.__name__, None, call.__closure__)
+    return functools.update_wrapper(same, f)  # type: ignore[return-value]
+
+
+def telling(way: str = "", **elsewhere: str) -> Callable[[F], F]:
+    """`told` as a decorator with a way to call it and the options that other libraries have in its place."""
+    return functools.partial(told, way=way, elsewhere=elsewhere)
 
 
 def told_class(cls: Kind) -> Kind:
@@ -43,7 +53,7 @@ def told_class(cls: Kind) -> Kind:
     return cls
 
 
-def _sentence(f: Callable, name: str, args: tuple, options: dict[str, Any]) -> str:
+def _sentence(f: Callable, name: str, way: str, elsewhere: Mapping[str, str], args: tuple, options: dict) -> str:
     parameters = {p.name: p for p in inspect.signature(f).parameters.values() if p.name not in ("self", "misplaced")}
     args = args[1:] if "self" in inspect.signature(f).parameters else args
     shown = [str(p.replace(annotation=p.empty)) for p in parameters.values()]
@@ -51,10 +61,11 @@ def _sentence(f: Callable, name: str, args: tuple, options: dict[str, Any]) -> s
     places = [key for key, p in parameters.items() if p.kind is not p.KEYWORD_ONLY and p.kind is not p.VAR_KEYWORD]
     unknown = next((key for key in options if key not in parameters), None)
     if unknown is not None:
-        return f"{name} has no argument {unknown!r}{nearest(unknown, parameters)} {takes}"
+        here = f"; did you mean {elsewhere[unknown]}? It" if unknown in elsewhere else nearest(unknown, parameters)
+        return f"{name} has no argument {unknown!r}{here} {takes}"
     if len(args) > len(places):
         by_name = [str(p).partition(":")[0].partition("=")[0] for key, p in parameters.items() if key not in places]
-        rest = f"; the others by name: {', '.join(by_name)}" if by_name else ""
+        rest = f"; write {way}" if way else f"; the others by name: {', '.join(by_name)}" if by_name else ""
         many = f"{len(places)} argument{'s' * (len(places) != 1)}" if places else "no arguments"
         return f"{name} takes {many} by position, got {len(args)}{rest}"
     if twice := [key for key in places[: len(args)] if key in options]:

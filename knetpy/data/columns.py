@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..files import file_named
 from ..ops.arguments import count_of, whole
-from ..ops.mistakes import file_named
 from .bounded import MOST, DataFileError
 from .text import read_text
 

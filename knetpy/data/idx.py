@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..files import file_named
 from ..ops.arguments import count_of
-from ..ops.mistakes import file_named
 from .bounded import MOST, DataFileError, ended, exactly, opened
 
 DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}

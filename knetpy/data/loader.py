@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..calls import telling
 from ..ops.arguments import count_of, flags, integers
-from ..ops.mistakes import helpful
 from ..random import SHUFFLE, as_dtype, bits, permutation, take
 from .collate import collate as joined
 from .maker import Maker, Taken
@@ -60,7 +60,7 @@ class DataLoader:
     (3, [[0, 1], [2, 3], [4]])
     """
 
-    @helpful(
+    @telling(
         "DataLoader((x, y), 50), and options by name",
         num_workers="workers",
         drop_last="partial, its opposite",

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..calls import telling
 from ..ops.arguments import count_of, flags
-from ..ops.mistakes import helpful
 from ..random import SHUFFLE, as_dtype, permutation, take
 
 
-@helpful("minibatch(x, y, 50), and options by name, such as shuffle=True", batch_size="batchsize", drop_last="partial")
+@telling("minibatch(x, y, 50), and options by name, such as shuffle=True", batch_size="batchsize", drop_last="partial")
 def minibatch(
     x: Any,
     y: Any = None,

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..calls import telling
 from ..ops.arguments import axis_of, flag, numbers_of, whole
-from ..ops.mistakes import helpful
 from ..random import SHUFFLE, permutation, take
 from .sources import Table, table
 
 
-@helpful("split((x, y), 0.8)", train_size="sizes", stratify="labels", random_state="seed", at="sizes")
+@telling("split((x, y), 0.8)", train_size="sizes", stratify="labels", random_state="seed", at="sizes")
 def split(data: Any, sizes: Any, *, labels: Any = None, shuffle: bool = True, seed: int | None = None) -> tuple:
     """Data in parts, chosen at random: `train, test = split((x, y), 0.8)`.
 
@@ -40,7 +40,7 @@ def split(data: Any, sizes: Any, *, labels: Any = None, shuffle: bool = True, se
     return tuple([instances.part(np.sort(order[a:b])) for a, b in zip(bounds, bounds[1:])])
 
 
-@helpful("kfolds((x, y), 5)", n_splits="k", stratify="labels", random_state="seed")
+@telling("kfolds((x, y), 5)", n_splits="k", stratify="labels", random_state="seed")
 def kfolds(
     data: Any, k: int, *, labels: Any = None, shuffle: bool = True, seed: int | None = None
 ) -> Iterator[tuple[Any, Any]]:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..files import file_named
 from ..ops.arguments import count_of, integers, whole
-from ..ops.mistakes import file_named
 from .bounded import MOST, DataFileError, everything
 
 

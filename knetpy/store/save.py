@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ..calls import telling
 from ..core.errors import MutationError, StoreError, warn
 from ..core.trace import active
+from ..files import file_named
 from ..ops.arguments import flag, whole
-from ..ops.mistakes import file_named, helpful
 from . import foreign, npz, tensors
 from .atomic import replace
 from .describe import describe
@@ -20,7 +21,7 @@ from .fit import Fit, Make, compare_names
 from .rebuild import Rebuilder, listed
 
 
-@helpful("save(path, tree), and keep=3 by name")
+@telling("save(path, tree), and keep=3 by name")
 def save(path: Any, tree: Any, *, keep: int = 1) -> None:
     """Write params, arrays, optimizers and whatever training needs to go on into one file, whole or not at all.
 
@@ -62,7 +63,7 @@ def save(path: Any, tree: Any, *, keep: int = 1) -> None:
     replace(path, lambda file: tensors.write(file, arrays, description), count)
 
 
-@helpful("load(path, into), and strict=False by name")
+@telling("load(path, into), and strict=False by name")
 def load(path: Any, into: Any = None, *, strict: bool = True, change: Callable[[dict], dict] | None = None) -> Any:
     """Read what `save` wrote, a safetensors file of PyTorch's or others, or an npz file.
 

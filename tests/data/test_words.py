@@ -9,7 +9,7 @@ import knetpy as kn
 from knetpy.data import DataLoader, LoaderError, kfolds, minibatch, read_csv, read_idx, read_text, split
 
 X, Y = np.zeros((100, 3)), np.arange(100) % 10
-OPTIONS = "it has data, batchsize, shuffle, partial, seed, lengths, collate, prepare, dtype, workers, processes"
+OPTIONS = "It takes data, batchsize=None, shuffle=False"
 
 
 def fails(batch):
@@ -19,7 +19,7 @@ def fails(batch):
 CALLS = {  # call: what it says
     "parts apart": (
         lambda: DataLoader(X, Y, 50),
-        "DataLoader takes at most 2 arguments without a name, got 3; write DataLoader((x, y), 50), and options by name",
+        "DataLoader takes 2 arguments by position, got 3; write DataLoader((x, y), 50), and options by name",
     ),
     "parts apart, no batchsize": (
         lambda: DataLoader(X, Y),
@@ -31,24 +31,36 @@ CALLS = {  # call: what it says
         "there are 2 instances, and as a last incomplete batch is left out there would be none; pass partial=True, or "
         "(x, y) if the list was to hold parts of data",
     ),
-    "PyTorch's batch_size": (lambda: DataLoader(X, batch_size=5), "no option 'batch_size'; write batchsize: it has"),
-    "PyTorch's num_workers": (lambda: DataLoader(X, num_workers=5), f"'num_workers'; write workers: {OPTIONS}"),
-    "PyTorch's drop_last": (lambda: DataLoader(X, drop_last=True), "'drop_last'; write partial, its opposite: it has"),
+    "PyTorch's batch_size": (
+        lambda: DataLoader(X, batch_size=5),
+        "no argument 'batch_size'; did you mean batchsize? It takes data",
+    ),
+    "PyTorch's num_workers": (lambda: DataLoader(X, num_workers=5), f"'num_workers'; did you mean workers? {OPTIONS}"),
+    "PyTorch's drop_last": (
+        lambda: DataLoader(X, drop_last=True),
+        "'drop_last'; did you mean partial, its opposite? It takes",
+    ),
     "split of parts apart": (
         lambda: split(X, Y, 0.8),
-        "split takes at most 2 arguments without a name, got 3; write split((x, y), 0.8)",
+        "split takes 2 arguments by position, got 3; write split((x, y), 0.8)",
     ),
     "split without sizes": (
         lambda: split(X, Y),
         "leave no part empty, got array([0, 1, ..., 6, 7, 8, 9]); several parts of data go together: write split((x, y",
     ),
-    "scikit-learn's stratify": (lambda: split(X, 0.8, stratify=Y), "split has no option 'stratify'; write labels: it"),
+    "scikit-learn's stratify": (
+        lambda: split(X, 0.8, stratify=Y),
+        "split has no argument 'stratify'; did you mean labels? It",
+    ),
     "folds of parts apart": (lambda: kfolds(X, Y, 5), "got 3; write kfolds((x, y), 5)"),
     "a misspelled option": (
         lambda: minibatch(X, Y, 50, shuffel=True),
-        "minibatch has no option 'shuffel'; write shuffle: it has x, y, batchsize, shuffle, partial, xtype, ytype",
+        "minibatch has no argument 'shuffel'; did you mean shuffle? It takes x, y=None, batchsize=None",
     ),
-    "an option without likeness": (lambda: minibatch(X, 50, epochs=3), "minibatch has no option 'epochs'; it has x, y"),
+    "an option without likeness": (
+        lambda: minibatch(X, 50, epochs=3),
+        "minibatch has no argument 'epochs'; it takes x",
+    ),
     "an option without its name": (
         lambda: minibatch(X, Y, 50, True),
         "got 4; write minibatch(x, y, 50), and options by name, such as shuffle=True",
@@ -67,8 +79,11 @@ CALLS = {  # call: what it says
     "a vocabulary of nothing": (lambda: kn.data.Vocabulary(3), "tokens must be an iterable of texts, got int"),
     "one instance": (lambda: kn.data.collate(3), "collate: instances must be a sequence, got int"),
     "one sequence": (lambda: kn.data.batchseq(3), "batchseq: sequences must be a sequence of arrays or lists, got int"),
-    "load's options": (lambda: kn.load("f", [], False), "load takes at most 2 arguments without a name, got 3; write"),
-    "save's options": (lambda: kn.save("f", [], keeps=3), "save has no option 'keeps'; write keep: it has path, tree"),
+    "load's options": (lambda: kn.load("f", [], False), "load takes 2 arguments by position, got 3; write"),
+    "save's options": (
+        lambda: kn.save("f", [], keeps=3),
+        "save has no argument 'keeps'; did you mean keep? It takes path, tree",
+    ),
 }
 
 
@@ -81,7 +96,7 @@ def test_mistakes_are_told(mistake):
 
 
 def test_errors_from_within_are_what_they_were():
-    with pytest.raises(TypeError, match=r"^load\(\) missing 1 required positional argument: 'path'$"):
+    with pytest.raises(TypeError, match="^load: path is missing; it takes path, into=None"):
         kn.load()
     with pytest.raises(TypeError, match="shuffle must be True or False"):
         minibatch(X, 50, shuffle="yes")
