@@ -82,8 +82,62 @@ def memory() -> str:
 
 
 def beside(table: np.ndarray, x: Any) -> Any:
-    """A table of constants where the bare array `x` is: NumPy's own, or a copy of it on the GPU."""
-    return cupy().asarray(table) if on_gpu(x) else table
+    """A table of constants where the array `x` is, or that of the Value x: NumPy's own, or a copy of it on the GPU."""
+    return cupy().asarray(table) if on_gpu(getattr(x, "value", x)) else table
+
+
+def surely(mask: Any) -> bool:
+    """Whether a bare array has an element that holds, for what checks arguments: a GPU is not waited for, but False."""
+    return not on_gpu(mask) and bool(mask.any())
+
+
+def maybe(mask: Any) -> bool:
+    """The same for what is only computed where an element holds: a GPU is not waited for, but True."""
+    return on_gpu(mask) or bool(mask.any())
+
+
+def listed(x: list, operands: Any) -> Any:
+    """A list among the operands of a call as an array, on the GPU if another operand is there."""
+    array = np.asarray(x)
+    there = [o for o in operands if on_gpu(getattr(o, "value", o))] if GPU else []
+    return beside(array, there[0]) if there else array
+
+
+def filled(arrays: list, specs: list) -> tuple | None:
+    """Arrays with zeros in place of None, beside the others and of the (shape, dtype) told; None if there is none."""
+    some = next((a for a in arrays if a is not None), None)
+    if some is None:
+        return None
+    return tuple([beside(np.zeros(*spec), some) if a is None else a for a, spec in zip(arrays, specs)])
+
+
+def add_at(x: Any, key: Any, values: Any) -> None:
+    """`np.add.at`: add values into bare arrays in place; what meets in one place accumulates."""
+    if not on_gpu(x):
+        np.add.at(x, key, values)
+    elif x.dtype.char == "e":  # which CuPy cannot add so
+        wide = x.astype(np.float32)
+        add_at(wide, key, values.astype(np.float32))
+        x[...] = wide
+    else:
+        import cupyx
+
+        cupyx.scatter_add(x, key, values)
+
+
+def max_at(x: Any, key: Any, values: Any, ufunc: np.ufunc = np.maximum) -> None:
+    """`np.maximum.at`, or that of `np.minimum`, for float32, float64 and int32; NaN may be passed over on a GPU."""
+    if not on_gpu(x):
+        ufunc.at(x, key, values)
+        return
+    import cupyx
+
+    (cupyx.scatter_max if ufunc is np.maximum else cupyx.scatter_min)(x, key, values)
+
+
+def zeros(shape: tuple[int, ...], like: Any) -> Any:
+    """Zeros of the dtype and on the device of a bare array or number."""
+    return np.zeros_like(like, shape=shape) if on_gpu(like) else np.zeros(shape, like.dtype)
 
 
 def moved(x: Any, device: str) -> Any:

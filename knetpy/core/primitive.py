@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import refuse_more
+from ..devices import listed
 from .errors import DerivativeError, DtypeError, ShapeError, explain_device, explained_by
 from .protocols import serve
 from .rules import adapt, signature_of
@@ -277,7 +278,7 @@ def _recorder(op):
                     tracked = is_tracked(a) or tracked
                 a = a.value
             elif a.__class__ is list:
-                a = np.asarray(a)
+                a = listed(a, args)
             seen.append(a)
         if tracked:
             refuse_more(op.name, seen)

@@ -4,6 +4,7 @@ from sys import getrefcount
 
 import numpy as np
 
+from ..devices import filled
 from .errors import MutationError, NonFiniteError, ShapeError, place, warn
 from .rules import ARRAY, Spec, spec
 from .trace import Trace, active
@@ -183,9 +184,7 @@ def _together(step, dy, take):
     if outs is None:
         return dy
     dys = [dy] + [take(uid, None) for uid, _ in outs[1:]]
-    if all([d is None for d in dys]):
-        return None
-    return tuple([np.zeros(*like) if d is None else d for d, (_, like) in zip(dys, outs)])
+    return filled(dys, [like for _, like in outs])
 
 
 def _sum(old, dx):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.errors import DtypeError, ShapeError, refuse_mixed
 from ..core.value import Param, Result, Value, bare, plain
-from ..devices import GPU, asarray, on_gpu
+from ..devices import GPU, asarray, beside, on_gpu, surely
 from ..settings import whole as whole
 
 MOST = 2**31 - 1  # sizes beyond it would overflow in compiled kernels
@@ -84,6 +84,18 @@ def constant_of(name, operand, given):
         return asarray(bare(given))
     except (TypeError, ValueError, RuntimeError) as reason:
         raise TypeError(f"{name}: {operand} must be an array or numbers in lists: {reason}") from None
+
+
+def placed(name, operand, table, x, of="x"):
+    """A constant operand (or None) where the bare or recorded array x is, which messages call `of`.
+
+    What the user gave on the CPU is copied to the GPU of x; the other way round it is refused.
+    """
+    if table is None or not GPU:
+        return table
+    x = bare(x)
+    refuse_mixed(name, (of, operand), (x, None if on_gpu(x) else table))
+    return beside(table, x)
 
 
 def _short(given):
@@ -266,9 +278,9 @@ def lengths_of(name, option, given, count, most, what):
         found = found[None]
     if found.shape != (count,):
         raise ShapeError(f"{name}: {option} must have shape ({count},), one for each sequence, got {found.shape}")
-    bad = found[(found < 0) | (found > most)]
-    if bad.size:
-        raise ValueError(f"{name}: {option} must be from 0 to {what} = {most}, got {bad[0]}")
+    bad = (found < 0) | (found > most)
+    if surely(bad):
+        raise ValueError(f"{name}: {option} must be from 0 to {what} = {most}, got {found[bad][0]}")
     return found
 
 

@@ -5,9 +5,10 @@ import numpy as np
 from ..core.errors import DtypeError, ShapeError
 from ..core.primitive import primitive
 from ..core.value import Value
+from ..devices import beside, maybe
 from ..kernels import kernel
 from ..settings import training
-from .arguments import as_floating, constant_of, flag, flags, number, numbers_of, per_axis, stretches
+from .arguments import as_floating, constant_of, flag, flags, number, numbers_of, per_axis, placed, stretches
 from .dropout import dropout as drop
 from .softmax import softmax
 
@@ -19,12 +20,12 @@ def _composed(q, k, v, bias, *, mask, causal, scale, dropout=0.0):
     scores = np.matmul(q * scale, np.swapaxes(k, -1, -2))
     if bias is not None:
         scores = scores + bias
-    for seen in (mask, causal_mask(*scores.shape[-2:]) if causal else None):
+    for seen in (mask, beside(causal_mask(*scores.shape[-2:]), q) if causal else None):
         if seen is not None:
             scores = np.where(seen, scores, -np.inf)
     nothing = (scores == -np.inf).all(axis=-1, keepdims=True)
     weights = softmax(scores)
-    if nothing.any():
+    if maybe(nothing):
         weights = np.where(nothing, 0, weights)
     if dropout:
         weights = drop(weights, dropout)
@@ -80,7 +81,7 @@ def attention(
     q, k, v, bias = _arrays(q, k, v, bias, heads)
     groups = _groups(q.shape, k.shape, v.shape)
     scores = _scores_shape(q.shape, k.shape, v.shape, groups)
-    mask, bias = [_over_scores(*given, scores, heads) for given in (("mask", _checked_mask(mask)), ("bias", bias))]
+    mask, bias = [_over_scores(*given, scores, heads) for given in (("mask", _checked_mask(mask, q)), ("bias", bias))]
     scale = (q.shape[-1] or 1) ** -0.5 if scale is None else number("attention", "scale", scale)
     dropout = number("attention", "dropout", dropout, 0, 1)
     if groups is not None:
@@ -173,7 +174,7 @@ def _scores_shape(q, k, v, groups):
         ) from None
 
 
-def _checked_mask(mask):
+def _checked_mask(mask, q):
     if mask is None:
         return None
     mask = constant_of("attention", "mask", mask)
@@ -182,7 +183,7 @@ def _checked_mask(mask):
             f"attention: mask must be boolean, True where a query may see a key, got {mask.dtype}; numbers to be added "
             "to the scores are bias="
         )
-    return mask
+    return placed("attention", "mask", mask, q, "q")
 
 
 def _over_scores(name, x, scores, heads):
@@ -251,9 +252,10 @@ def rope(x, positions=None, *, base=10000.0, interleaved=False, offset=0):
     base, offset = number("rope", "base", base, above=0), number("rope", "offset", offset)
     *leading, size = x.shape
     places = np.arange(leading[-1]) if positions is None else _checked_positions(positions, tuple(leading))
-    angles = (places + offset)[..., None] * base ** (-np.arange(0, size, 2) / max(size, 1))
+    rates = beside(base ** (-np.arange(0, size, 2) / max(size, 1)), places)
+    angles = (places + offset)[..., None] * rates
     with np.errstate(invalid="ignore"):  # of infinite positions
-        cos, sin = np.cos(angles).astype(x.dtype), np.sin(angles).astype(x.dtype)
+        cos, sin = [placed("rope", "positions", f(angles).astype(x.dtype), x) for f in (np.cos, np.sin)]
     return _rope(x, cos=cos, sin=sin, interleaved=flag("rope", "interleaved", interleaved))
 
 

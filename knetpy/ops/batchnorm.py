@@ -8,6 +8,7 @@ from .. import settings
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import bare
+from ..devices import moved, on_gpu, surely
 from ..journal import recall
 from ..kernels import kernel
 from ..parameters.model import remembered
@@ -30,7 +31,8 @@ class Moments:
     Parameters:
       momentum=0.1: a number from 0 to 1; None for the average over all batches.
       mean=None, var=None: floating arrays (C,) to begin with. Without them they are None until the first batch gives
-        their size, and begin as 0 and 1, float32 or in the dtype of x (float32 for float16).
+        their size, and begin as 0 and 1, float32 or in the dtype of x (float32 for float16). They are on
+        the device of x, and follow it.
     Attributes: momentum, mean, var, count (of batches).
     Raises: ShapeError, DtypeError, ValueError.
 
@@ -49,7 +51,7 @@ class Moments:
             return
         self.momentum, self.count = None if momentum is None else number("Moments", "momentum", momentum, 0, 1), 0
         given = {k: a for k, a in (("mean", mean), ("var", var)) if a is not None}
-        given = dict(zip(given, [np.array(a) for a in as_floating("Moments", **given)] if given else []))
+        given = dict(zip(given, [np.copy(bare(a)) for a in as_floating("Moments", **given)] if given else []))
         for k, a in given.items():
             if a.ndim != 1 or any(a.shape != b.shape for b in given.values()):
                 shapes = " and ".join(f"{k} {b.shape}" for k, b in given.items())
@@ -57,25 +59,31 @@ class Moments:
         some = next(iter(given.values()), None)
         self.mean = given.get("mean", None if some is None else np.zeros_like(some))
         self.var = given.get("var", None if some is None else np.ones_like(some))
-        if self.var is not None and (self.var < 0).any():
+        if self.var is not None and surely(self.var < 0):
             raise ValueError(f"Moments: var must not be negative, got {self.var.min()}")
 
     def __repr__(self):
         size = "not sized yet" if self.mean is None else f"channels={len(self.mean)}, count={self.count}"
         return f"Moments(momentum={self.momentum}, {size})"
 
+    def move(self, x):
+        """Move the moments to where the bare array x is: they follow the data of their batchnorm."""
+        if self.mean is not None and on_gpu(x) != on_gpu(self.mean):
+            self.mean, self.var = [moved(a, "gpu" if on_gpu(x) else "cpu") for a in (self.mean, self.var)]
+
     def update(self, mean, var):
         """Take in the mean and the unbiased variance of a batch, arrays (C,); what `batchnorm` defers."""
         mean, var = as_floating("Moments.update", mean=mean, var=var)
         if self.mean is None:
             dtype = np.promote_types(mean.dtype, np.float32)
-            self.mean, self.var = np.zeros(mean.shape, dtype), np.ones(mean.shape, dtype)
+            self.mean, self.var = np.zeros_like(mean, dtype), np.ones_like(mean, dtype)
         if not mean.shape == var.shape == self.mean.shape:
             raise ShapeError(
                 f"Moments: they are of {len(self.mean)} channels, but a batch gave a mean {mean.shape} and a variance "
                 f"{var.shape}; every batchnorm needs Moments of its own"
             )
         self.count += 1
+        self.move(mean)
         share = 1 / self.count if self.momentum is None else self.momentum
         # New arrays: a derivative to come may read the old ones.
         self.mean = ((1 - share) * self.mean + share * mean).astype(self.mean.dtype)
@@ -185,9 +193,12 @@ def _update(moments, x, axis, mean, var):
 
 def _by_moments(x, scale, bias, moments, affine, eps):
     """x normalised by the moments; those that have no size yet are 0 and 1."""
-    channels, dtype = math.prod(affine), np.promote_types(x.dtype, np.float64)
-    mean, var = (np.zeros(channels), np.ones(channels)) if moments.mean is None else (moments.mean, moments.var)
-    mean, var = mean.astype(dtype).reshape(affine), var.astype(dtype).reshape(affine)
+    dtype = np.promote_types(x.dtype, np.float64)
+    if moments.mean is None:
+        mean, var = np.zeros_like(bare(x), dtype, shape=affine), np.ones_like(bare(x), dtype, shape=affine)
+    else:
+        moments.move(bare(x))
+        mean, var = moments.mean.astype(dtype).reshape(affine), moments.var.astype(dtype).reshape(affine)
     return _fixed(x, scale, bias, mean=mean, var=var, affine=affine, eps=eps)
 
 

@@ -116,7 +116,7 @@ def logistic(scores, labels, *, reduction="mean"):
     array([6.93147181e-01, 1.00000000e+03])
     """
     (scores,) = alike("logistic", scores=scores)
-    labels = whole_labels("logistic", labels, scores.shape, scores.dtype, (-1, 1))
+    labels = whole_labels("logistic", labels, scores.shape, (-1, 1), scores=scores)
     return reduced("logistic", np.logaddexp(0, scores * -labels), reduction)
 
 

@@ -4,8 +4,9 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
+from ..devices import beside, host, on_gpu, surely
 from ..kernels import kernel
-from .arguments import as_floating, flags, integers, lengths_of, one_of, whole
+from .arguments import as_floating, flags, integers, lengths_of, one_of, placed, whole
 from .index import take_along_axis
 from .reduction import REDUCTIONS, reduced
 from .softmax import logsoftmax
@@ -16,13 +17,14 @@ _forward, _dx, _spaced = [kernel("ctc", name) for name in ("ctc", "ctc_dx", "spa
 def _composed(scores, *, labels, lengths, label_lengths, blank):
     """The forward recursion of the kernel, with states along the first axis and sequences along the second."""
     states, skips = _spaced(labels, blank)
-    scores = np.where((np.arange(scores.shape[1]) < lengths[:, None])[..., None], scores, 0)  # NaN may stand behind
+    scores = np.where(
+        (np.arange(scores.shape[1], like=lengths) < lengths[:, None])[..., None], scores, 0
+    )  # NaN may stand behind
     logs = take_along_axis(logsoftmax(scores), np.repeat(states[:, None], scores.shape[1], axis=1), -1)
     logs, skips = np.transpose(logs, (1, 2, 0)), skips.T
-    never = np.full((2, len(labels)), -np.inf, scores.dtype)
-    alpha = np.full(skips.shape, -np.inf, scores.dtype)
+    never, alpha = [np.full_like(skips, -np.inf, scores.dtype, "C", shape=s) for s in ((2, len(labels)), skips.shape)]
     alpha[0] = 0
-    columns, last = np.arange(len(labels)), 2 * label_lengths
+    columns, last = np.arange(len(labels), like=labels), 2 * label_lengths
     with np.errstate(invalid="ignore"):  # NumPy warns of NaN in logaddexp
         for t in range(scores.shape[1]):
             padded = np.concatenate([never, alpha])
@@ -98,6 +100,10 @@ def ctc(
     blank = _checked_blank(blank, classes)
     lengths = _checked_lengths("lengths", lengths, n, steps, "T")
     labels, label_lengths = _checked_labels(labels, label_lengths, n, classes, blank, single)
+    lengths, labels, label_lengths = [
+        placed("ctc", option, table, scores, "scores")
+        for option, table in (("lengths", lengths), ("labels", labels), ("label_lengths", label_lengths))
+    ]
     losses = _ctc(scores, labels=labels, lengths=lengths, label_lengths=label_lengths, blank=blank)
     if zero_infinity:
         losses = np.where(np.equal(losses, np.inf), 0, losses)
@@ -128,19 +134,22 @@ def _checked_labels(labels, lengths, n, classes, blank, single):
     if single and labels.ndim == 1:
         labels = labels[None]
     elif labels.ndim == 1 and lengths is not None:
+        labels, lengths = host(labels), host(lengths)  # whose sizes are needed
         labels = _split(labels, _checked_lengths("label_lengths", lengths, n, labels.size, "all labels"))
     if labels.ndim != 2 or len(labels) != n:
         forms = "(L,)" if single else f"({n}, L), or 1-D with label_lengths"
         raise ShapeError(f"ctc: labels must have shape {forms}, got {labels.shape}")
     lengths = _checked_lengths("label_lengths", lengths, n, labels.shape[1], "L")
-    inside = np.arange(labels.shape[1]) < lengths[:, None]
+    if on_gpu(labels) or on_gpu(lengths):
+        labels, lengths = beside(labels, lengths), beside(lengths, labels)
+    inside = np.arange(labels.shape[1], like=labels) < lengths[:, None]
     for bad, rule in (
         (inside & ((labels < 0) | (labels >= classes)), f"is out of range: classes run from 0 to {classes - 1}; where "
          "labels are filled up, pass label_lengths="),
         (inside & (labels == blank), "is the blank; pass blank= for another class, or label_lengths= where labels are "
          "filled up"),
     ):  # fmt: skip
-        if bad.any():
+        if surely(bad):
             raise ValueError(f"ctc: label {labels[bad][0]} {rule}")
     return np.where(inside, labels, blank), lengths
 

@@ -86,7 +86,7 @@ def cosine_embedding(a, b, labels, *, margin=0.0, reduction="mean"):
     """
     a, b = alike("cosine_embedding", a=a, b=b)
     _vectors("cosine_embedding", "a", a)
-    labels = whole_labels("cosine_embedding", labels, a.shape[:-1], a.dtype, (-1, 1))
+    labels = whole_labels("cosine_embedding", labels, a.shape[:-1], (-1, 1), a=a)
     margin = number("cosine_embedding", "margin", margin, -1, 1)
     tiny = max(1e-12, float(np.finfo(a.dtype).tiny))
     lengths = np.sqrt((np.sum(a * a, axis=-1) + tiny) * (np.sum(b * b, axis=-1) + tiny))
@@ -177,7 +177,7 @@ def margin_ranking(a, b, labels, *, margin=0.0, reduction="mean"):
     array([0., 2.])
     """
     a, b = alike("margin_ranking", a=a, b=b)
-    labels = whole_labels("margin_ranking", labels, a.shape, a.dtype, (-1, 1))
+    labels = whole_labels("margin_ranking", labels, a.shape, (-1, 1), a=a)
     margin = number("margin_ranking", "margin", margin)
     return reduced("margin_ranking", np.clip((b - a) * labels + margin, 0, None), reduction)
 
@@ -199,6 +199,6 @@ def hinge_embedding(x, labels, *, margin=1.0, reduction="mean"):
     array([0.5 , 0.75])
     """
     (x,) = alike("hinge_embedding", x=x)
-    labels = whole_labels("hinge_embedding", labels, x.shape, x.dtype, (-1, 1))
+    labels = whole_labels("hinge_embedding", labels, x.shape, (-1, 1), x=x)
     margin = number("hinge_embedding", "margin", margin)
     return reduced("hinge_embedding", np.where(labels > 0, x, np.clip(margin - x, 0, None)), reduction)

@@ -7,6 +7,7 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.tape import unbroadcast
+from ..devices import listed
 from .matmul import SMALL, _matmul
 from .shape import broadcast_to
 from .spelling import spells
@@ -105,7 +106,7 @@ def _parsed(operands):
         text, operands = operands[0].replace(" ", ""), list(operands[1:])
     else:
         text, operands = _from_lists(list(operands))
-    operands = [x if hasattr(x, "shape") else np.asarray(x) for x in operands]
+    operands = [x if hasattr(x, "shape") else listed(x, operands) for x in operands]
     left, arrow, output = text.partition("->")
     inputs = left.split(",")
     if len(inputs) != len(operands):

@@ -9,8 +9,9 @@ from ..core.errors import DtypeError, ShapeError
 from ..core.primitive import primitive
 from ..core.trace import sole_steps
 from ..core.value import Param, bare
+from ..devices import GPU, beside, host, on_gpu, surely
 from ..kernels import kernel
-from .arguments import as_floating, integers, kind, one_of, per_axis, same_shapes
+from .arguments import as_floating, integers, kind, one_of, per_axis, placed, same_shapes
 from .rowsparse import RowSparse
 
 _forward, _dw, _bag_max = [kernel("embed", name) for name in ("embed", "embed_dw", "bag_max")]
@@ -39,6 +40,8 @@ _embed_dw = primitive(
 
 def rows_of(table, indices, learned=None):
     """The rows of a table at indices that have been checked."""
+    if GPU:
+        indices, learned = [None if i is None else beside(i, table) for i in (indices, learned)]
     leaf = table.__class__ is Param and sole_steps() is not None
     learned = indices if learned is None else learned
     return (_embed_param if leaf else _embed)(table, indices=indices, learned=learned)
@@ -46,10 +49,14 @@ def rows_of(table, indices, learned=None):
 
 def add_rows(g, indices, rows):
     """The transpose of `rows_of`: zeros with `rows` rows, into which g is added at the indices."""
-    return _embed_dw(g, indices=indices, rows=rows)
+    return _embed_dw(g, indices=beside(indices, g) if GPU else indices, rows=rows)
 
 
 def _some_rows(g, shape, indices):
+    if on_gpu(g):  # how many there are is not asked: what names no row adds zeros to the first
+        named = (indices >= 0).reshape(-1)
+        g = np.where(named.reshape(-1, *[1] * (len(shape) - 1)), g.reshape(-1, *shape[1:]), 0)
+        return RowSparse(shape, np.maximum(indices, 0).reshape(-1), g)
     named = indices >= 0
     return RowSparse(shape, indices[named], g[named])
 
@@ -115,14 +122,15 @@ def embedding_bag(table, indices, offsets=None, *, mode="mean", weights=None, pa
     total = add_rows(found if weights is None else found * np.reshape(weights, (-1, 1)), bag, bags)
     if mode == "sum":
         return total
-    counts = np.bincount(bag[rows >= 0], minlength=bags)
-    return total / np.maximum(counts, 1)[:, None].astype(table.dtype)
+    present = (rows >= 0).astype(np.promote_types(table.dtype, np.float32))  # float16 cannot count so far
+    counts = np.maximum(bare(add_rows(present, bag, bags)), 1)
+    return total / counts[:, None].astype(table.dtype)
 
 
 def _largest(table, rows, starts):
     """The maxima in each bag: they are chosen on bare arrays and then looked up, element by element."""
     chosen, d = _bag_max(bare(table), rows, starts), table.shape[1]
-    places = np.where(chosen < 0, -1, chosen * d + np.arange(d))
+    places = np.where(chosen < 0, -1, chosen * d + np.arange(d, like=chosen))
     return rows_of(np.reshape(table, -1), places)
 
 
@@ -135,6 +143,7 @@ def _looked_up(name, table, indices, padding_index):
         raise ShapeError(f"{name}: table must be (V, D), got {table.shape}; kn.gather takes slices of any shape")
     rows = table.shape[0]
     indices = places(name, "indices", indices, rows, f"table {table.shape} has {rows} rows")
+    indices = placed(name, "indices", indices, table, "table")
     if padding_index is None:
         return table, indices, indices
     (padding,) = per_axis(name, "padding_index", padding_index, 1, 0)
@@ -148,7 +157,7 @@ def places(name, operand, given, size, because, error=IndexError):
     what, several = ("label", "labels") if operand == "labels" else ("index", "indices")
     array = integers(name, operand, given)
     bad = (array < 0) | (array >= size)
-    if bad.any():
+    if surely(bad):
         allowed = f"{several} run from 0 to {size - 1}" if size else "none is allowed"
         if array[bad][0] < 0:
             allowed = f"{several} count from 0, negative ones are refused"
@@ -180,7 +189,7 @@ def _starts(indices, offsets):
             + ("without offsets; " if offsets is None else "with offsets; ")
             + ("for one bag pass offsets=[0]" if len(shape) == 1 else "reshape indices")
         )
-    starts = integers("embedding_bag", "offsets", offsets)
+    starts = host(integers("embedding_bag", "offsets", offsets))
     if starts.ndim != 1:
         raise ShapeError(f"embedding_bag: offsets must be a vector (B,), got shape {starts.shape}")
     ends = np.append(starts, len(indices))

@@ -92,7 +92,7 @@ def binary_focal(scores, labels, *, gamma=2.0, alpha=None, logits=True, reductio
     """
     name = "binary_focal"
     (scores,) = as_floating(name, scores=scores)
-    labels = whole_labels(name, labels, scores.shape, scores.dtype, (0, 1))
+    labels = whole_labels(name, labels, scores.shape, (0, 1), scores=scores)
     gamma = number(name, "gamma", gamma, 0)
     if alpha is not None:
         alpha = number(name, "alpha", alpha, 0, 1)

@@ -6,8 +6,9 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.value import bare
+from ..devices import beside, surely
 from ..random import DROPOUT, take, uniform
-from .arguments import as_floating, flag, numbers_of, per_axis
+from .arguments import as_floating, flag, numbers_of, per_axis, placed
 from .pool import pool_take
 from .window import nonempty_axes, numbers_per_axis
 
@@ -64,10 +65,10 @@ def _samples(x, given, axes):
     """A number from 0 to 1 for each image and channel, as an array (N, C) for each axis."""
     shape = (*x.shape[:2], axes)
     if given is None:
-        samples = uniform(take(DROPOUT), shape, np.float32)
+        samples = beside(uniform(take(DROPOUT), shape, np.float32), x)
     else:
-        samples = numbers_of("fractional_pool", "samples", given)
-    if samples.shape != shape or not ((samples >= 0) & (samples < 1)).all():
+        samples = placed("fractional_pool", "samples", numbers_of("fractional_pool", "samples", given), x)
+    if samples.shape != shape or surely((samples < 0) | (samples >= 1) | (samples != samples)):
         raise ValueError(f"fractional_pool: samples must be numbers from 0 to below 1 of shape {shape}")
     return [samples[..., i].astype(np.float64) for i in range(axes)]
 
@@ -75,7 +76,7 @@ def _samples(x, given, axes):
 def _starts(u, n, k, size):
     """Where the windows along an axis of n elements begin, (N, C, size)."""
     step = (n - k) / (size - 1) if size > 1 else 0.0
-    starts = np.floor((np.arange(size) + u[..., None]) * step) - np.floor(u[..., None] * step)
+    starts = np.floor((np.arange(size, like=u) + u[..., None]) * step) - np.floor(u[..., None] * step)
     starts[..., -1:] = n - k
     return starts.astype(np.int64)
 
@@ -83,11 +84,13 @@ def _starts(u, n, k, size):
 def _argmax(x, starts, window):
     """Where in the flattened S the largest element under each window lies."""
     size, axes = [s.shape[2] for s in starts], len(window)
-    index = np.zeros((*x.shape[:2], *[1] * (2 * axes)), np.int64)  # places first, then the elements under a window
+    index = np.zeros(
+        (*x.shape[:2], *[1] * (2 * axes)), np.int64, like=x
+    )  # places first, then the elements under a window
     for i, (s, k, n) in enumerate(zip(starts, window, x.shape[2:])):
         here, within = [1] * axes, [1] * axes
         here[i], within[i] = s.shape[2], k
-        index = index * n + s.reshape(*x.shape[:2], *here, *[1] * axes) + np.arange(k).reshape(within)
+        index = index * n + s.reshape(*x.shape[:2], *here, *[1] * axes) + np.arange(k, like=index).reshape(within)
     index = index.reshape(*x.shape[:2], *size, math.prod(window))
     flat = [a.reshape(*x.shape[:2], math.prod(a.shape[2:])) for a in (x, index)]
     seen = np.take_along_axis(*flat, 2).reshape(index.shape)

@@ -7,6 +7,7 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import bare
+from ..devices import beside
 from ..kernels import kernel
 from .arguments import as_floating, flag, one_of, per_axis, several
 from .half import narrowed, widened
@@ -100,6 +101,7 @@ def affine_grid(theta, size, align_corners=False):
         raise ShapeError(f"affine_grid: theta {theta.shape} has {theta.shape[0]} maps and size {size} {size[0]} images")
     lines = [_line(n, align_corners) for n in size[2:]]
     points = np.stack([*np.meshgrid(*lines, indexing="ij")[::-1], np.ones(size[2:])], -1).astype(theta.dtype)
+    points = beside(points, theta)
     y = np.matmul(np.reshape(points, (math.prod(size[2:]), axes + 1)), np.swapaxes(theta, 1, 2))
     return np.reshape(y, (size[0], *size[2:], axes))
 

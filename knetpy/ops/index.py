@@ -9,9 +9,9 @@ from ..core.errors import DerivativeError, ShapeError
 from ..core.primitive import primitive
 from ..core.protocols import serve
 from ..core.value import Value, bare, is_tracked
-from ..devices import asarray
+from ..devices import GPU, add_at, asarray, beside, on_gpu, zeros
 from ..kernels import kernel
-from .arguments import axis_of, constant_of
+from .arguments import axis_of, constant_of, placed
 from .spelling import spells
 
 _take_along, _add_along = kernel("scatter", "take_along"), kernel("scatter", "add_along")
@@ -31,11 +31,11 @@ def _put(g, *, key, shape):
         index = np.where(index < 0, index + n, index).reshape(1, -1, 1)
         g = g.reshape(math.prod(shape[:axis]), index.size, math.prod(shape[axis + 1 :]))
         return _add_along(g, index, size=n).reshape(shape)
-    x = np.zeros(shape, g.dtype)
+    x = zeros(shape, g)
     if _is_basic(key):
         x[key] = g
     else:
-        np.add.at(x, key, g)
+        add_at(x, key, g)
     return x
 
 
@@ -43,7 +43,7 @@ def _axis_taken(key, shape):
     """The axis along which a key takes slices by an array of integers, if it is that and does no more."""
     parts = key if isinstance(key, tuple) else (key,)
     last = parts[-1] if parts else None
-    some = isinstance(last, np.ndarray) and last.dtype.kind in "iu" and 0 not in shape
+    some = _is_array(last) and last.dtype.kind in "iu" and 0 not in shape
     if some and all([k.__class__ is slice and k == slice(None) for k in parts[:-1]]):
         return len(parts) - 1
     return None
@@ -52,7 +52,11 @@ def _axis_taken(key, shape):
 def _is_basic(key):
     """Whether each element is named at most once for certain: no integer arrays (boolean masks are fine)."""
     parts = key if isinstance(key, tuple) else (key,)
-    return not any(isinstance(k, np.ndarray) and k.dtype != bool for k in parts)
+    return not any([_is_array(k) and k.dtype != bool for k in parts])
+
+
+def _is_array(k):
+    return isinstance(k, np.ndarray) or (len(GPU) > 0 and on_gpu(k))
 
 
 def getitem(x, key):
@@ -62,7 +66,15 @@ def getitem(x, key):
     >>> kn.grad(lambda x: x[[0, 0, 2]].sum())(np.ones(3))
     array([2., 0., 1.])
     """
-    return _getitem(x, key=tuple([_plain(k) for k in key]) if isinstance(key, tuple) else _plain(key))
+    key = tuple([_plain(k) for k in key]) if isinstance(key, tuple) else _plain(key)
+    return _getitem(x, key=_key_beside(key, x) if GPU else key)
+
+
+def _key_beside(key, x):
+    """A key whose arrays are on the device of x, so that its derivative need not copy them again."""
+    if isinstance(key, tuple):
+        return tuple([_key_beside(k, x) for k in key])
+    return beside(key, x) if isinstance(key, np.ndarray) else key
 
 
 def _plain(k):
@@ -125,6 +137,7 @@ def take_along_axis(x, indices, axis=-1):
         x, axis = np.reshape(x, -1), 0
     axis = axis_of("take_along_axis", "x", x, axis)
     least, most = _check_along(x.shape, indices, axis)
+    indices = placed("take_along_axis", "indices", indices, x)
     if not isinstance(x, Value):
         return np.take_along_axis(x, indices, axis)
     if any([m not in (1, k) for i, (m, k) in enumerate(zip(indices.shape, x.shape)) if i != axis]):
@@ -143,7 +156,7 @@ def _indices(given):
 
 
 def _check_along(shape, indices, axis):
-    """The least and the largest of the indices, which must fit the array."""
+    """The least and the largest of the indices, which must fit the array; those of a GPU are not looked at."""
     if indices.ndim != len(shape):
         raise ValueError(
             f"take_along_axis: indices {indices.shape} and x {shape} must have equally many axes, got "
@@ -154,6 +167,8 @@ def _check_along(shape, indices, axis):
             f"take_along_axis: indices of shape {indices.shape} and x of shape {shape} do not broadcast along the axes "
             f"other than {axis}; each must agree or be 1"
         )
+    if on_gpu(indices):
+        return -1, -1
     n, (least, most) = shape[axis], (int(indices.min()), int(indices.max())) if indices.size else (0, -1)
     if least < -n or most >= n:  # never of no indices
         raise IndexError(
@@ -197,7 +212,7 @@ def _met(g, *, index, axis, size):
 
 def bincount(x, /, weights=None, minlength=0):
     """`np.bincount`: how often each number occurs, or the sum of its weights, by which there is a derivative."""
-    x = asarray(bare(x))
+    x = asarray(bare(x)) if weights is None else placed("bincount", "x", asarray(bare(x)), weights, "weights")
     counts = np.bincount(x, minlength=minlength)
     if weights is None:
         return counts

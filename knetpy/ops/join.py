@@ -9,6 +9,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import Value, plain
+from ..devices import listed
 from .shape import atleast_1d, atleast_2d, atleast_3d, expand_dims, ravel
 from .spelling import spells
 
@@ -52,7 +53,7 @@ def concatenate(arrays, axis=0, out=None, dtype=None, casting="same_kind"):
     """
     if out is not None:
         raise TypeError("np.concatenate: out= is not supported on knetpy values")
-    arrays = [a if hasattr(a, "dtype") else np.asarray(a) for a in arrays]
+    arrays = [a if hasattr(a, "dtype") else listed(a, arrays) for a in arrays]
     if axis is None:
         arrays, axis = [ravel(a) for a in arrays], 0
     if arrays and arrays[0].ndim:
@@ -64,7 +65,7 @@ def concatenate(arrays, axis=0, out=None, dtype=None, casting="same_kind"):
 @spells(np.stack)
 def stack(arrays, axis=0, out=None, **options):
     """`np.stack`."""
-    arrays = [a if hasattr(a, "dtype") else np.asarray(a) for a in arrays]
+    arrays = [a if hasattr(a, "dtype") else listed(a, arrays) for a in arrays]
     shapes = sorted({a.shape for a in arrays})
     if len(shapes) > 1:
         raise ShapeError(f"stack: all arrays must have one shape, got {' and '.join(map(str, shapes))}")
@@ -146,6 +147,8 @@ def _cut(count):
 def _joined(*parts, axis):
     """The parts joined; if they lie side by side in memory, as kernels may have left them, the whole is there."""
     cuts, first = _cuts(parts, axis), parts[0]
+    if first.__class__ is not np.ndarray:
+        return np.concatenate(parts, axis), cuts
     begin, step = first.__array_interface__["data"][0], first.strides[axis]
     for x, cut in zip(parts, cuts):
         alike = x.base is first.base is not None and x.strides == first.strides and x.dtype == first.dtype

@@ -5,8 +5,8 @@ import numpy as np
 from ..core.errors import DtypeError, ShapeError, warn
 from ..core.trace import active
 from ..core.value import Result, bare
-from ..devices import asarray
-from .arguments import as_floating, axis_of, constant_of, integers, kind, numbers_of, same_shapes, stretches
+from ..devices import asarray, surely
+from .arguments import as_floating, axis_of, constant_of, integers, kind, numbers_of, placed, same_shapes, stretches
 
 
 def alike(name, **arrays):
@@ -16,14 +16,16 @@ def alike(name, **arrays):
     """
     (first, x), *others = arrays.items()
     if kind(x) == "f":
-        arrays = {first: x} | {k: a.astype(x.dtype) if kind(a) in "iu" else a for k, a in others}
+        arrays = {first: x} | {
+            k: placed(name, k, a.astype(x.dtype), x, first) if kind(a) in "iu" else a for k, a in others
+        }
     found = as_floating(name, **arrays)
     same_shapes(name, **dict(zip(arrays, found)))
     return found
 
 
 def class_labels(name, scores, labels, axis, ignore=None, hint="; mask others with ignore="):
-    """Labels of the classes along an axis of scores, as integers from 0; `ignore` may stand among them."""
+    """Labels of the classes along an axis of scores, as integers from 0, beside scores; `ignore` may be among them."""
     shape, axis, given = scores.shape, axis_of(name, "scores", scores, axis), constant_of(name, "labels", labels)
     if given.dtype.kind in "fb" and given.shape == shape and given.size:
         raise DtypeError(
@@ -44,13 +46,13 @@ def class_labels(name, scores, labels, axis, ignore=None, hint="; mask others wi
     bad = labels.view(np.uint64) >= shape[axis]  # as negative ones are, too
     if ignore is not None:
         bad &= labels != ignore
-    if bad.any():
+    if surely(bad):
         first = labels[bad][0]
         raise ValueError(
             f"{name}: label {first} is out of range: there are {shape[axis]} classes, labels run from 0 to "
             f"{shape[axis] - 1}{hint}{first if hint.endswith('=') else ''}"
         )
-    return labels
+    return placed(name, "labels", labels, scores, "scores")
 
 
 def _way_out(labels, scores, axis):
@@ -67,7 +69,7 @@ def class_weights(name, weight, scores, axis):
     """One constant weight for each class, as a vector of the dtype of scores; None stays None."""
     if weight is None:
         return None
-    weight, classes = _constant(name, "weight", weight, scores.dtype), scores.shape[axis]
+    weight, classes = _constant(name, "weight", weight, scores), scores.shape[axis]
     if weight.shape != (classes,):
         raise ShapeError(
             f"{name}: weight must have shape ({classes},), one for each class along axis {axis % len(scores.shape)} of "
@@ -80,17 +82,17 @@ def element_weights(name, option, weight, scores):
     """Constant weights that broadcast to the shape of scores, in its dtype; None stays None."""
     if weight is None:
         return None
-    weight = _constant(name, option, weight, scores.dtype)
+    weight = _constant(name, option, weight, scores)
     if not stretches(weight.shape, scores.shape):
         raise ShapeError(f"{name}: {option} of shape {weight.shape} does not broadcast to the shape {scores.shape}")
     return weight
 
 
-def _constant(name, option, given, dtype):
+def _constant(name, option, given, scores):
     given = numbers_of(name, option, given)
-    if not (given >= 0).all():
+    if surely(~(given >= 0)):
         raise ValueError(f"{name}: {option} must be 0 or more, got {given[~(given >= 0)].flat[0]}")
-    return given.astype(dtype)
+    return placed(name, option, given.astype(scores.dtype), scores, "scores")
 
 
 def soft_labels(name, operand, given, most=1, **scores):
@@ -104,30 +106,31 @@ def soft_labels(name, operand, given, most=1, **scores):
     else:
         given = numbers_of(name, operand, given, "fiub")
         bad = (given < 0) | (given > most)
-        if given.dtype.kind in "iu" and bad.any():
+        if given.dtype.kind in "iu" and surely(bad):
             raise ValueError(f"{name}: {operand} must be from 0 to {most}, got {given[bad].flat[0]}")
-        given = given.astype(x.dtype)
+        given = placed(name, operand, given.astype(x.dtype), x, first)
     same_shapes(name, **{first: x, operand: given})
     return given
 
 
-def whole_labels(name, given, shape, dtype, values):
-    """Constant labels of a shape that can only be one of two values, in that dtype."""
+def whole_labels(name, given, shape, values, **like):
+    """Constant labels of a shape that can only be one of two values, of the dtype and on the device of an operand."""
+    ((first, x),) = like.items()
     given = numbers_of(name, "labels", given, "fiub")
     if given.shape != tuple(shape):
         raise ShapeError(f"{name}: labels must have shape {tuple(shape)}, got {given.shape}")
     bad = (given != values[0]) & (given != values[1])
-    if bad.any():
+    if surely(bad):
         way = {(-1, 1): "2 * labels - 1 makes them of 0 and 1", (0, 1): "(labels + 1) / 2 makes them of -1 and 1"}
         raise ValueError(f"{name}: labels must be {values[0]} or {values[1]}, got {given[bad].flat[0]}; {way[values]}")
-    return given.astype(dtype)
+    return placed(name, "labels", given.astype(x.dtype), x, first)
 
 
 def check_probabilities(name, scores):
     """Raise for scores that are to be probabilities and are not."""
     p = asarray(bare(scores))
     outside = (p < 0) | (p > 1)
-    if outside.any():
+    if surely(outside):
         raise ValueError(
             f"{name}: with logits=False scores are probabilities from 0 to 1, got {p[outside].flat[0]}; leave "
             "logits=True for raw scores"

@@ -12,6 +12,7 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import bare
+from ..devices import maybe, surely
 from .arguments import as_floating, axis_of, flag, flags, number
 from .labels import alike, soft_labels
 from .limits import floored, xlogy
@@ -77,7 +78,7 @@ def msle(prediction, target, *, eps=None, reduction="mean"):
 
 def _refuse_negative(name, operand, x, least, way):
     below = bare(x) < least
-    if below.any():
+    if surely(below):
         raise ValueError(f"{name}: {operand} has negative elements, such as {bare(x)[below].flat[0]:.4g}: {way}")
 
 
@@ -154,11 +155,11 @@ def kl(prediction, target, axis=-1, *, log=False, log_target=False, reduction="m
         if not is_log:
             _refuse_negative("kl", operand, x, 0, f"they are no probabilities; of kn.logsoftmax write {option}=True")
     none = np.equal(bare(target), -np.inf if log_target else 0) & ~np.isnan(bare(prediction))
-    if none.any():  # 0 * log(0): any harmless numbers in their place
+    if maybe(none):  # 0 * log(0): any harmless numbers in their place
         prediction, target = np.where(none, not log, prediction), np.where(none, not log_target, target)
     logs = [x if is_log else np.log(x) for x, is_log in ((prediction, log), (target, log_target))]
     losses = (np.exp(target) if log_target else target) * (logs[1] - logs[0])
-    return reduced("kl", np.sum(np.where(none, 0, losses) if none.any() else losses, axis=axis), reduction)
+    return reduced("kl", np.sum(np.where(none, 0, losses) if maybe(none) else losses, axis=axis), reduction)
 
 
 @primitive(
@@ -222,14 +223,14 @@ def gaussian_nll(mean, target, var, *, full=False, eps=1e-6, reduction="mean"):
     """
     mean, target = alike("gaussian_nll", mean=mean, target=target)
     if isinstance(var, (int, float)):
-        var = np.full(mean.shape, number("gaussian_nll", "var", var), mean.dtype)
+        var = np.full_like(bare(mean), number("gaussian_nll", "var", var))
     mean, var = as_floating("gaussian_nll", mean=mean, var=var)
     if var.shape not in (mean.shape, (*mean.shape[:-1], 1)):
         raise ShapeError(
             f"gaussian_nll: var must have the shape of mean {mean.shape}, or 1 in place of its last axis, got "
             f"{var.shape}"
         )
-    if (bare(var) < 0).any():
+    if surely(bare(var) < 0):
         raise ValueError("gaussian_nll: var has negative elements; pass variances, such as np.exp of what is learned")
     var, full = floored(var, least=number("gaussian_nll", "eps", eps, above=0)), flag("gaussian_nll", "full", full)
     losses = (np.log(var) + _squared_difference(mean, target) / var) / 2

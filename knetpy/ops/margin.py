@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .arguments import axis_of, integers, number, same_shapes
+from ..devices import surely
+from .arguments import axis_of, integers, number, placed, same_shapes
 from .index import take_along_axis
 from .labels import alike, class_labels, class_weights, whole_labels
 from .limits import weighted
@@ -39,7 +40,7 @@ def squared_hinge(scores, labels, *, reduction="mean"):
 
 def _shortfall(name, scores, labels):
     (scores,) = alike(name, scores=scores)
-    return relu(1 - scores * whole_labels(name, labels, scores.shape, scores.dtype, (-1, 1)))
+    return relu(1 - scores * whole_labels(name, labels, scores.shape, (-1, 1), scores=scores))
 
 
 def multi_margin(scores, labels, axis=-1, *, p=1, margin=1.0, weight=None, reduction="mean"):
@@ -68,7 +69,7 @@ def multi_margin(scores, labels, axis=-1, *, p=1, margin=1.0, weight=None, reduc
         raise ValueError(f"{name}: p must be 1 or 2, got {p!r}")
     margin, weight = number(name, "margin", margin), class_weights(name, weight, scores, axis)
     classes = scores.shape[axis]
-    wrong = along(np.arange(classes), scores, axis) != labels
+    wrong = along(np.arange(classes, like=labels), scores, axis) != labels
     with np.errstate(invalid="ignore"):  # Inf - Inf at the label itself
         excess = relu(np.where(wrong, scores - take_along_axis(scores, labels, axis) + margin, 0))
     losses = np.sum(excess if p == 1 else np.square(excess), axis=axis) / classes
@@ -100,14 +101,15 @@ def multilabel_margin(scores, labels, axis=-1, *, reduction="mean"):
     scores, labels = np.moveaxis(scores, axis, -1), np.moveaxis(labels, axis, -1)
     classes = labels.shape[-1]
     bad = (labels < -1) | (labels >= classes)
-    if bad.any():
+    if surely(bad):
         raise ValueError(
             f"{name}: label {labels[bad][0]} is out of range: there are {classes} classes, labels run from 0 to "
             f"{classes - 1}, and -1 ends them"
         )
-    named = np.logical_and.accumulate(labels >= 0, axis=-1)
+    labels = placed(name, "labels", labels, scores, "scores")
+    named = np.cumsum(labels < 0, axis=-1) == 0
     labels = np.where(named, labels, np.maximum(labels[..., :1], 0))
-    other = np.ones(labels.shape, bool)
+    other = np.ones_like(labels, bool)
     np.put_along_axis(other, labels, False, -1)  # the first label stands for what ends them; without it no pair counts
     pairs = named[..., :, None] & other[..., None, :]
     picked = take_along_axis(scores, labels, -1)

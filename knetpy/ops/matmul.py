@@ -9,6 +9,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.tape import unbroadcast
+from ..devices import listed
 from ..kernels import kernel
 from .spelling import spells
 
@@ -70,7 +71,7 @@ def matmul(a, b, /):
     array([[1., 2.],
            [1., 2.]])
     """
-    a, b = _array(a), _array(b)
+    a, b = _arrays(a, b)
     na, nb = len(a.shape), len(b.shape)
     if na > 1 and nb > 1:
         return _matmul(a, b)
@@ -81,14 +82,14 @@ def matmul(a, b, /):
     return y[..., 0] if nb == 1 else y[..., 0, :]
 
 
-def _array(x):
-    return x if hasattr(x, "shape") else np.asarray(x)
+def _arrays(*operands):
+    return [x if hasattr(x, "shape") else listed(x, operands) for x in operands]
 
 
 @spells(np.dot)
 def dot(a, b, out=None):
     """`np.dot`: inner product of vectors, product of matrices, the sum over a's last and b's last axis but one."""
-    a, b = _array(a), _array(b)
+    a, b = _arrays(a, b)
     if not a.shape or not b.shape:
         return a * b
     if len(b.shape) == 1 or (len(a.shape) <= 2 and len(b.shape) == 2):
@@ -99,7 +100,7 @@ def dot(a, b, out=None):
 @spells(np.tensordot)
 def tensordot(a, b, axes=2):
     """`np.tensordot`: the sum over pairs of axes; a number n pairs the last n axes of a with the first n of b."""
-    a, b = _array(a), _array(b)
+    a, b = _arrays(a, b)
     na, nb = len(a.shape), len(b.shape)
     if hasattr(axes, "__index__"):
         n = operator.index(axes)
@@ -131,7 +132,7 @@ def outer(a, b, out=None):
 @spells(np.inner)
 def inner(a, b, /):
     """`np.inner`: the sum over the last axes."""
-    a, b = _array(a), _array(b)
+    a, b = _arrays(a, b)
     if not a.shape or not b.shape:
         return a * b
     return matmul(a, b) if len(a.shape) == len(b.shape) == 1 else tensordot(a, b, ([-1], [-1]))

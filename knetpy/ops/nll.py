@@ -12,7 +12,7 @@ from .half import narrowed, widened
 from .index import take_along_axis
 from .labels import alike, check_probabilities, class_labels, class_weights, warn_of_probabilities
 from .limits import weighted, xlogy
-from .reduction import REDUCTIONS, divided, over_labels, reduced
+from .reduction import REDUCTIONS, divided, divisor, over_labels, reduced
 from .shape import along
 from .softmax import _softmax, logsoftmax
 
@@ -27,7 +27,7 @@ def _composed(scores, *, labels, axis, weight, smoothing, counts=None):
     if weight is None and not smoothing:
         return losses
     classes = scores.shape[axis]
-    weight = np.ones(classes, scores.dtype) if weight is None else weight
+    weight = np.ones_like(bare(scores), shape=(classes,)) if weight is None else weight
     losses = weighted(weight[labels] * (1 - smoothing), losses)
     if not smoothing:
         return losses
@@ -61,7 +61,7 @@ _nll_over = primitive(
     saves=("p",),
     trusted=True,
     scores=lambda dy, p, labels, axis, weight, smoothing, total: _dx(
-        np.full((1,) * p.ndim, dy / total, p.dtype), p, labels, axis=axis, weight=weight, smoothing=smoothing
+        np.reshape(dy / total, (1,) * p.ndim).astype(p.dtype), p, labels, axis=axis, weight=weight, smoothing=smoothing
     ),
     composed=lambda scores, *, total, **how: divided(_composed(scores, **how), total),
 )
@@ -103,7 +103,7 @@ def nll(scores, labels, axis=-1, *, weight=None, ignore=None, label_smoothing=0.
     how = {"labels": labels.reshape(one_each), "axis": axis, "weight": weight, "smoothing": smoothing}
     if counts is None and reduction != "none":
         total = 1 if reduction == "sum" else labels.size if weight is None else weight[labels].sum(dtype=float)
-        return _nll_over(scores, **how, total=float(total) or np.inf)
+        return _nll_over(scores, **how, total=divisor(total, widened(scores)))
     losses = _nll(scores, **how, counts=None if counts is None else counts.reshape(one_each))
     return over_labels("nll", losses, axis, counts, None if weight is None else weight[labels], reduction)
 
@@ -182,5 +182,6 @@ def _share_right(name, scores, labels, axis, ignore):
         raise DtypeError(f"{name}: scores must be numbers, got {scores.dtype}")
     axis = axis_of(name, "scores", scores, axis)
     labels = class_labels(name, scores, labels, axis, ignore)
-    counts = np.ones(labels.shape, bool) if ignore is None else labels != ignore
-    return float((scores.argmax(axis) == labels)[counts].mean()) if counts.any() else float("nan")
+    counts = np.ones_like(labels, bool) if ignore is None else labels != ignore
+    right, count = float(((scores.argmax(axis) == labels) & counts).sum()), int(counts.sum())
+    return right / count if count else float("nan")

@@ -5,6 +5,7 @@ import numpy as np
 from ..core.errors import DerivativeError
 from ..core.primitive import primitive
 from ..core.value import Value, bare, is_tracked
+from ..devices import add_at, beside, on_gpu, zeros
 from .arguments import constant_of, one_of
 from .index import take_along_axis
 from .spelling import spells
@@ -132,7 +133,7 @@ def _filled(x, width, values):
     if not isinstance(values, Value):
         return _pad(x, width=width, value=values)
     numbers = np.arange(2 * len(width)).reshape(-1, 2)  # of the values: which of them lies where, and x where none does
-    places = np.pad(np.full(x.shape, -1), width, constant_values=numbers)
+    places = beside(np.pad(np.full(x.shape, -1), width, constant_values=numbers), values)
     values = np.reshape(pairs, -1).astype(x.dtype)
     return np.where(places < 0, _pad(x, width=width, value=0), values[places])
 
@@ -152,6 +153,10 @@ def _gather_back(g, *, axis, pair, mode):
     n, (before, after) = g.shape[axis] - sum(pair), pair
     sources = np.pad(np.arange(n), pair, mode=mode)
     if before + after > _FEW:
+        if on_gpu(g):
+            x = zeros((*g.shape[:axis], n, *g.shape[axis + 1 :]), g)
+            add_at(x, _at(axis, beside(sources, g)), g)
+            return x
         order = np.argsort(sources, kind="stable")
         firsts = np.flatnonzero(np.diff(sources[order], prepend=-1))  # of those that came from one element
         return np.add.reduceat(g[_at(axis, order)], firsts, axis)
@@ -194,7 +199,7 @@ def _with_turned(x, axis, pair, mode):
 
 def _shares(dy, axis, count):
     """How much of the edge there is in each element of a ramp."""
-    shares = np.arange(count, dtype=dy.dtype) / dy.dtype.type(count)
+    shares = beside(np.arange(count, dtype=dy.dtype) / dy.dtype.type(count), dy)
     return np.reshape(shares, [-1 if i == axis else 1 for i in range(len(dy.shape))])
 
 

@@ -5,9 +5,10 @@ from functools import partial
 import numpy as np
 
 from ..core.errors import ShapeError
+from ..devices import beside
 from ..random import DROPOUT, take, uniform
 from ..settings import training
-from .arguments import as_floating, number
+from .arguments import as_floating, number, placed
 from .curve import activation, served, slope_of, with_slope
 
 _served = partial(served, family="piecewise")
@@ -139,7 +140,7 @@ def prelu(x, slope):
            [ 2. ,  3. ]])
     """
     (x,) = as_floating("prelu", x=x)
-    slope = np.asarray(slope, x.dtype) if isinstance(slope, (int, float)) else slope
+    slope = placed("prelu", "slope", np.asarray(slope, x.dtype), x) if isinstance(slope, (int, float)) else slope
     x, slope = as_floating("prelu", x=x, slope=slope)
     channels, axes = x.shape[1] if len(x.shape) > 1 else 1, len(x.shape)
     if slope.shape not in ((), (1,), (channels,)):
@@ -152,7 +153,7 @@ def prelu(x, slope):
 
 def _slopes(x, lower, upper, position):
     """A random number for each element of x: no mask is kept, the derivative draws them again."""
-    return lower + (upper - lower) * uniform(position, x.shape, np.float32).astype(x.dtype)
+    return lower + (upper - lower) * beside(uniform(position, x.shape, np.float32), x).astype(x.dtype)
 
 
 @activation(

@@ -1,12 +1,14 @@
 """Pooling: each mode is a linear map (of a choice, for max) beside its transpose, so every order follows."""
 
 import functools
+import math
 
 import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import Value, bare
+from ..devices import maybe
 from ..kernels import kernel
 from .arguments import as_floating, check_room, flag, memo, number, one_of, per_axis, several
 from .half import narrowed, widened
@@ -230,7 +232,7 @@ def _norm(name, x, p, sums):
     p = number(name, "p", p, above=0)
     z = widened(x)
     infinite = np.isinf(bare(z))
-    if p <= 1 or not infinite.any():
+    if p <= 1 or not maybe(infinite):
         return narrowed(_finite_norm(z, p, sums), x.dtype)
     far = sums(np.where(infinite, np.abs(z), 0))  # the limit: to an infinite element all others are nothing
     near = _finite_norm(np.where(infinite, 0, z), p, sums)
@@ -286,7 +288,7 @@ def _binned_argmax(x, size):
 
     The axes are reduced one by one, the last first, which finds the first of equal elements in row-major order.
     """
-    index = np.arange(np.prod(x.shape[2:])).reshape(x.shape[2:])
+    index = np.arange(math.prod(x.shape[2:]), like=x).reshape(x.shape[2:])
     index = np.broadcast_to(index, x.shape)
     for axis, m in reversed(list(enumerate(size, 2))):
         around = (slice(None),) * axis

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.primitive import primitive
 from ..core.value import bare
+from ..devices import maybe
 from ..kernels import kernel
 from .half import narrowed, widened
 from .shape import broadcast_to
@@ -114,7 +115,7 @@ def mean(x, axis=None, dtype=None, out=None, keepdims=False, *, where=_NONE):
 
 def _prod_rule(dy, y, x, axis, keepdims):
     dy = _spread(dy, x.shape, axis, keepdims)
-    if (np.isfinite(y) & (y != 0)).all():
+    if not maybe(~np.isfinite(bare(y)) | (bare(y) == 0)):
         return dy * _spread(y, x.shape, axis, keepdims) / x
     axes = _axes(axis, x.ndim)
     rest = [a for a in range(x.ndim) if a not in axes]
@@ -283,4 +284,4 @@ def _vector_norm(x, ord, axes, keepdims):
 def _masked_power(x, p):
     """x ** p with derivative 0 where x is 0."""
     zero = bare(x) == 0
-    return np.where(zero, bare(x) ** p, np.where(zero, 1, x) ** p) if p != 1 and zero.any() else x**p
+    return np.where(zero, bare(x) ** p, np.where(zero, 1, x) ** p) if p != 1 and maybe(zero) else x**p

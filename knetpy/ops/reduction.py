@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..devices import on_gpu
 from .arguments import one_of
 from .half import narrowed, widened
 from .labels import element_weights
@@ -20,7 +21,15 @@ def reduced(name, losses, reduction, total=None):
 
 def divided(losses, total):
     """The sum of losses divided by a number, and 0 if that is 0; float16 is summed in float32, as it overflows soon."""
-    return narrowed(np.sum(widened(losses)) / (float(total) or np.inf), losses.dtype)
+    wide = widened(losses)
+    return narrowed(np.sum(wide) / divisor(total, wide), losses.dtype)
+
+
+def divisor(total, losses):
+    """What a sum of losses is divided by, Inf for 0: a number, or on a GPU, which is not waited for, an array."""
+    if not on_gpu(total):
+        return float(total) or np.inf
+    return np.where(total == 0, np.inf, total).astype(losses.dtype)
 
 
 def by_weight(name, losses, weight, reduction):
@@ -40,6 +49,8 @@ def over_labels(name, losses, axis, counts, weights, reduction):
     if counts is not None:
         losses = np.where(np.expand_dims(counts, axis), losses, 0)
     one_each = counts if weights is None else weights
-    total = None if one_each is None else np.sum(one_each, dtype=float, where=True if counts is None else counts)
+    if weights is not None and counts is not None:
+        one_each = np.where(counts, weights, 0)
+    total = None if one_each is None else np.sum(one_each, dtype=float)
     found = reduced(name, losses, reduction, total)
     return np.squeeze(found, axis) if reduction == "none" else found

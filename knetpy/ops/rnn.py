@@ -150,7 +150,7 @@ def _sequence(name, cell, x, weights, state, bidirectional, dropout, lengths, la
     lengths = checked_lengths(name, x, lengths, ndim)
     dropout = number(name, "dropout", dropout, 0, 1)
     if lengths is not None:  # what lies beyond may be anything, also NaN
-        x = np.where((np.arange(x.shape[0])[:, None] < lengths)[:, :, None], x, 0)
+        x = np.where((np.arange(x.shape[0], like=lengths)[:, None] < lengths)[:, :, None], x, 0)
     layers = [_folded(cell, layout, *[w for _, w in group]) for group in groups]
     y, state = _through(RECURRENCES[cell], x, layers, state, directions, dropout, lengths)
     if ndim == 2:

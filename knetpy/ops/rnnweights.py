@@ -3,7 +3,9 @@
 import numpy as np
 
 from ..core.errors import ShapeError
-from .arguments import as_floating, lengths_of, one_of
+from ..core.value import bare
+from ..devices import maybe
+from .arguments import as_floating, lengths_of, one_of, placed
 
 _GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 _NAMES = {"knetpy": ("wx", "wh", "bx", "bh"), "torch": ("w_ih", "w_hh", "b_ih", "b_hh")}
@@ -129,7 +131,7 @@ def first_state(name, x, states, shape, ndim):
                 f"{'B, ' * (ndim == 3)}H), got {s.shape}"
             )
     if not states:
-        return np.zeros((shape[0], 2 if name == "lstm" else 1, *shape[1:]), x.dtype)
+        return np.zeros((shape[0], 2 if name == "lstm" else 1, *shape[1:]), x.dtype, like=bare(x))
     return np.stack([np.reshape(s, shape) for s in states], 1)
 
 
@@ -141,4 +143,4 @@ def checked_lengths(name, x, lengths, ndim):
     if ndim == 2:
         raise ValueError(f"{name}: lengths is for batches; x is one sequence, (T, I): write x[:n]")
     lengths = lengths_of(name, "lengths", lengths, batch, times, "T")
-    return None if (lengths == times).all() else lengths
+    return placed(name, "lengths", lengths, x) if maybe(lengths != times) else None

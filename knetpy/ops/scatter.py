@@ -5,9 +5,10 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import bare
+from ..devices import beside, host
 from ..kernels import kernel
 from ..random import as_dtype
-from .arguments import array_of, as_floating, axis_among, axis_of, integers, one_of, per_axis
+from .arguments import array_of, as_floating, axis_among, axis_of, integers, one_of, per_axis, placed
 from .embed import add_rows, places, rows_of
 
 _kernel = kernel("scatter", "extreme")
@@ -74,10 +75,10 @@ def scatter(src, index, *, axis=0, size=None, mode="add", init=None):
     axis, rest = _checked(src.shape, index.shape, axis)
     size = _checked_size(index, axis, rest, size, init)
     places("scatter", "index", index, size, f"the result has size {size} along axis {axis}")
-    src, index = _rows(src, axis, index.ndim), index.reshape(-1)
+    src, index = _rows(src, axis, index.ndim), placed("scatter", "index", index.reshape(-1), src, "src")
     if init is not None:
         src = np.concatenate([_rows(init, axis, 1), src])
-        index = np.concatenate([np.arange(size), index])
+        index = np.concatenate([np.arange(size, like=index), index])
     y = _MODES[mode](src, index, size)
     return y if axis == 0 else np.moveaxis(y, 0, axis)
 
@@ -90,13 +91,18 @@ def _rows(src, axis, axes):
 
 
 def _mean(src, index, size):
-    counts = np.maximum(np.bincount(index, minlength=size), 1).astype(src.dtype)
+    counts = np.maximum(_counts(index, size), 1).astype(src.dtype)
     return add_rows(src, index, size) / counts.reshape(-1, *[1] * (src.ndim - 1))
+
+
+def _counts(index, size):
+    return np.bincount(index, minlength=size) if index.size else np.zeros(size, np.int64, like=index)
 
 
 def _product(src, index, size):
     """Products of pairs, of pairs of those and so on: nothing is divided by, so zeros are exact at every order."""
-    src, counts = rows_of(src, np.argsort(index, kind="stable")), np.bincount(index, minlength=size)
+    index = host(index)  # sizes depend on it
+    src, counts = rows_of(src, np.argsort(index, kind="stable")), _counts(index, size)
     while counts.max(initial=1) > 1:
         starts, pairs = np.cumsum(counts) - counts, (counts + 1) // 2
         place = np.repeat(np.arange(size), pairs)
@@ -108,7 +114,8 @@ def _product(src, index, size):
 
 def _or_ones(src, index):
     """The rows of src, ones for -1."""
-    return np.where((index < 0).reshape(-1, *[1] * (src.ndim - 1)), 1, rows_of(src, index))
+    nothing = beside((index < 0).reshape(-1, *[1] * (src.ndim - 1)), src)
+    return np.where(nothing, 1, rows_of(src, index))
 
 
 def _extreme_rule(dy, y, src, index, size):
@@ -145,12 +152,17 @@ def _checked(src, index, axis):
     return axis, (*src[:axis], 0, *src[axis + len(index) :])
 
 
+def _most(index):
+    """The largest of some integers from 0, -1 of none; a GPU is waited for."""
+    return int(index.max()) if index.size else -1
+
+
 def _checked_size(index, axis, rest, size, init):
     """The size of the result along `axis`, by the option, by init or by the indices."""
     if size is not None:
         (size,) = per_axis("scatter", "size", size, 1, 0)
     if init is None:
-        return int(index.max(initial=-1)) + 1 if size is None else size
+        return _most(index) + 1 if size is None else size
     known = init.shape[axis] if size is None and axis < len(init.shape) else size
     wanted = (*rest[:axis], known, *rest[axis + 1 :])
     if tuple(init.shape) != wanted:
@@ -177,11 +189,13 @@ def onehot(labels, classes=None, *, axis=-1, dtype=np.float32):
     """
     labels, dtype = integers("onehot", "labels", labels), as_dtype("onehot", dtype)
     if classes is None:
-        classes = int(labels.max(initial=-1)) + 1
+        classes = _most(labels) + 1
     (classes,) = per_axis("onehot", "classes", classes, 1, 0)
     labels = places("onehot", "labels", labels, classes, f"there are {classes} classes", ValueError)
     ndim = labels.ndim + 1
     if ndim > 64:
         raise ShapeError(f"onehot: labels have {labels.ndim} axes, and the result one more than arrays can have")
     axis = axis_among("onehot", axis, ndim, f"a result of {ndim} axes")
-    return (np.expand_dims(labels, axis) == np.arange(classes).reshape(-1, *[1] * (ndim - axis - 1))).astype(dtype)
+    return (
+        np.expand_dims(labels, axis) == np.arange(classes, like=labels).reshape(-1, *[1] * (ndim - axis - 1))
+    ).astype(dtype)

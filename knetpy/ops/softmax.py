@@ -4,11 +4,12 @@ import numpy as np
 
 from ..core.errors import DtypeError, ShapeError
 from ..core.primitive import primitive
+from ..devices import beside, maybe
 from ..kernels import kernel
 from ..kernels.reference import summing
-from ..kernels.reference.softmax import powers, shifted
+from ..kernels.reference.softmax import largest, powers, shifted
 from ..random import DROPOUT, take, uniform
-from .arguments import as_floating, axes_of, axis_of, constant_of, flag, number, stretches
+from .arguments import as_floating, axes_of, axis_of, constant_of, flag, number, placed, stretches
 from .reduce import restored
 
 _forward, _dx = kernel("softmax", "softmax"), kernel("softmax", "softmax_dx")
@@ -61,7 +62,8 @@ def _logsumexp(x, *, axis, keepdims, mask):
     _, total, _ = powers(x, axis, mask)
     with np.errstate(divide="ignore"):  # of no elements it is -Inf
         rest = np.log(total if keepdims else np.squeeze(total, axis))
-    return np.max(_masked(x, mask, -np.inf), axis=axis, keepdims=keepdims, initial=-np.inf) + rest
+    top = largest(_masked(x, mask, -np.inf), axis)
+    return (top if keepdims else np.squeeze(top, axis)) + rest
 
 
 def _checked(name, x, axis, mask):
@@ -69,10 +71,11 @@ def _checked(name, x, axis, mask):
     softmax."""
     (x,) = as_floating(name, x=x)
     mask = mask if mask is None else _as_mask(name, x, mask)
-    return x, axes_of(name, "x", x, axis), None if mask is None or mask.all() else mask
+    return x, axes_of(name, "x", x, axis), mask
 
 
 def _as_mask(name, x, mask):
+    """The mask beside x; None if all of it is known to be True."""
     mask = constant_of(name, "mask", mask)
     if mask.dtype != bool:
         raise DtypeError(
@@ -83,7 +86,7 @@ def _as_mask(name, x, mask):
             f"{name}: mask of shape {mask.shape} does not broadcast to x of shape {x.shape}; counted from the last, "
             "each axis must agree or be 1: reshape it, or insert an axis with mask[:, None]"
         )
-    return mask
+    return placed(name, "mask", mask, x) if maybe(~mask) else None
 
 
 def softmax(x, axis=-1, *, mask=None):
@@ -178,7 +181,7 @@ def gumbel_softmax(x, axis=-1, *, temperature=1.0, hard=False):
     (x,) = as_floating("gumbel_softmax", x=x)
     axis = axis_of("gumbel_softmax", "x", x, axis)
     temperature = number("gumbel_softmax", "temperature", temperature, above=0)
-    u = uniform(take(DROPOUT), x.shape, np.float64) + 2.0**-54  # never 0
+    u = beside(uniform(take(DROPOUT), x.shape, np.float64), x) + 2.0**-54  # never 0
     p = _softmax((x - np.log(-np.log(u)).astype(x.dtype)) / temperature, axis=(axis,), mask=None)
     return _hardened(p, axis=axis) if flag("gumbel_softmax", "hard", hard) else p
 
@@ -193,7 +196,7 @@ def _sparsemax_dx(dy, y, axis):
 def _sparsemax(x, *, axis):
     z = np.moveaxis(shifted(x, axis), axis, -1)
     down = -np.sort(-z, axis=-1)
-    total, rank = np.cumsum(down, axis=-1), np.arange(1, z.shape[-1] + 1, dtype=x.dtype)
+    total, rank = np.cumsum(down, axis=-1), np.arange(1, z.shape[-1] + 1, dtype=x.dtype, like=z)
     count = np.sum(1 + rank * down > total, axis=-1, keepdims=True)  # how many stay above 0
     level = (np.take_along_axis(total, count - 1, -1) - 1) / count.astype(x.dtype)
     return np.moveaxis(np.maximum(z - level, 0), -1, axis)

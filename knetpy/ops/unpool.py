@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from ..core.errors import ShapeError
-from .arguments import as_floating, integers, per_axis
+from ..devices import max_at, maybe, surely
+from .arguments import as_floating, integers, per_axis, placed
 from .pool import pool_mean_dx, pool_put
 from .window import nonempty_axes, padding_pairs
 
@@ -38,9 +39,9 @@ def unpool(x, window=2, *, stride=None, padding=0, indices=None, size=None):
     how, size = _unwindow(x.shape, window, stride, padding, size)
     if indices is None:
         return pool_mean_dx(x, size=size, how={**how, "counted": None})
-    indices = _checked_indices(x.shape, indices, size)
+    indices = _checked_indices(x, indices, size)
     last = _last_at(indices, size)
-    return pool_put(x if last.all() else np.where(last, x, 0), index=indices, size=size)
+    return pool_put(np.where(last, x, 0) if maybe(~last) else x, index=indices, size=size)
 
 
 def _unwindow(x, window, stride, padding, size):
@@ -70,11 +71,13 @@ def _unwindow(x, window, stride, padding, size):
 
 
 def _checked_indices(x, indices, size):
-    indices = np.copy(integers("unpool", "indices", indices))  # ours: checked once, kernels trust them
-    if indices.shape != x:
-        raise ShapeError(f"unpool: indices must have the shape of x, {x}, got {indices.shape}")
+    indices = placed(
+        "unpool", "indices", np.copy(integers("unpool", "indices", indices)), x
+    )  # ours: checked once, kernels trust them
+    if indices.shape != x.shape:
+        raise ShapeError(f"unpool: indices must have the shape of x, {x.shape}, got {indices.shape}")
     bad = (indices < 0) | (indices >= math.prod(size))
-    if bad.any():
+    if surely(bad):
         raise ValueError(
             f"unpool: index {indices[bad][0]} is out of range for size {size}, where indices run from 0 to "
             f"{math.prod(size) - 1}; give the size of what was pooled as size="
@@ -85,7 +88,8 @@ def _checked_indices(x, indices, size):
 def _last_at(indices, size):
     """Whether each index is the last of its value, in its image and channel."""
     flat = indices.reshape(*indices.shape[:2], math.prod(indices.shape[2:]))
-    here = np.broadcast_to(np.arange(flat.shape[2]), flat.shape)
-    last = np.zeros((*flat.shape[:2], math.prod(size)), np.int64)
-    np.put_along_axis(last, flat, here, 2)
+    here = np.broadcast_to(np.arange(flat.shape[2], like=flat), flat.shape)
+    last = np.zeros((*flat.shape[:2], math.prod(size)), np.int32, like=flat)
+    images, channels = [np.arange(n, like=flat) for n in flat.shape[:2]]
+    max_at(last, (images[:, None, None], channels[:, None], flat), here.astype(np.int32))
     return (np.take_along_axis(last, flat, 2) == here).reshape(indices.shape)

@@ -31,14 +31,16 @@ def gpu():
         pytest.skip("g++ is not installed, which compiles CUDA kernels for the emulator")
     from tests.cudacpu import fakecupy
 
-    before = sys.modules.get("cupy")
-    sys.modules["cupy"] = fakecupy
+    doubles = {"cupy": fakecupy, "cupyx": fakecupy.cupyx}
+    before = {name: sys.modules.get(name) for name in doubles}
+    sys.modules.update(doubles)
     devices.why_not.cache_clear()
     yield
-    if before is None:
-        del sys.modules["cupy"]
-    else:
-        sys.modules["cupy"] = before
+    for name, module in before.items():
+        if module is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = module
     devices.why_not.cache_clear()
 
 

@@ -9,6 +9,7 @@ it lacks does not exist here either.
 import functools
 import importlib
 import inspect
+import re
 import sys
 import types
 
@@ -71,6 +72,47 @@ def _served(func, args, kwargs):
         pass
 
 
+@functools.cache
+def _signature(name):
+    """The parameters of a method of CuPy's arrays, as its docstring tells them; None if it does not."""
+    told = (getattr(getattr(_real.ndarray, name), "__doc__", None) or "").strip().partition("\n")[0]
+    found = re.match(rf"\w+\.{name}\(self,? ?(.*?)\)( -> .*)?$", told) if _real else None
+    if not found:
+        return None
+    kind, parameters = inspect.Parameter.POSITIONAL_OR_KEYWORD, []
+    for part in filter(None, found[1].split(", ")):
+        name, _, default = part.partition("=")
+        name = name.split()[-1]
+        if name.startswith("*"):
+            kind = inspect.Parameter.KEYWORD_ONLY
+            if name != "*":
+                parameters.append(inspect.Parameter(name[1:], inspect.Parameter.VAR_POSITIONAL))
+        else:
+            parameters.append(inspect.Parameter(name, kind, default=default or inspect.Parameter.empty))
+    return inspect.Signature(parameters)
+
+
+def _method(name, value):
+    """A method of NumPy's arrays, called as CuPy's is."""
+    signature = _signature(name) if _real else None
+    if signature is None:
+        return _forward(value)
+
+    @functools.wraps(value, updated=())
+    def call(*args, **kwargs):
+        signature.bind(*args, **kwargs)
+        return _forward(value)(*args, **kwargs)
+
+    return call
+
+
+def _index(x):
+    """A key without arrays of ours; NumPy's arrays are taken, which CuPy copies."""
+    if isinstance(x, tuple):
+        return tuple(map(_index, x))
+    return x._a if isinstance(x, ndarray) else x
+
+
 class ndarray:
     __slots__ = ("__weakref__", "_a")
     __module__ = "cupy"
@@ -85,7 +127,7 @@ class ndarray:
             raise AttributeError(name)
         value = getattr(self._a, name)
         return (
-            _forward(value)
+            _method(name, value)
             if callable(value)
             else value
             if name in ("flags", "dtype")
@@ -124,10 +166,10 @@ class ndarray:
     def __setitem__(self, index, value):
         if isinstance(value, np.ndarray) and value.ndim:
             raise ValueError("Non-scalar `numpy.ndarray` cannot be used for fill")
-        self._a[_un(index)] = value if isinstance(value, np.ndarray) else _un(value)
+        self._a[_index(index)] = value if isinstance(value, np.ndarray) else _un(value)
 
     def __getitem__(self, index):
-        return _wrap(self._a[_un(index)])
+        return _wrap(self._a[_index(index)])
 
     def __iter__(self):
         return map(_wrap, iter(self._a))
@@ -232,6 +274,25 @@ def fuse(*args, **kwargs):
 
 def get_array_module(*args):
     return sys.modules[__name__] if any(isinstance(a, ndarray) for a in args) else np
+
+
+# ---------------------------------------------------------------------- cupyx
+def _scatter(ufunc, kinds):
+    """CuPy's twin of `ufunc.at`; it adds by atomic operations, which not every dtype has."""
+
+    def scatter(a, slices, value):
+        if not isinstance(a, ndarray):
+            raise AttributeError(f"{type(a).__name__!r} object has no attribute 'scatter_{ufunc.__name__}'")
+        if a._a.dtype.char not in kinds:
+            raise TypeError(f"scatter_{ufunc.__name__} only supports int32, float32, float64, ..., got {a._a.dtype}")
+        ufunc.at(a._a, _index(slices), _un(value))
+
+    return scatter
+
+
+cupyx = types.ModuleType("cupyx")
+cupyx.scatter_add = _scatter(np.add, "ifdIQL")
+cupyx.scatter_max, cupyx.scatter_min = _scatter(np.maximum, "ifdIQL"), _scatter(np.minimum, "ifdIQL")
 
 
 # -------------------------------------------------------------------- kernels

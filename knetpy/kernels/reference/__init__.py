@@ -1,5 +1,8 @@
 """NumPy kernels, written to be read: the specification of all others, and what serves when those cannot.
 
+They serve a GPU's arrays too, where there is no kernel: NumPy's functions hand those to CuPy. So what a kernel makes it
+makes like an operand (np.zeros(..., like=x)), tables of NumPy's are copied beside it, and what CuPy lacks is not used.
+
 A window slides over the spatial axes of x (N, C, *S). What conv and pool share is which elements of the
 padded x each tap of the window (each of its positions) meets while the window takes its places: a strided
 slice.
@@ -38,6 +41,11 @@ def summing(kernel: Callable) -> Callable:
         return tuple([a.astype(np.float16) for a in y]) if isinstance(y, tuple) else y.astype(np.float16)
 
     return serve
+
+
+def numbered(n: int, m: int, like: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of n rows (n, 1, 1) and of m columns (1, m, 1), beside an array."""
+    return np.arange(n, like=like).reshape(n, 1, 1), np.arange(m, like=like).reshape(1, m, 1)
 
 
 def pad(x: np.ndarray, padding: Pairs, value: float = 0) -> np.ndarray:

@@ -36,28 +36,21 @@ FAR: Polynomials = (  # (1 / sqrt(pi) - erfc(x) exp(x^2) x) x^2 by 1 / x^2, beyo
     ),
     (1, 2.56852019228982242, 1.87295284992346047, 0.527905102951428413, 0.0605183413124413191, 0.00233520497626869185),
 )
+SMALL = 0.46875  # up to which the first of them serves
 ZERO = 27.5  # from here on erfc is 0 in float64
 
 
 def erf(x: np.ndarray) -> np.ndarray:
     """Return 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-    far = np.abs(x) > 0.46875
-    y = np.empty_like(x)
-    y[~far] = _near(x[~far].astype(np.float64))
-    z = x[far].astype(np.float64)
-    y[far] = np.copysign(1 - _tail(np.abs(z)), z)
-    return y
+    z = x.astype(np.float64)
+    return np.where(np.abs(z) > SMALL, np.copysign(1 - _tail(np.abs(z)), z), _near(z)).astype(x.dtype)
 
 
 def erfc(x: np.ndarray) -> np.ndarray:
     """Return 1 - erf(x), with full relative precision also where it is tiny."""
-    far = np.abs(x) > 0.46875
-    y = np.empty_like(x)
-    y[~far] = 1 - _near(x[~far].astype(np.float64))
-    z = x[far].astype(np.float64)
+    z = x.astype(np.float64)
     tail = _tail(np.abs(z))
-    y[far] = np.where(z < 0, 2 - tail, tail)
-    return y
+    return np.where(np.abs(z) > SMALL, np.where(z < 0, 2 - tail, tail), 1 - _near(z)).astype(x.dtype)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -173,17 +166,16 @@ def _normal_share(x):
 
 
 def _near(x):
-    """erf(x) from -0.46875 to 0.46875, as x and a smaller correction: fewer roundings count."""
+    """erf(x) from -SMALL to SMALL, as x and a smaller correction: fewer roundings count."""
     above, below = NEAR
-    return x + x * _ratio((np.subtract(above, below), below), x * x)
+    x = np.clip(x, -SMALL, SMALL)
+    return x + x * _ratio(([a - b for a, b in zip(above, below)], below), x * x)
 
 
 def _tail(x):
-    """erfc(x) from 0.46875 on."""
-    x = np.minimum(x, ZERO)
-    far = x > 4
-    scaled = _ratio(MIDDLE, x)
-    scaled[far] = _beyond(x[far])
+    """erfc(x) from SMALL on."""
+    x = np.clip(x, SMALL, ZERO)
+    scaled = np.where(x > 4, _beyond(np.maximum(x, 4)), _ratio(MIDDLE, x))
     coarse = np.trunc(16 * x) / 16  # its square is exact, as that of x is not: no digits are lost in exp
     return scaled * np.exp(-coarse * coarse) * np.exp(-(x - coarse) * (x + coarse))
 
@@ -195,5 +187,12 @@ def _beyond(x):
 
 
 def _ratio(polynomials, x):
-    above, below = polynomials
-    return np.polyval(above, x) / np.polyval(below, x)
+    above, below = [_polynomial(coefficients, x) for coefficients in polynomials]
+    return above / below
+
+
+def _polynomial(coefficients, x):
+    y = coefficients[0]
+    for c in coefficients[1:]:
+        y = y * x + c
+    return y

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from knetpy.kernels.reference.softmax import largest
+
 
 def attention(q, k, v, bias, *, mask, causal: bool, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (y (..., L, E), the largest score of each row (..., L, 1), the sum of exp(score - largest)).
@@ -15,7 +17,7 @@ def attention(q, k, v, bias, *, mask, causal: bool, scale: float) -> tuple[np.nd
     A row that sees nothing, or only scores of -Inf, gives 0, and so is its sum.
     """
     scores = _scores(q, k, bias, mask, causal, scale)
-    top = scores.max(axis=-1, keepdims=True, initial=-np.inf)
+    top = largest(scores, -1)
     e = _exp(scores, top)
     total = e.sum(axis=-1, keepdims=True)
     return e / _or_one(total) @ v, top, total
@@ -44,7 +46,7 @@ def rotate(x: np.ndarray, cos: np.ndarray, sin: np.ndarray, *, interleaved: bool
     """
     half = x.shape[-1] // 2
     first, second = (np.s_[..., 0::2], np.s_[..., 1::2]) if interleaved else (np.s_[..., :half], np.s_[..., half:])
-    y = np.empty(x.shape, x.dtype)
+    y = np.empty(x.shape, x.dtype, like=x)
     y[first] = x[first] * cos - x[second] * sin
     y[second] = x[second] * cos + x[first] * sin
     return y
@@ -57,7 +59,7 @@ def _scores(q, k, bias, mask, causal, scale):
     if mask is not None:
         scores = np.where(mask, scores, scores.dtype.type(-np.inf))
     if causal:
-        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, scores.dtype.type(-np.inf))
+        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool, like=scores), scores, scores.dtype.type(-np.inf))
     return scores
 
 

@@ -8,8 +8,11 @@ one, and its log probability is the sum of those of the classes of its states.
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 
+from knetpy.devices import add_at
 from knetpy.kernels.reference.softmax import logsoftmax
 
 
@@ -23,7 +26,7 @@ def ctc(
     n, steps, _ = scores.shape
     logs = logsoftmax(scores, axis=-1)
     states, skips = spaced(labels, blank)
-    alpha = np.full((n, steps + 1, states.shape[1]), -np.inf, scores.dtype)
+    alpha = np.full_like(scores, -np.inf, shape=(n, steps + 1, states.shape[1]))
     alpha[:, 0, 0] = 0  # before the first time a path is at the first state: it may stay there or go to the next
     for t in range(steps):
         old = alpha[:, t]
@@ -56,10 +59,10 @@ def ctc_dx(
     possible = losses != np.inf
     total = np.where(possible, -losses, 0)[:, None]
     dx = np.zeros_like(logs)
-    rows = np.arange(n)[:, None]
+    rows = np.arange(n, like=states)[:, None]
     for t in reversed(range(steps)):
-        share = np.zeros((n, classes), logs.dtype)
-        np.add.at(share, (rows, states), np.exp(alpha[:, t + 1] + beta - total))
+        share = np.zeros((n, classes), logs.dtype, like=logs)
+        add_at(share, (rows, states), np.exp(alpha[:, t + 1] + beta - total))
         counts = ((t < lengths) & possible)[:, None]
         dx[:, t] = np.where(counts, (np.exp(logs[:, t]) - share) * dy[:, None], 0)
         ahead = beta + np.take_along_axis(logs[:, t], states, 1)
@@ -70,15 +73,15 @@ def ctc_dx(
 
 def spaced(labels: np.ndarray, blank: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes of the states (N, S), and which of them can be reached from the last but one before."""
-    states = np.full((len(labels), 2 * labels.shape[1] + 1), blank)
+    states = np.full_like(labels, blank, shape=(len(labels), 2 * labels.shape[1] + 1))
     states[:, 1::2] = labels
-    skips = np.zeros(states.shape, bool)
+    skips = np.zeros(states.shape, bool, like=states)
     skips[:, 3::2] = labels[:, 1:] != labels[:, :-1]
     return states, skips
 
 
 def _ends(states: np.ndarray, label_lengths: np.ndarray) -> np.ndarray:
-    place, last = np.arange(states.shape[1]), 2 * label_lengths[:, None]
+    place, last = np.arange(states.shape[1], like=states), 2 * label_lengths[:, None]
     return (place == last) | (place == last - 1)
 
 
@@ -95,4 +98,4 @@ def _shifted(x: np.ndarray, by: int, fill: float | bool = -np.inf) -> np.ndarray
 def _total(*logs: np.ndarray) -> np.ndarray:
     """Return the logarithm of the sum of exp of some arrays."""
     with np.errstate(invalid="ignore"):  # NumPy warns of NaN
-        return np.logaddexp.reduce(logs)
+        return reduce(np.logaddexp, logs)

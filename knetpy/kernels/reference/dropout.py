@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from knetpy.devices import beside
 from knetpy.random import uniform
 
 
@@ -13,4 +14,4 @@ def dropout(x: np.ndarray, p: float, mask_shape: tuple[int, ...], seed: int, str
     `mask_shape` is that of x, or has 1 for axes along which one number decides for all elements.
     """
     kept = uniform((seed, stream, call), mask_shape, np.float32) >= p
-    return np.where(kept, x / x.dtype.type(1 - p if p < 1 else 1), x.dtype.type(0))
+    return np.where(beside(kept, x), x / x.dtype.type(1 - p if p < 1 else 1), x.dtype.type(0))

@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from knetpy.kernels.reference import Ints
+from knetpy.devices import add_at
+from knetpy.kernels.reference import Ints, numbered
 
 
 def blend(x: np.ndarray, weights: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -20,9 +21,10 @@ def blend(x: np.ndarray, weights: np.ndarray, index: np.ndarray) -> np.ndarray:
 def blend_dx(dy: np.ndarray, weights: np.ndarray, index: np.ndarray, *, size: Ints) -> np.ndarray:
     """Return dx (N, C, *size): the transpose of `blend`. What meets at one position is added."""
     n, c = dy.shape[:2]
-    dx = np.zeros((n, c, math.prod(size)), dy.dtype)
+    dx = np.zeros((n, c, math.prod(size)), dy.dtype, like=dy)
     shares = np.where(index[:, None] >= 0, dy[..., None] * weights[:, None], 0)
-    np.add.at(dx, (*np.ogrid[:n, :c, :1, :1][:2], np.maximum(index, 0)[:, None]), shares)
+    images, channels = numbered(n, c, dx)
+    add_at(dx, (images[..., None], channels[..., None], np.maximum(index, 0)[:, None]), shares)
     return dx.reshape(n, c, *size)
 
 
@@ -34,6 +36,6 @@ def blend_dw(dy: np.ndarray, x: np.ndarray, index: np.ndarray) -> np.ndarray:
 def _taken(x: np.ndarray, index: np.ndarray) -> np.ndarray:
     """(N, C, P, T)"""
     flat = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
-    n, c = np.ogrid[: flat.shape[0], : flat.shape[1]]
-    taken = flat[n[..., None, None], c[..., None, None], np.maximum(index, 0)[:, None]]
+    images, channels = numbered(*flat.shape[:2], flat)
+    taken = flat[images[..., None], channels[..., None], np.maximum(index, 0)[:, None]]
     return np.where(index[:, None] >= 0, taken, x.dtype.type(0))

@@ -53,7 +53,7 @@ def nll_dx(
 def shares(labels: np.ndarray, like: np.ndarray, axis: int, weight: np.ndarray | None, smoothing: float) -> np.ndarray:
     """Return how much of -log(softmax) of each class is in the loss of each place, in the shape of `like`."""
     classes = like.shape[axis]
-    weight = np.ones(classes, like.dtype) if weight is None else weight
+    weight = np.ones_like(like, shape=(classes,)) if weight is None else weight
     along = weight.reshape([classes if i == axis else 1 for i in range(like.ndim)])
     share = np.broadcast_to(along * (smoothing / classes), like.shape).copy()
     at = np.take_along_axis(share, labels, axis) + weight[labels] * (1 - smoothing)

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from knetpy.kernels.reference import Ints, Pairs, pad, places, summing, taps, unpad
+from knetpy.devices import add_at, beside
+from knetpy.kernels.reference import Ints, Pairs, numbered, pad, places, summing, taps, unpad
 
 
 def largest(x: np.ndarray, **how) -> np.ndarray:
@@ -21,10 +22,10 @@ def maxpool(
 
     Of equal elements the first in row-major order is taken; NaN beats every number; padding is never taken.
     """
-    inside = pad(np.ones(x.shape[2:], bool), padding, False)
+    inside = pad(np.ones_like(x, bool, shape=x.shape[2:]), padding, False)
     x = pad(x, padding)
     out = places(inside.shape, window, stride, dilation)
-    y, best = np.zeros((*x.shape[:2], *out), x.dtype), np.full((*x.shape[:2], *out), -1)
+    y, best = np.zeros((*x.shape[:2], *out), x.dtype, like=x), np.full_like(x, -1, int, shape=(*x.shape[:2], *out))
     for number, (_, met) in enumerate(taps(inside.shape, window, stride, dilation)):
         seen = x[met]
         better = inside[met] & ((best < 0) | (seen > y) | (np.isnan(seen) & ~np.isnan(y)))
@@ -40,7 +41,7 @@ def tap_dtype(window: Ints) -> type:
 def pick(x: np.ndarray, best: np.ndarray, *, window: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> np.ndarray:
     """Return y (N, C, *So): what the tap `best` of each place meets of x (N, C, *S), 0 for padding."""
     x = pad(x, padding)
-    y = np.zeros(best.shape, x.dtype)
+    y = np.zeros(best.shape, x.dtype, like=x)
     for number, (_, met) in enumerate(taps(x.shape[2:], window, stride, dilation)):
         y = np.where(best == number, x[met], y)
     return y
@@ -51,7 +52,7 @@ def spread(
     dy: np.ndarray, best: np.ndarray, *, size: Ints, window: Ints, stride: Ints, padding: Pairs, dilation: Ints
 ) -> np.ndarray:
     """Return dx (N, C, *size): the transpose of `pick`. What meets at one position is added."""
-    dx = pad(np.zeros((*dy.shape[:2], *size), dy.dtype), padding)
+    dx = pad(np.zeros((*dy.shape[:2], *size), dy.dtype, like=dy), padding)
     for number, (_, met) in enumerate(taps(dx.shape[2:], window, stride, dilation)):
         dx[met] += np.where(best == number, dy, 0)
     return unpad(dx, padding)
@@ -66,7 +67,7 @@ def positions(
         along = [-1 if axis == i else 1 for axis in range(rank)]
         starts = starts * size[i] + (np.arange(best.shape[2 + i]) * stride[i] - padding[i][0]).reshape(along)
         steps = steps * size[i] + (np.arange(window[i]) * dilation[i]).reshape(along)
-    return steps.reshape(-1)[best] + starts
+    return beside(steps.reshape(-1), best)[best] + beside(starts, best)
 
 
 def take(x: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -78,9 +79,8 @@ def take(x: np.ndarray, index: np.ndarray) -> np.ndarray:
 @summing
 def put(dy: np.ndarray, index: np.ndarray, *, size: Ints) -> np.ndarray:
     """Return dx (N, C, *size): the transpose of `take`. What meets at one position is added."""
-    dx = np.zeros((*dy.shape[:2], math.prod(size)), dy.dtype)
-    n, c = np.ogrid[: dx.shape[0], : dx.shape[1]]
-    np.add.at(dx, (n[..., None], c[..., None], _flat(index)), _flat(dy))
+    dx = np.zeros((*dy.shape[:2], math.prod(size)), dy.dtype, like=dy)
+    add_at(dx, (*numbered(*dx.shape[:2], dx), _flat(index)), _flat(dy))
     return dx.reshape(*dy.shape[:2], *size)
 
 
@@ -92,7 +92,7 @@ def meanpool(
 
     Those are the elements of x and the `counted` ones (before, after) of the padding; None: the sums themselves.
     """
-    counts = _counts(x.dtype, x.shape[2:], window, stride, padding, dilation, counted)
+    counts = _counts(x, x.shape[2:], window, stride, padding, dilation, counted)
     return _sums(pad(x, padding), window, stride, dilation) / counts
 
 
@@ -101,8 +101,8 @@ def meanpool_dx(
     dy: np.ndarray, *, size: Ints, window: Ints, stride: Ints, padding: Pairs, dilation: Ints, counted: Pairs | None
 ) -> np.ndarray:
     """Return dx (N, C, *size): the transpose of `meanpool`."""
-    share = dy / _counts(dy.dtype, size, window, stride, padding, dilation, counted)
-    dx = pad(np.zeros((*dy.shape[:2], *size), dy.dtype), padding)
+    share = dy / _counts(dy, size, window, stride, padding, dilation, counted)
+    dx = pad(np.zeros((*dy.shape[:2], *size), dy.dtype, like=dy), padding)
     for _, met in taps(dx.shape[2:], window, stride, dilation):
         dx[met] += share
     return unpad(dx, padding)
@@ -114,12 +114,12 @@ def _sums(x: np.ndarray, window: Ints, stride: Ints, dilation: Ints) -> np.ndarr
     return sum(met[1:], start=met[0])
 
 
-def _counts(dtype, size: Ints, window: Ints, stride: Ints, padding: Pairs, dilation: Ints, counted: Pairs | None):
+def _counts(like, size: Ints, window: Ints, stride: Ints, padding: Pairs, dilation: Ints, counted: Pairs | None):
     """The divisors, (*So)."""
     if counted is None:
-        return np.ones((), dtype)
+        return np.ones_like(like, shape=())
     rest = [(before - b, after - a) for (before, after), (b, a) in zip(padding, counted)]
-    return _sums(pad(pad(np.ones(size, dtype), counted, 1), rest), window, stride, dilation)
+    return _sums(pad(pad(np.ones_like(like, shape=size), counted, 1), rest), window, stride, dilation)
 
 
 def _flat(x: np.ndarray) -> np.ndarray:

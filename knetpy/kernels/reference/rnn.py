@@ -6,7 +6,7 @@ h, G the number of gates; S arrays make up a state: (h, c) for lstm, (h,) for th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,18 +37,18 @@ def rnn(
     """
     if wx is not None:
         px = matmul(px, wx, bias=bx)
-    step, _, kept, _ = CELLS[cell]
+    (step, _, count, _), last = CELLS[cell], list(state)
     size = px.shape[1], len(wh)
-    y = np.zeros((len(px), *size), px.dtype)
-    before = np.zeros((len(px), *state.shape), px.dtype)
-    gates = np.zeros((len(px), kept, *size), px.dtype)
+    y = np.zeros((len(px), *size), px.dtype, like=px)
+    before = np.zeros((len(px), *state.shape), px.dtype, like=px)
+    gates = np.zeros((len(px), count, *size), px.dtype, like=px)
     for t in _times(len(px), reverse):
-        before[t] = state
-        new, gates[t] = step(px[t], state, wh, bh)
-        alive = _alive(lengths, t)
+        before[t] = np.stack(last)
+        new, kept = step(px[t], last, wh, bh)
+        gates[t], alive = np.stack(kept), _alive(lengths, t, px)
         y[t] = np.where(alive, new[0], 0)
-        state = np.where(alive, new, state)
-    return y, np.array(state), before, gates
+        last = _chosen(alive, new, last)
+    return y, np.stack(last), before, gates
 
 
 def rnn_back(
@@ -66,28 +66,33 @@ def rnn_back(
 
     That by bh is None but for the cell gru.
     """
-    _, back, _, fed = CELLS[cell]
-    dpx = np.zeros((*dy.shape[:2], wh.shape[1]), dy.dtype)
+    (_, back, _, fed), dlast = CELLS[cell], list(dstate)
+    dpx = np.zeros((*dy.shape[:2], wh.shape[1]), dy.dtype, like=dy)
     dph = np.zeros_like(dpx)  # by the recurrent product
     for t in _times(len(dy), not reverse):
-        alive = _alive(lengths, t)
-        dnew = np.where(alive, dstate, 0)
+        alive = _alive(lengths, t, dy)
+        dnew = [np.where(alive, d, 0) for d in dlast]
         dnew[0] += np.where(alive, dy[t], 0)
         dpx[t], dph[t], dbefore = back(dnew, before[t], gates[t], wh)
-        dstate = np.where(alive, dbefore, dstate)
+        dlast = _chosen(alive, dbefore, dlast)
     inputs = fed(before[:, 0], gates)
     columns = np.split(dph, len(inputs), axis=2)
     dwh = [_matrix(h).T @ _matrix(d) for h, d in zip(inputs, columns)]
-    return dpx, np.array(dstate), np.concatenate(dwh, axis=1), dph.sum((0, 1)) if cell == "gru" else None
+    return dpx, np.stack(dlast), np.concatenate(dwh, axis=1), dph.sum((0, 1)) if cell == "gru" else None
 
 
 def _times(count: int, reverse: bool) -> range:
     return range(count - 1, -1, -1) if reverse else range(count)
 
 
-def _alive(lengths: np.ndarray | None, t: int) -> np.ndarray:
+def _alive(lengths: np.ndarray | None, t: int, like: np.ndarray) -> np.ndarray:
     """Which sequences have a step t, (B, 1) or for all of them (1, 1)."""
-    return np.ones((1, 1), bool) if lengths is None else (t < lengths)[:, None]
+    return np.ones_like(like, bool, shape=(1, 1)) if lengths is None else (lengths > t)[:, None]
+
+
+def _chosen(alive: np.ndarray, new: Sequence[np.ndarray], old: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The new state of the sequences that are alive, the old one of the others."""
+    return [np.where(alive, n, o) for n, o in zip(new, old)]
 
 
 def _matrix(x: np.ndarray) -> np.ndarray:

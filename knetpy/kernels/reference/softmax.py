@@ -48,9 +48,18 @@ def powers(x: np.ndarray, axis: Axis, mask: np.ndarray | None) -> tuple[np.ndarr
 
 def shifted(x: np.ndarray, axis: Axis) -> np.ndarray:
     """Return x minus its maximum, which becomes 0 also where it is infinite: the limit, instead of Inf - Inf."""
-    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    top = largest(x, axis)
     with np.errstate(invalid="ignore"):
         return np.where(x == top, x.dtype.type(0), x - top)
+
+
+def largest(x: np.ndarray, axis: Axis) -> np.ndarray:
+    """Return the maxima along the axes, which stay with size 1; of no elements -Inf."""
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if all([x.shape[a] for a in axes]):
+        return np.max(x, axis=axis, keepdims=True)
+    empty = {a % x.ndim for a in axes}
+    return np.full_like(x, -np.inf, shape=[1 if a in empty else n for a, n in enumerate(x.shape)])
 
 
 def _masked(x, mask, value):
