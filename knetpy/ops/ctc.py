@@ -100,15 +100,13 @@ def ctc(
     blank = _checked_blank(blank, classes)
     lengths = _checked_lengths("lengths", lengths, n, steps, "T")
     labels, label_lengths = _checked_labels(labels, label_lengths, n, classes, blank, single)
-    lengths, labels, label_lengths = [
-        placed("ctc", option, table, scores, "scores")
-        for option, table in (("lengths", lengths), ("labels", labels), ("label_lengths", label_lengths))
-    ]
-    losses = _ctc(scores, labels=labels, lengths=lengths, label_lengths=label_lengths, blank=blank)
+    tables = {"labels": labels, "lengths": lengths, "label_lengths": label_lengths}
+    tables = {option: placed("ctc", option, table, scores, "scores") for option, table in tables.items()}
+    losses = _ctc(scores, **tables, blank=blank)
     if zero_infinity:
         losses = np.where(np.equal(losses, np.inf), 0, losses)
     if reduction == "mean":
-        losses = losses / np.maximum(label_lengths, 1).astype(losses.dtype)
+        losses = losses / np.maximum(tables["label_lengths"], 1).astype(losses.dtype)
     return losses[0] if single and reduction == "none" else reduced("ctc", losses, reduction)
 
 

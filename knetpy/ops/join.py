@@ -43,6 +43,11 @@ def _concatenate(*arrays, axis):
     return np.concatenate(arrays, axis), _cuts(arrays, axis)
 
 
+def _arrays(parts):
+    """Parts that are to be joined, lists and numbers as arrays beside the others."""
+    return [a if hasattr(a, "dtype") else listed(a, parts) for a in parts]
+
+
 @spells(np.concatenate, np.concat)
 def concatenate(arrays, axis=0, out=None, dtype=None, casting="same_kind"):
     """`np.concatenate`; axis=None flattens first.
@@ -53,7 +58,7 @@ def concatenate(arrays, axis=0, out=None, dtype=None, casting="same_kind"):
     """
     if out is not None:
         raise TypeError("np.concatenate: out= is not supported on knetpy values")
-    arrays = [a if hasattr(a, "dtype") else listed(a, arrays) for a in arrays]
+    arrays = _arrays(arrays)
     if axis is None:
         arrays, axis = [ravel(a) for a in arrays], 0
     if arrays and arrays[0].ndim:
@@ -65,7 +70,7 @@ def concatenate(arrays, axis=0, out=None, dtype=None, casting="same_kind"):
 @spells(np.stack)
 def stack(arrays, axis=0, out=None, **options):
     """`np.stack`."""
-    arrays = [a if hasattr(a, "dtype") else listed(a, arrays) for a in arrays]
+    arrays = _arrays(arrays)
     shapes = sorted({a.shape for a in arrays})
     if len(shapes) > 1:
         raise ShapeError(f"stack: all arrays must have one shape, got {' and '.join(map(str, shapes))}")
@@ -75,26 +80,26 @@ def stack(arrays, axis=0, out=None, **options):
 @spells(np.vstack)
 def vstack(arrays, **options):
     """`np.vstack`."""
-    return concatenate([atleast_2d(a) for a in arrays], 0, **options)
+    return concatenate([atleast_2d(a) for a in _arrays(arrays)], 0, **options)
 
 
 @spells(np.hstack)
 def hstack(arrays, **options):
     """`np.hstack`."""
-    arrays = [atleast_1d(a) for a in arrays]
+    arrays = [atleast_1d(a) for a in _arrays(arrays)]
     return concatenate(arrays, 0 if arrays[0].ndim == 1 else 1, **options)
 
 
 @spells(np.dstack)
 def dstack(arrays):
     """`np.dstack`."""
-    return concatenate([atleast_3d(a) for a in arrays], 2)
+    return concatenate([atleast_3d(a) for a in _arrays(arrays)], 2)
 
 
 @spells(np.column_stack)
 def column_stack(arrays):
     """`np.column_stack`."""
-    return concatenate([np.reshape(a, (-1, 1)) if np.ndim(a) < 2 else a for a in arrays], 1)
+    return concatenate([np.reshape(a, (-1, 1)) if np.ndim(a) < 2 else a for a in _arrays(arrays)], 1)
 
 
 @spells(np.array_split)

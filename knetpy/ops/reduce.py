@@ -122,7 +122,7 @@ def _prod_rule(dy, y, x, axis, keepdims):
     order = (*rest, *axes)
     moved = np.transpose(x, order)
     others = _others(np.reshape(moved, (*[x.shape[a] for a in rest], math.prod([x.shape[a] for a in axes]))))
-    return dy * np.transpose(np.reshape(others, moved.shape), np.argsort(order))
+    return dy * np.transpose(np.reshape(others, moved.shape), tuple(np.argsort(order)))
 
 
 def _others(x):

@@ -43,9 +43,10 @@ def summing(kernel: Callable) -> Callable:
     return serve
 
 
-def numbered(n: int, m: int, like: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of n rows (n, 1, 1) and of m columns (1, m, 1), beside an array."""
-    return np.arange(n, like=like).reshape(n, 1, 1), np.arange(m, like=like).reshape(1, m, 1)
+def numbered(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of the images (N, 1, 1) and of the channels (1, C, 1) of x (N, C, ...), beside it."""
+    n, c = x.shape[:2]
+    return np.arange(n, like=x).reshape(n, 1, 1), np.arange(c, like=x).reshape(1, c, 1)
 
 
 def pad(x: np.ndarray, padding: Pairs, value: float = 0) -> np.ndarray:

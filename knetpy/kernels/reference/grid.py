@@ -23,7 +23,7 @@ def blend_dx(dy: np.ndarray, weights: np.ndarray, index: np.ndarray, *, size: In
     n, c = dy.shape[:2]
     dx = np.zeros((n, c, math.prod(size)), dy.dtype, like=dy)
     shares = np.where(index[:, None] >= 0, dy[..., None] * weights[:, None], 0)
-    images, channels = numbered(n, c, dx)
+    images, channels = numbered(dx)
     add_at(dx, (images[..., None], channels[..., None], np.maximum(index, 0)[:, None]), shares)
     return dx.reshape(n, c, *size)
 
@@ -36,6 +36,6 @@ def blend_dw(dy: np.ndarray, x: np.ndarray, index: np.ndarray) -> np.ndarray:
 def _taken(x: np.ndarray, index: np.ndarray) -> np.ndarray:
     """(N, C, P, T)"""
     flat = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
-    images, channels = numbered(*flat.shape[:2], flat)
+    images, channels = numbered(flat)
     taken = flat[images[..., None], channels[..., None], np.maximum(index, 0)[:, None]]
     return np.where(index[:, None] >= 0, taken, x.dtype.type(0))

@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 
 import knetpy as kn
+from knetpy.devices import beside
 from tests.ops import naive
 from tests.ops.row import Row, Wrong, own
 
@@ -137,8 +138,10 @@ def sampled(mode, padding_mode, align_corners, shapes):
     def points(x, grid):
         sizes = np.array(x.shape[:1:-1])
         spread = np.arange(math.prod(grid.shape)).reshape(grid.shape) % (sizes + 2) - 0.5 * (mode != "nearest")
-        at = spread.astype(grid.dtype) + grid * 0.3  # half way between elements; for "nearest" at elements
-        ends = (sizes - align_corners).clip(1).astype(grid.dtype)
+        at = (
+            beside(spread.astype(grid.dtype), grid) + grid * 0.3
+        )  # half way between elements; for "nearest" at elements
+        ends = beside((sizes - align_corners).clip(1).astype(grid.dtype), grid)
         return (at * 2 + (not align_corners)) / ends - 1
 
     how = {"mode": mode, "padding_mode": padding_mode, "align_corners": align_corners}
