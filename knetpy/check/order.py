@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..devices import host
 from .derivatives import derivative, difference, gradients, norm
 
 
@@ -57,7 +58,7 @@ class Order:
         self.directions = [  # outermost first
             [np.array(rng.normal(size=v.start.shape) * v.scale) for v in point.variables] for _ in range(order)
         ]
-        found = zip(gradients(point.loss, point.at()), point.variables)
+        found = zip(map(host, gradients(point.loss, point.at())), point.variables)
         sizes = [np.where(np.isfinite(g), g, 0) * v.scale for g, v in found]
         self.floor = 1e-2 * (norm(sizes) + 1e-3)  # smaller derivatives than that are judged as if they had this size
 
@@ -74,10 +75,10 @@ class Order:
 
     def exact(self, direction, ways=None):
         """{(mode, what that was here): derivative along `direction`}."""
-        directions, found = [direction, *self.directions[1:]], {}
+        there, found = [self.point.there(d) for d in (direction, *self.directions[1:])], {}
         for way in ways or self.ways:
             transforms, turn = self.ways[way]
-            found[way] = float(derivative(transforms, self.point.loss, self.point.at(), directions[::turn]))
+            found[way] = float(derivative(transforms, self.point.loss, self.point.at(), there[::turn]))
         return found
 
     def line(self, direction):
@@ -85,7 +86,8 @@ class Order:
         inner = ("grad",) * (self.order - 1)
 
         def value(t):
-            return derivative(inner, self.point.loss, self.point.at(direction, t), self.directions[1:])
+            there = [self.point.there(d) for d in self.directions[1:]]
+            return derivative(inner, self.point.loss, self.point.at(direction, t), there)
 
         return Line(value, self.steps, self.eps)
 

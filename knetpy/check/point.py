@@ -9,6 +9,7 @@ from ..core.errors import DerivativeError, NonFiniteError, label_of
 from ..core.tape import Tape
 from ..core.trace import Call, active
 from ..core.value import Param, Value, bare
+from ..devices import beside, host, on_gpu
 from ..journal import Journal
 from ..parameters.search import named_params
 from ..transforms.boundary import _alias
@@ -26,6 +27,7 @@ class Variable(NamedTuple):
     scale: np.ndarray
     param: Param | None
     version: int
+    like: Any  # what it was given as: steps are worked out on the CPU and taken where that is
 
 
 class Point:
@@ -59,7 +61,13 @@ class Point:
         tape = Tape()
         try:
             with self.journal.recording():
-                run(self.f, self._rebuilt(iter([v.start for v in self.variables])), {}, tape, training=False)
+                run(
+                    self.f,
+                    self._rebuilt(iter([beside(v.start, v.like) for v in self.variables])),
+                    {},
+                    tape,
+                    training=False,
+                )
             return {uid: p for uid, (p, _) in tape.touched.items()}
         finally:
             tape.end()
@@ -90,7 +98,7 @@ class Point:
     def outputs(self, direction=None, t=0.0):
         """The floating arrays that f returns there, on plain arrays."""
         with self.journal.replaying():
-            return [np.array(bare(y)) for y in floating(self.f(*self._rebuilt(iter(self.at(direction, t)))))]
+            return [np.array(host(bare(y))) for y in floating(self.f(*self._rebuilt(iter(self.at(direction, t)))))]
 
     def loss(self, *xs):
         """A scalar function of all that f returns, or one chosen element by their size; Params must hold `xs`."""
@@ -109,10 +117,15 @@ class Point:
         xs = []
         for n, v in enumerate(self.variables):
             x = np.array(v.start) if direction is None else np.array(v.start + t * direction[n], v.start.dtype)
-            xs.append(x if isinstance(v.start, np.ndarray) else x[()])
+            x = beside(x if isinstance(v.start, np.ndarray) else x[()], v.like)
+            xs.append(x)
             if v.param is not None:
                 v.param.writable()[...] = x
         return xs
+
+    def there(self, direction):
+        """A direction where the variables are."""
+        return [beside(d, v.like) for d, v in zip(direction, self.variables)]
 
     def narrow(self):
         """Make steps as large as each element, where this is smaller."""
@@ -124,7 +137,7 @@ class Point:
         """Give every Param its values and its version back."""
         for v in self.variables:
             if v.param is not None:
-                v.param.writable()[...] = v.start
+                v.param.writable()[...] = beside(v.start, v.like)
                 v.param.version = v.version
 
     def _rebuilt(self, xs):
@@ -140,12 +153,12 @@ def is_variable(x):
 
 
 def _variable(name, x):
-    start = np.array(bare(x))
-    start = start if isinstance(x, np.ndarray | Param) else start[()]
+    start = np.array(host(bare(x)))
+    start = start if isinstance(x, np.ndarray | Param) or on_gpu(x) else start[()]
     size = _size(start)
     param = x if isinstance(x, Param) else None
     scale = np.full(start.shape, max(size, 1e-2) if size else 1.0)
-    return Variable(name, start, scale, param, getattr(x, "version", 0))
+    return Variable(name, start, scale, param, getattr(x, "version", 0), x)
 
 
 def _size(array):

@@ -199,7 +199,12 @@ def number(name, option, given, least=-np.inf, most=np.inf, *, above=-np.inf):
 
 
 def real(name, what, given):
-    """A result that is one real number, also NaN or infinite, as a float; arrays without axes are such."""
+    """A result that is one real number, also NaN or infinite, as a float; arrays without axes are such.
+
+    One of a GPU stays there, as float64: it is read when it is needed.
+    """
+    if on_gpu(given) and given.shape == () and given.dtype.kind in "fiub":
+        return given.astype(np.float64)
     found = np.asarray(bare(given)) if isinstance(given, (np.ndarray, Value)) else given
     if isinstance(found, np.ndarray) and found.shape == () and found.dtype.kind in "fiub":
         return float(found)

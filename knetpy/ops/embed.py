@@ -53,10 +53,8 @@ def add_rows(g, indices, rows):
 
 
 def _some_rows(g, shape, indices):
-    if on_gpu(g):  # how many there are is not asked: what names no row adds zeros to the first
-        named = (indices >= 0).reshape(-1)
-        g = np.where(named.reshape(-1, *[1] * (len(shape) - 1)), g.reshape(-1, *shape[1:]), 0)
-        return RowSparse(shape, np.maximum(indices, 0).reshape(-1), g)
+    if on_gpu(g):  # how many there are is not asked
+        return RowSparse(shape, indices.reshape(-1), g.reshape(indices.size, *shape[1:]))
     named = indices >= 0
     return RowSparse(shape, indices[named], g[named])
 

@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from ..devices import on_gpu
 from ..kernels import kernel
 
 _add_rows = kernel("embed", "embed_dw")
 
 
 class RowSparse:
-    """An array of `shape` with `values[n]` added into row `rows[n]`; rows may repeat.
+    """An array of `shape` with `values[n]` added into row `rows[n]`; rows may repeat, on a GPU be -1 for none.
 
     Only a sweep and an optimizer see it: it adds to arrays and to its like, and `dense` makes the array.
     """
@@ -36,6 +37,9 @@ class RowSparse:
         return _add_rows(self.values, self.rows, rows=self.shape[0])
 
     def summed(self):
-        """The same with every row named once, in ascending order."""
-        rows, places = np.unique(self.rows, return_inverse=True)
-        return RowSparse(self.shape, rows, _add_rows(self.values, places.reshape(-1), rows=len(rows)))
+        """The same with every row named once, in ascending order. A GPU is waited for, to know how many there are."""
+        rows, values = self.rows, self.values
+        if on_gpu(rows):
+            rows, values = rows[rows >= 0], values[rows >= 0]
+        rows, places = np.unique(rows, return_inverse=True)
+        return RowSparse(self.shape, rows, _add_rows(values, places.reshape(-1), rows=len(rows)))

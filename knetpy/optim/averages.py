@@ -74,7 +74,7 @@ class EMA(Optimizer):
         self.keep = keep
 
     def init(self, w):
-        return (np.array(w),)
+        return (np.copy(w),)
 
     @staticmethod
     def formula(w, g, mean, new):
@@ -144,7 +144,7 @@ class Lookahead(Optimizer):
         self.every, self.share = every, share
 
     def init(self, w):
-        return (np.array(w),)
+        return (np.copy(w),)
 
     def step(self, w, g, state, t):
         if t % self.every == 0:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ..devices import host, on_gpu
 from ..ops.rowsparse import RowSparse
-from .layerwise import norm
+from .layerwise import norm, norm_of_all
 from .optimizer import Optimizer
 from .settings import AMOUNT, COUNT
 from .state import Pairs, readable, working_dtype
@@ -31,12 +31,15 @@ class GradientPart(Optimizer):
         return now.change(pairs), [partial(self._count, states)]
 
 
-def each(change: Callable, pairs: Pairs) -> Pairs:
-    """Change the elements of every gradient, where `change` takes zeros to zeros: of some rows only those."""
+def each(change: Callable, pairs: Pairs, linear: bool = False) -> Pairs:
+    """Change the elements of every gradient, where `change` takes zeros to zeros: of some rows only those.
+
+    If it is `linear`, rows that are named twice need not be summed first, for which a GPU would be waited for.
+    """
     changed = []
     for w, g in pairs:
         if isinstance(g, RowSparse):
-            g = g.summed()
+            g = g if on_gpu(g.values) and linear else g.summed()
             changed.append((w, RowSparse(g.shape, g.rows, change(_working(w, g.values)))))
         else:
             changed.append((w, change(_working(w, g))))
@@ -51,13 +54,18 @@ def _dense(g: Any) -> Any:
     return g.dense() if isinstance(g, RowSparse) else g
 
 
-def _scaled(pairs: Pairs, length: float, most: float) -> Pairs:
+def _scaled(pairs: Pairs, length: Any, most: float) -> Pairs:
     """The gradients times most / length, if length is more than most or NaN."""
+    if on_gpu(length):
+        factor = np.where(length <= most, 1.0, most / length)
+        return each(lambda g: g * (factor if on_gpu(g) else host(factor)).astype(g.dtype), pairs, linear=True)
     return pairs if length <= most else each(lambda g: g * (most / length), pairs)
 
 
-def _length(g: Any) -> float:
-    return norm(g.summed().values if isinstance(g, RowSparse) else g)
+def _length(g: Any) -> Any:
+    if isinstance(g, RowSparse):
+        g = g.dense() if on_gpu(g.values) else g.summed().values
+    return norm(g)
 
 
 class ClipValue(GradientPart):
@@ -135,7 +143,7 @@ class ClipGlobalNorm(GradientPart):
 
     def change(self, pairs):
         """The gradients, all scaled by the norm of all."""
-        return _scaled(pairs, math.hypot(*[_length(g) for _, g in pairs]), self.limit)
+        return _scaled(pairs, norm_of_all(_length(g) for _, g in pairs), self.limit)
 
 
 class _Penalty(GradientPart):

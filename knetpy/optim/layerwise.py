@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from ..core.errors import ShapeError
+from ..devices import on_gpu, zeros
 from .optimizer import Optimizer
 from .settings import AMOUNT, COUNT, FLAG, SHARE
 
 
-def norm(x: np.ndarray) -> float:
-    """The root of the sum of squares, which is taken in float64: squares of float32 may be too large for it."""
-    return math.sqrt(np.sum(np.square(x, dtype=np.float64)))
+def norm(x: np.ndarray) -> Any:
+    """The root of the sum of squares, which is taken in float64: squares of float32 may be too large for it.
+
+    A number; of what is on a GPU, which is not waited for, an array without axes.
+    """
+    squares = np.sum(np.square(x, dtype=np.float64))
+    return np.sqrt(squares) if on_gpu(squares) else math.sqrt(squares)
+
+
+def norm_of_all(lengths: Iterable) -> Any:
+    """The norm of everything from the norms of its parts."""
+    lengths = list(lengths)
+    on_host = math.hypot(*[length for length in lengths if not on_gpu(length)])
+    there = [length * length for length in lengths if on_gpu(length)]
+    return np.sqrt(sum(there) + on_host * on_host) if there else on_host
+
+
+def at_least(least: float, x: Any) -> Any:
+    """x, which is a norm, or the number if x is less."""
+    return np.fmax(x, least) if on_gpu(x) else max(least, x)
+
+
+def over(a: Any, b: Any, some: Any) -> Any:
+    """The norm a over the norm b if `some` holds, else 1."""
+    if not on_gpu(some):
+        return a / b if some else 1.0
+    return np.where(some, a / np.where(some, b, 1.0), 1.0)
 
 
 class LAMB(Optimizer):
@@ -52,7 +79,8 @@ class LAMB(Optimizer):
         v += (1 - self.beta2) * (g * g - v)
         r = m / (1 - self.beta1**t) / (np.sqrt(v / (1 - self.beta2**t)) + self.eps) + self.weight_decay * w
         length, height = norm(r), norm(w)
-        w -= (self.lr * (height / length if length and height else 1.0) * r).astype(w.dtype, copy=False)
+        way = over(height, length, (length != 0) & (height != 0))
+        w -= (self.lr * way * r).astype(w.dtype, copy=False)
 
 
 class Adafactor(Optimizer):
@@ -90,13 +118,13 @@ class Adafactor(Optimizer):
     def init(self, w):
         if w.ndim < 2:
             return (np.zeros_like(w),)
-        return np.zeros((*w.shape[:-1], 1), w.dtype), np.zeros((*w.shape[:-2], 1, w.shape[-1]), w.dtype)
+        return zeros((*w.shape[:-1], 1), w), zeros((*w.shape[:-2], 1, w.shape[-1]), w)
 
     def step(self, w, g, state, t):
         if not w.size:
             return  # there is no mean of nothing
         least = self.eps**2
-        share = max(self.floor, norm(w) / math.sqrt(w.size)) * min(self.lr, 1 / math.sqrt(t))
+        share = at_least(self.floor, norm(w) / math.sqrt(w.size)) * min(self.lr, 1 / math.sqrt(t))
         for axis, mean in zip((-1, -2) if len(state) == 2 else ((),), state):
             mean += t**-self.decay * (np.mean(g * g, axis, keepdims=True) - mean)
         v = state[0]
@@ -104,7 +132,7 @@ class Adafactor(Optimizer):
             v = v * (state[1] / np.maximum(np.mean(v, -2, keepdims=True), least))
         r = g / np.sqrt(np.maximum(v, least))
         size = norm(r) / math.sqrt(r.size)
-        r *= share * (self.clip / size if size > self.clip else 1.0)
+        r *= share * over(self.clip, size, size > self.clip)
         w -= (self.lr * self.weight_decay * w + r).astype(w.dtype, copy=False)
 
 
@@ -164,7 +192,7 @@ def orthogonal(x: np.ndarray, steps: int) -> np.ndarray:
     """
     if len(x) > x.shape[1]:
         return orthogonal(x.T, steps).T
-    x = x / max(norm(x), 1e-7)
+    x = (x / at_least(1e-7, norm(x))).astype(x.dtype, copy=False)
     for _ in range(steps):
         a = x @ x.T
         x = 3.4445 * x + (-4.775 * a + 2.0315 * (a @ a)) @ x

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..devices import GPU, on_gpu
 from ..kernels import kernel
 from ..ops.rowsparse import RowSparse
 from .settings import AMOUNT, ATTRIBUTES, SHARE, Kind, checked, is_number, is_schedule, no_setting
@@ -144,10 +145,15 @@ class Optimizer:
         states = [self.state(target) for target, _ in pairs]
         now = {t: self._at(t) for t in {state.t + 1 for state in states}}
         numbers = {t: rule.numbers(t) for t, rule in now.items()}
-        whole = pairs
-        if any([g.__class__ is RowSparse for _, g in pairs]) and not (self.idle or getattr(self, "lazy", False)):
-            whole = [(w, g.dense() if g.__class__ is RowSparse else g) for w, g in pairs]
+        whole = [(w, g.dense() if g.__class__ is RowSparse and not self._by_rows(g) else g) for w, g in pairs]
         return pairs, [partial(self._write, whole, states, now, numbers)]
+
+    def _by_rows(self, g: RowSparse) -> bool:
+        """Whether only the rows that a gradient has are updated: where that was asked for, or makes no difference.
+
+        On a GPU the latter would take longer, as the number of different rows must be waited for.
+        """
+        return getattr(self, "lazy", False) or (self.idle and not on_gpu(g.values))
 
     def _write(self, pairs: Pairs, states: list[State], now: dict[int, Optimizer], numbers: dict[int, tuple]) -> None:
         """Make the step of each array, with what holds at its update number."""
@@ -161,7 +167,7 @@ class Optimizer:
                 back.append(((w, *arrays), g.rows, some))
                 w, arrays, g = some[0], some[1:], g.values
             if self.fused:
-                together.setdefault(w.dtype, []).append(((w, g, *arrays), numbers[state.t + 1]))
+                together.setdefault((w.__class__, w.dtype), []).append(((w, g, *arrays), numbers[state.t + 1]))
             else:
                 now[state.t + 1].step(w, g.astype(working_dtype(w), copy=False), arrays, state.t + 1)
         for steps in together.values():
@@ -249,6 +255,8 @@ class Optimizer:
             state = State(self, key, owner, self.init(w))
             if self.fused and any(a.shape != w.shape or a.dtype != w.dtype for a in state.arrays):
                 raise TypeError(f"{type(self).__name__}: init must return arrays of the shape and dtype of w")
+        elif GPU:
+            state.follow(readable(target))
         return state
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -71,7 +71,7 @@ class MixedPrecision(Several):
         return {"opt": self.opt} if "opt" in vars(self) else {}
 
     def init(self, w):
-        return (np.array(w),)
+        return (np.copy(w),)
 
     def plan(self, pairs: Pairs, path_of: Callable) -> tuple[Pairs, list[Callable]]:
         if not are_finite(g for _, g in pairs):
@@ -111,6 +111,5 @@ def are_finite(gradients: Iterable[Any]) -> bool:
 def _followed(target: Any, master: np.ndarray) -> np.ndarray:
     """The master of a Param or array, which follows it where somebody else has written."""
     now = readable(target)
-    other = master.astype(now.dtype) != now
-    master[other] = now[other]
+    np.copyto(master, now, where=master.astype(now.dtype) != now)
     return master

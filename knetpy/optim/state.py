@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.value import Param
+from ..devices import moved, on_gpu
 
 Pairs = list[tuple[Any, Any]]  # each Param, array or Master with its gradient
 
@@ -21,6 +22,11 @@ class State:
     def __init__(self, optimizer: Any, key: Any, owner: Any, arrays: tuple):
         self.t, self.key, self.arrays = 0, key, arrays
         self.owner = weakref.ref(owner, dropping(optimizer, "states", key))
+
+    def follow(self, w: Any) -> None:
+        """Move what is remembered to where the bare array `w` is by now."""
+        there = "gpu" if on_gpu(w) else "cpu"
+        self.arrays = tuple([a if on_gpu(a) == on_gpu(w) else moved(a, there) for a in self.arrays])
 
 
 def dropping(optimizer: Any, table: str, key: Any) -> Any:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import DtypeError, MutationError, NonFiniteError, ShapeError, warn
+from ..core.errors import DeviceError, DtypeError, MutationError, NonFiniteError, ShapeError, warn
 from ..core.trace import active
-from ..core.value import Param
+from ..core.value import Param, bare
+from ..devices import on_gpu
 from ..ops.arguments import flag
 from ..ops.rowsparse import RowSparse
 from ..parameters.search import named_params
@@ -206,11 +207,11 @@ def check_roles(params: Any, grads: Any) -> None:
 
 def fits(w: Any, g: Any) -> bool:
     """Whether `check` would find nothing: the short way for a Param and its gradient."""
-    if w.__class__ is not Param or g.__class__ is not np.ndarray:
+    if not isinstance(w, Param) or g.__class__ is not w.value.__class__:
         return False
     array = w.value
-    same = array.__class__ is np.ndarray and g.shape == array.shape and g.dtype == array.dtype
-    return same and g.dtype.kind == "f" and array.base.flags.writeable
+    same = g.shape == array.shape and g.dtype == array.dtype and g.dtype.kind == "f"
+    return same and (array.base.flags.writeable if g.__class__ is np.ndarray else on_gpu(g))
 
 
 def check(w: Any, g: Any, name: str, check_finite: bool) -> None:
@@ -223,13 +224,15 @@ def check(w: Any, g: Any, name: str, check_finite: bool) -> None:
         raise TypeError(f"update: {name} is {described(w)}, which cannot be written in place; make it an array")
     if w.dtype.kind != "f":
         raise DtypeError(f"update: {name} has dtype {w.dtype}, which has no gradient; write .astype(np.float32)")
-    if not isinstance(g, (np.ndarray, np.generic, RowSparse)):
+    if not (isinstance(g, (np.ndarray, np.generic, RowSparse)) or on_gpu(g)):
         raise TypeError(f"update: the gradient of {name} must be an array, got {described(g)}")
     if g.shape != w.shape:
         raise ShapeError(f"update: {name} has a gradient of shape {g.shape}; a gradient has the shape of its param")
     if g.dtype not in (w.dtype, working_dtype(w)):
         to = f"np.{w.dtype}" if w.dtype.isnative else repr(w.dtype.str)
         raise DtypeError(f"update: {name} has dtype {w.dtype}, its gradient {g.dtype}; write g.astype({to})")
+    if on_gpu(bare(w)) != on_gpu(g.values if isinstance(g, RowSparse) else g):
+        raise DeviceError(f"update: {name} and its gradient are on two devices; move one of them with kn.gpu or kn.cpu")
     check_writable(w, name)
     if check_finite:
         check_values(g, name)

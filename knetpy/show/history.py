@@ -14,11 +14,15 @@ import numpy as np
 
 from ..arrays import norm
 from ..calls import nearest, told_class
+from ..devices import on_gpu
 from ..ops.arguments import count_of, real
 from ..ops.rowsparse import RowSparse
+from ..optim import layerwise
 from ..optim.optimizer import uninterrupted
 from ..train.arguments import function_of, iterable_of
 from . import curves
+
+LATE = 256  # numbers of a GPU that may wait to be read
 
 
 @told_class
@@ -58,9 +62,10 @@ class History:
                 raise ValueError(f"History: {name} is a column of its own; give yours another name")
         self.every, self.columns = count_of("History", "every", every, least=1), columns
         self.step = self.count = 0
-        self.total = 0.0  # of the losses since the last record
-        self._gradients: float | None = None
+        self.total: Any = 0.0  # of the losses since the last record
+        self._gradients: Any = None
         self._values: dict[str, tuple[array, array]] = {}
+        self._late: list[tuple[array, int, Any]] = []  # column, place in it, and the number that is on a GPU
 
     # ------------------------------------------------------------------------------------------- recording
 
@@ -71,9 +76,9 @@ class History:
         """Remember the norm of the gradients for the next record: `minimize(..., before=history.watch)`."""
         compact = getattr(gradients, "compact", gradients.__getitem__)  # rows of an embedding stay rows
         found = [compact(p) for p in gradients]
-        self._gradients = math.hypot(*[norm(g.summed().values if isinstance(g, RowSparse) else g) for g in found])
+        self._gradients = layerwise.norm_of_all([_length(g) for g in found])
 
-    def take(self, loss: float) -> None:
+    def take(self, loss: Any) -> None:
         """Count a loss, and make a record if it is time; for loops that do not go over `history(losses)`."""
         before = self.step, self.count, self.total
         self.step, self.count, self.total = self.step + 1, self.count + 1, self.total + real("History", "a loss", loss)
@@ -98,7 +103,17 @@ class History:
             for name, number in numbers.items():
                 steps, column = self._values.setdefault(name, (array("q"), array("d")))
                 steps.append(self.step)
-                column.append(number)
+                column.append(math.nan if on_gpu(number) else number)
+                if on_gpu(number):
+                    self._late.append((column, len(column) - 1, number))
+            if len(self._late) >= LATE:
+                self._settle()
+
+    def _settle(self) -> None:
+        """Read the numbers that are on a GPU still, which has to be waited for."""
+        late, self._late = self._late, []
+        for column, n, number in late:
+            column[n] = float(number)
 
     def _number(self, name: str, value: Any) -> float:
         if callable(value) and not hasattr(value, "dtype"):
@@ -130,10 +145,12 @@ class History:
     def _column(self, name: str) -> tuple[array, array]:
         if name not in self._values:
             raise KeyError(f"History has no column {name!r}; it has {', '.join(self._values) or 'none yet'}")
+        self._settle()
         return self._values[name]
 
     def rows(self) -> Iterator[dict[str, float]]:
         """A dict for each step at which something was recorded, in order: "step", and what was recorded there."""
+        self._settle()
         found: dict[int, dict[str, float]] = {}
         for name, (steps, column) in self._values.items():
             for step, value in zip(steps, column):
@@ -148,6 +165,7 @@ class History:
         return curves.html(self)
 
     def __repr__(self) -> str:
+        self._settle()
         newest = ", ".join(f"{name} {column[-1]:.4g}" for name, (_, column) in self._values.items())
         return f"History of {self.step} steps" + (f": {newest}" if newest else "")
 
@@ -172,7 +190,7 @@ class History:
     def state(self) -> dict[str, Any]:
         """All that was recorded, for saves: a dict of numbers and arrays."""
         columns = {name: {"steps": self.steps(name), "values": self[name]} for name in self._values}
-        return {"step": self.step, "count": self.count, "total": self.total, "columns": columns}
+        return {"step": self.step, "count": self.count, "total": float(self.total), "columns": columns}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take back what `state` gave."""
@@ -186,7 +204,14 @@ class History:
             counted = int(state["step"]), int(state["count"]), float(state["total"])
         except (KeyError, TypeError, ValueError, AttributeError) as reason:
             raise ValueError(f"History.restore: this is not what state() gave: {reason!r}") from None
-        self._values, (self.step, self.count, self.total) = columns, counted
+        self._values, self._late, (self.step, self.count, self.total) = columns, [], counted
+
+
+def _length(g: Any) -> Any:
+    """The norm of a gradient: a number, or what is on a GPU, which is not waited for."""
+    if isinstance(g, RowSparse):
+        g = g.dense() if on_gpu(g.values) else g.summed().values
+    return layerwise.norm(g) if on_gpu(g) else norm(g)
 
 
 class Recorded:

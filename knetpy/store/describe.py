@@ -23,6 +23,7 @@ import numpy as np
 
 from ..core.errors import DtypeError
 from ..core.value import Param, Value
+from ..devices import host, on_gpu
 from ..optim.optimizer import State, identity
 from ..tree import children
 from .header import CODES, METADATA
@@ -69,7 +70,7 @@ class _Description:
             )
         if x is None or isinstance(x, (bool, str, int, float, complex, np.generic)):
             return scalar(x, path)
-        if isinstance(x, (Value, np.ndarray)):
+        if isinstance(x, (Value, np.ndarray)) or on_gpu(x):
             return self._array(x, path)
         how = stored(x)
         if how is not None:
@@ -101,7 +102,7 @@ class _Description:
         kind = "param" if isinstance(x, Param) else "array"
         same = x.uid if kind == "param" else -id(x)  # serial numbers are positive
         if same not in self.known:
-            array = x.value if kind == "param" else x
+            array = host(x.value if kind == "param" else x)
             check_array(array, path)
             self.known[same] = self._add(array, self.names.get(x.uid, path) if kind == "param" else path)
             self.targets[identity(x)[0]] = x

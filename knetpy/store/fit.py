@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import StoreError
-from ..core.value import Param, Value
+from ..core.value import Param, Value, bare
+from ..devices import beside, on_gpu
 from ..optim.optimizer import uninterrupted
 from ..tree import children, rebuild
 from .objects import Stored, kind_of, named, names_of, stored
@@ -38,7 +39,7 @@ class Fit:
 
     def compare(self, node: Any, old: Any, path: str = "") -> Make:
         """What shall stand in the place of `old`. Takes down what to write, and what does not fit."""
-        if isinstance(old, (Value, np.ndarray)):
+        if isinstance(old, (Value, np.ndarray)) or on_gpu(old):
             return self._array(node, old, path)
         if old is None or isinstance(old, (*PLAIN, complex, np.generic)):
             return self._plain(node, old, path)
@@ -67,14 +68,16 @@ class Fit:
 
     def take(self, new: np.ndarray, old: Any, name: str) -> None:
         """Take down that the values of `new` come into the Param or array `old`, if they fit."""
-        array = old.value.base if isinstance(old, Param) else old  # p.value is a read-only view of what is written
+        array = (
+            old.value if on_gpu(bare(old)) else old.value.base if isinstance(old, Param) else old
+        )  # p.value is a read-only view of what is written
         first = self.writes.setdefault(id(old), (old, new, name))
         if new.shape != old.shape:
             way = " (x.T of it would fit: change=)" if new.shape[::-1] == old.shape and self.objects is None else ""
             self._misfit(SHAPE, name, f"is {old.shape}, in the file {new.shape}{way}")
         elif new.dtype != old.dtype.newbyteorder("="):
             self._misfit(TYPE, name, f"is {old.dtype}, in the file {new.dtype}")
-        elif not isinstance(array, np.ndarray) or not array.flags.writeable:
+        elif not on_gpu(array) and (not isinstance(array, np.ndarray) or not array.flags.writeable):
             self._misfit(TYPE, name, "cannot be written (a derivative still needs it, or it was made so)")
         elif first[1] is not new and first[1].tobytes() != new.tobytes():
             self._misfit(TYPE, name, f"is the same as {first[2]}, and in the file another")
@@ -211,7 +214,7 @@ class Fit:
         with uninterrupted():
             self._restore(trees, strict)
             for target, array, _ in self.writes.values():
-                target[...] = array
+                target[...] = beside(array, target)
             for step in self.installs:
                 step()
         return result

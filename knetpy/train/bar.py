@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
+from time import monotonic as time
 from typing import Any
 
 import numpy as np
 
 from ..calls import told
+from ..devices import on_gpu
 from ..ops.arguments import flag
 from .arguments import is_iterable
 
+SELDOM = 0.5  # seconds between two losses that are read from a GPU, which is waited for then
 SMOOTHING = 0.05  # the weight of the newest loss in the mean that is shown
 
 
@@ -59,11 +62,13 @@ class Progress:
         if self.disable:
             yield from self.iterable
             return
-        losses = RunningMean()
+        losses, due = RunningMean(), 0.0
         with bar(self.iterable, self.message, self.disable) as shown:
             for item in self.iterable:
-                if not shown.disable and isinstance(item, (float, np.floating)):
+                number = isinstance(item, (float, np.floating)) or (on_gpu(item) and not item.shape and time() >= due)
+                if not shown.disable and number:
                     shown.set_postfix_str(f"loss {losses.add(float(item)):.4g}", refresh=False)
+                    due = time() + SELDOM
                 shown.update()
                 yield item
 

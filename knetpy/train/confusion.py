@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.value import bare
+from ..devices import host
 from ..ops.arguments import array_of, number, one_of, same_shapes
 from .metrics import Metric, scores_and_labels, zeros_and_ones
 
@@ -52,7 +53,7 @@ class Confusion(Metric):
             scores, labels = scores_and_labels(name, scores, labels, self.axis, self.ignore)
             classes, predicted = scores.shape[1], scores.argmax(1)
         else:
-            scores, labels = np.asarray(bare(array_of(name, "scores", scores))), zeros_and_ones(name, labels)
+            scores, labels = np.asarray(host(bare(array_of(name, "scores", scores)))), zeros_and_ones(name, labels)
             same_shapes(name, scores=scores, labels=labels)
             classes, predicted = 2, scores.ravel() > self.threshold
         if len(self.counts) not in (0, classes):

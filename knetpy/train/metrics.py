@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.errors import DtypeError, ShapeError
 from ..core.value import bare
+from ..devices import host
 from ..ops.arguments import array_of, axis_of, count_of, integers, numbers_of, same_shapes
 from ..ops.labels import class_labels
 from ..ops.nll import nll
@@ -78,7 +79,7 @@ class Mean(Metric):
     def update(self, scores: Any, targets: Any) -> None:
         """Take a batch in."""
         n = np.shape(bare(targets))
-        value = np.asarray(bare(self.function(scores, targets)))
+        value = np.asarray(host(bare(self.function(scores, targets))))
         if value.shape != () or value.dtype.kind not in "fiub":
             raise ShapeError(f"Mean: the function must return a number for a batch, got {value.dtype} {value.shape}")
         if not n or n[0]:  # the mean of no instances says nothing
@@ -206,7 +207,7 @@ class AUC(Metric):
 
     def update(self, scores: Any, labels: Any) -> None:
         """Take a batch in."""
-        scores = np.array(numbers_of("AUC", "scores", scores))  # a copy: the caller may change his
+        scores = np.array(host(numbers_of("AUC", "scores", scores)))  # a copy: the caller may change his
         labels = zeros_and_ones("AUC", labels)
         same_shapes("AUC", scores=scores, labels=labels)
         self.scores.append(scores.ravel())
@@ -277,11 +278,11 @@ class R2(Metric):
 
 def scores_and_labels(name: str, scores: Any, labels: Any, axis: int, ignore: int | None) -> tuple:
     """Scores (N, classes) and labels (N,), without those that are ignored."""
-    scores = np.asarray(bare(array_of(name, "scores", scores)))
+    scores = np.asarray(host(bare(array_of(name, "scores", scores))))
     if scores.dtype.kind not in "fiub":
         raise DtypeError(f"{name}: scores must be numbers, got {scores.dtype}")
     axis = axis_of(name, "scores", scores, axis)
-    labels = class_labels(name, scores, labels, axis, ignore).ravel()
+    labels = class_labels(name, scores, host(bare(labels)), axis, ignore).ravel()
     scores = np.moveaxis(scores, axis, -1).reshape(labels.size, scores.shape[axis])
     if ignore is not None:
         scores, labels = scores[labels != ignore], labels[labels != ignore]
@@ -290,7 +291,7 @@ def scores_and_labels(name: str, scores: Any, labels: Any, axis: int, ignore: in
 
 def zeros_and_ones(name: str, labels: Any) -> np.ndarray:
     """Labels that are 0 or 1, as booleans."""
-    given = np.asarray(bare(labels))
+    given = np.asarray(host(bare(labels)))
     if given.dtype == bool:
         return given.copy()
     found = integers(name, "labels", given)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..calls import told
+from ..devices import host, on_gpu
 from ..ops.arguments import count_of, number, one_of, real
 from .arguments import function_of, iterable_of
 
@@ -137,12 +138,14 @@ class Looking(ABC):
             if self.waited >= self.patience:
                 return
 
-    def look(self, loss: float) -> None:
+    def look(self, loss: Any) -> None:
         """Count a loss, and look at the score if it is time."""
         self.count += 1
         self.total += loss
         if self.count >= self.every:
-            score = real(self.name, "what score returns", self.score()) if self.score else self.total / self.count
+            score = float(
+                real(self.name, "what score returns", self.score()) if self.score else self.total / self.count
+            )
             before = self.state()
             self.count, self.total = 0, 0.0
             self.waited = 0 if self.progress(score) else self.waited + 1
@@ -155,7 +158,10 @@ class Looking(ABC):
 
     def state(self) -> dict[str, Any]:
         """What a resumed training needs, as plain numbers."""
-        return {name: getattr(self, name) for name in self.kept}
+        return {
+            name: host(getattr(self, name)).item() if on_gpu(getattr(self, name)) else getattr(self, name)
+            for name in self.kept
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take back what `state` gave."""

@@ -12,6 +12,7 @@ import inspect
 import re
 import sys
 import types
+import weakref
 
 import numpy as np
 
@@ -106,6 +107,9 @@ def _method(name, value):
     return call
 
 
+_owners = weakref.WeakValueDictionary()  # id of NumPy's array -> the array of ours that holds it
+
+
 def _index(x):
     """A key without arrays of ours; NumPy's arrays are taken, which CuPy copies."""
     if isinstance(x, tuple):
@@ -121,6 +125,12 @@ class ndarray:
 
     def __init__(self, a):
         self._a = a
+        _owners[id(a)] = self
+
+    @property
+    def base(self):
+        """The array of ours whose memory this one views, None of one that has its own."""
+        return _owners.get(id(self._a.base))
 
     def __getattr__(self, name):
         if name.startswith("__") or (_real and not hasattr(_real.ndarray, name)):
