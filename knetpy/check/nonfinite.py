@@ -8,6 +8,7 @@ import numpy as np
 from ..core.errors import NonFiniteError, place
 from ..core.trace import Trace, active, tracing
 from ..core.value import bare
+from ..devices import host
 
 
 @contextmanager
@@ -53,6 +54,7 @@ class _Watch(Trace):
 def _check(array, what, code, lasti, operands):
     if _finite(array):
         return
+    array = host(array)
     bad = array[~np.isfinite(array)] if array.shape else np.asarray([array])
     kind = "NaN" if np.isnan(bad).any() else "Inf"
     guilty = [i for i, a in enumerate(operands) if not _finite(bare(a))]

@@ -64,7 +64,8 @@ def embed(table, indices, *, padding_index=None):
 
     Parameters:
       table: (V, D), floating: a row for each of V words.
-      indices: integers from 0 to V - 1, of any shape.
+      indices: integers from 0 to V - 1, of any shape. To a table on a GPU they are copied; those that are there already
+        are not checked.
       padding_index=None: the row with this number is read, but gets no gradient; None for none.
     Returns: (*indices.shape, D), of the dtype of the table.
     Raises: IndexError for an index out of range (negative ones do not count from the end), ShapeError, DtypeError,
@@ -93,7 +94,8 @@ def embedding_bag(table, indices, offsets=None, *, mode="mean", weights=None, pa
     Parameters:
       table: (V, D), floating.
       indices: integers from 0 to V - 1: (B, N), a bag in each row, or one after another in a vector (M,).
-      offsets=None: for a vector: (B,), where in it each bag begins; the first is 0, the last bag ends at M.
+      offsets=None: for a vector: (B,), where in it each bag begins; the first is 0, the last bag ends at M. They are
+        read on the CPU: a GPU that has them is waited for.
       mode="mean": "mean", "sum" or "max".
       weights=None: factors of the rows, in the shape of indices and the dtype of the table, with mode="sum".
       padding_index=None: the row with this number counts as absent; None for none.

@@ -119,7 +119,7 @@ def take_along_axis(x, indices, axis=-1):
     Parameters:
       x: array.
       indices: integers with as many axes as x, which broadcast along the others than `axis`; negative ones count from
-        the end.
+        the end. On a GPU they are not checked.
       axis=-1: a number, by default the last axis; None for the flattened x.
     Returns: array of the shape of the indices.
     Raises: IndexError, ValueError, AxisError, as NumPy.

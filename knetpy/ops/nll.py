@@ -72,7 +72,8 @@ def nll(scores, labels, axis=-1, *, weight=None, ignore=None, label_smoothing=0.
 
     Parameters:
       scores: floating array, one class along `axis` each; raw scores, not probabilities.
-      labels: integer array of the shape of scores without `axis`, from 0 to classes - 1.
+      labels: integer array of the shape of scores without `axis`, from 0 to classes - 1. To scores on a GPU they are
+        copied; labels that are there already are not checked to be in range.
       axis=-1: the class axis, by default the last.
       weight=None: one constant weight for each class, 0 or more; a loss counts as much as its label's class weighs.
       ignore=None: a label that does not count, not even in the mean; None for none.

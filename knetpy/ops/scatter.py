@@ -21,7 +21,7 @@ def gather(x, index, axis=0):
 
     Parameters:
       x: array with at least one axis; floating, if there is to be a derivative.
-      index: integers from 0 to x.shape[axis] - 1, of any shape.
+      index: integers from 0 to x.shape[axis] - 1, of any shape; on a GPU they are not checked.
       axis=0: by default the first.
     Returns: x.shape with the axis replaced by index.shape.
     Raises: IndexError for an index out of range, DtypeError, AxisError.
@@ -53,9 +53,10 @@ def scatter(src, index, *, axis=0, size=None, mode="add", init=None):
 
     Parameters:
       src: floating; from `axis` on, its axes are those of index: (*before, *index.shape, *after).
-      index: integers from 0 to size - 1, of any shape.
+      index: integers from 0 to size - 1, of any shape; on a GPU they are not checked.
       axis=0: the axis of the result that the index counts along.
-      size=None: of the result along axis, by default the largest index + 1.
+      size=None: of the result along axis, by default the largest index + 1, for which a GPU is waited for, as it is
+        for mode="mul".
       mode="add": "add", "mul", "max", "min" or "mean".
       init=None: (*before, size, *after), of the dtype of src: one more slice for each place; in a mean it counts as
         one.
@@ -176,7 +177,7 @@ def onehot(labels, classes=None, *, axis=-1, dtype=np.float32):
 
     Parameters:
       labels: integers from 0 to classes - 1, of any shape.
-      classes=None: how many there are, by default the largest label + 1.
+      classes=None: how many there are, by default the largest label + 1, for which a GPU is waited for.
       axis=-1: where in the result the classes lie, by default last. dtype=np.float32: of the result, by default
         float32.
     Returns: labels.shape with an axis of size classes inserted.

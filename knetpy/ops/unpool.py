@@ -17,7 +17,8 @@ def unpool(x, window=2, *, stride=None, padding=0, indices=None, size=None):
     Parameters:
       x: (N, C, *So), floating, with 1, 2 or 3 spatial axes.
       window=2, stride=None, padding=0: as in `pool`, the padding in numbers.
-      indices=None: None, or the positions in the flattened S that `pool` returned with x, integers of the shape of x.
+      indices=None: None, or the positions in the flattened S that `pool` returned with x, integers of the shape of x;
+        on a GPU they are not checked.
       size=None: the spatial size S of the result, a number or one for each axis, less than stride away from the
         default, which is (So - 1) * stride + window - before - after.
     Returns: (N, C, *S). Without indices every element is added to all places under its window (Knet's unpool, which is

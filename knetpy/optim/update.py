@@ -174,7 +174,8 @@ def apart(pairs: Pairs) -> Pairs:
     arrays = [w.value if isinstance(w, Param) else w for w, _ in pairs]
 
     def lasting(g: Any) -> Any:
-        shared = isinstance(g, np.ndarray) and any([np.may_share_memory(g, w) for w in arrays])
+        alone = not isinstance(g, np.ndarray) and (not on_gpu(g) or g.base is None)
+        shared = not alone and any([np.may_share_memory(g, w) for w in arrays if on_gpu(w) == on_gpu(g)])
         return g.copy() if shared else g
 
     return [(w, lasting(g)) for w, g in pairs]

@@ -25,6 +25,10 @@ def gpu(x: Any) -> Any:
         you like; or a function or model, whose `kn.params` are all moved. Everything else stays as it is.
     Returns: x with Params moved and arrays replaced by their copies; an array that is there already is returned itself.
       Inside a transform a value being differentiated goes through; its cotangent comes back.
+    All operands of a call must be on one device. Only constants of knetpy's own functions (labels, masks, indices,
+      lengths, weights) and the arrays of an index may come from the CPU: they are copied at every call. What is on a
+      GPU is never waited for, so the values of arrays are not checked there: labels and indices out of range, negative
+      weights or probabilities give undefined numbers, no errors.
     Raises: DeviceError if no GPU can be used, with the reason; MutationError for a Param inside a transform.
 
     >>> import knetpy as kn

@@ -68,9 +68,9 @@ class Fit:
 
     def take(self, new: np.ndarray, old: Any, name: str) -> None:
         """Take down that the values of `new` come into the Param or array `old`, if they fit."""
-        array = (
-            old.value if on_gpu(bare(old)) else old.value.base if isinstance(old, Param) else old
-        )  # p.value is a read-only view of what is written
+        array = bare(old)
+        if isinstance(old, Param) and not on_gpu(array):
+            array = array.base  # p.value is a read-only view of what is written
         first = self.writes.setdefault(id(old), (old, new, name))
         if new.shape != old.shape:
             way = " (x.T of it would fit: change=)" if new.shape[::-1] == old.shape and self.objects is None else ""
