@@ -5,7 +5,7 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import bare
-from ..devices import beside, host
+from ..devices import add_at, beside, host, on_gpu
 from ..kernels import kernel
 from ..random import as_dtype
 from .arguments import array_of, as_floating, axis_among, axis_of, integers, one_of, per_axis, placed
@@ -76,7 +76,8 @@ def scatter(src, index, *, axis=0, size=None, mode="add", init=None):
     axis, rest = _checked(src.shape, index.shape, axis)
     size = _checked_size(index, axis, rest, size, init)
     places("scatter", "index", index, size, f"the result has size {size} along axis {axis}")
-    src, index = _rows(src, axis, index.ndim), placed("scatter", "index", index.reshape(-1), src, "src")
+    src, index = _rows(src, axis, index.ndim), index.reshape(-1)
+    index = host(index) if mode == "mul" else placed("scatter", "index", index, src, "src")  # sizes depend on it
     if init is not None:
         src = np.concatenate([_rows(init, axis, 1), src])
         index = np.concatenate([np.arange(size, like=index), index])
@@ -97,12 +98,16 @@ def _mean(src, index, size):
 
 
 def _counts(index, size):
-    return np.bincount(index, minlength=size) if index.size else np.zeros(size, np.int64, like=index)
+    """How often each number occurs."""
+    if not on_gpu(index):
+        return np.bincount(index, minlength=size)
+    counts = np.zeros(size, np.int32, like=index)
+    add_at(counts, index, np.ones_like(index, np.int32))
+    return counts
 
 
 def _product(src, index, size):
     """Products of pairs, of pairs of those and so on: nothing is divided by, so zeros are exact at every order."""
-    index = host(index)  # sizes depend on it
     src, counts = rows_of(src, np.argsort(index, kind="stable")), _counts(index, size)
     while counts.max(initial=1) > 1:
         starts, pairs = np.cumsum(counts) - counts, (counts + 1) // 2

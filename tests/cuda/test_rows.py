@@ -1,5 +1,7 @@
 """Every row of the table of ops on a GPU's arrays: what it gives stays there and is what the CPU gives."""
 
+import contextlib
+import sys
 import warnings
 import zlib
 
@@ -30,6 +32,9 @@ NOT_BARE |= {
 MIXED = {"arctan2 bytes", "power of bytes", "ldexp", "ldexp stretched", "where", "where stretched", "kn.pad value"}
 MIXED |= {"where mask stretched", "clip constant", "operator - array", "operator @ array", "einsum constant"}
 MIXED |= {"stack -1", "concatenate 1"}
+
+
+WAITING = {np.bincount, "__getitem__"}  # the size of the result depends on values, such as those of a mask
 
 
 def is_mixed(row):
@@ -66,15 +71,27 @@ def tolerance(dtype):
     return {np.float16: 1e-2, np.float32: 2e-5, np.float64: 1e-10}[dtype]
 
 
+@contextlib.contextmanager
+def unread(monkeypatch):
+    """Within it nothing may wait for the device; of a real one that cannot be seen."""
+    array = sys.modules["cupy"].ndarray
+    with monkeypatch.context() as patch:
+        if hasattr(array, "_wait"):
+            patch.setattr(array, "_wait", lambda self: pytest.fail("the device is waited for"))
+        yield
+
+
 @rows(lambda row: not is_mixed(row))
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-def test_value_and_gradient(row, dtype):
+def test_value_and_gradient(row, dtype, monkeypatch):
     args = arguments(row, dtype)
     device, count = [kn.gpu(a) for a in args], tuple(range(len(args)))
     if is_bare(row):
         agree(row.f(*device), row.f(*args), tolerance(dtype))
     wanted = kn.value_and_grad(scalar(row.f), count)(*args)
-    agree(kn.value_and_grad(scalar(row.f), count)(*device), wanted, tolerance(dtype) * 10)
+    with unread(monkeypatch) if row.op not in WAITING and row.name != "logsoftmax mask" else contextlib.nullcontext():
+        found = kn.value_and_grad(scalar(row.f), count)(*device)
+    agree(found, wanted, tolerance(dtype) * 10)
 
 
 @rows(is_mixed)

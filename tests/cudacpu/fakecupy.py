@@ -107,6 +107,7 @@ def _method(name, value):
     return call
 
 
+_WAITING = {"nonzero", "flatnonzero", "argwhere", "unique", "bincount", "extract", "compress"}  # sizes depend on values
 _owners = weakref.WeakValueDictionary()  # id of NumPy's array -> the array of ours that holds it
 
 
@@ -159,7 +160,12 @@ class ndarray:
             return out
         return _forward(ufunc)(*args, **kwargs)
 
+    def _wait(self):
+        """Called wherever CuPy waits for the device; tests put something here that fails."""
+
     def __array_function__(self, func, types, args, kwargs):
+        if func.__name__ in _WAITING:
+            self._wait()
         if any([kind not in (ndarray, np.ndarray) for kind in types]):
             return NotImplemented
         own = globals().get(func.__name__)  # such as `empty`, whose memory is poison
@@ -179,6 +185,8 @@ class ndarray:
         self._a[_index(index)] = value if isinstance(value, np.ndarray) else _un(value)
 
     def __getitem__(self, index):
+        if any([str(getattr(i, "dtype", "")) == "bool" for i in (index if isinstance(index, tuple) else (index,))]):
+            self._wait()  # to know how many there are
         return _wrap(self._a[_index(index)])
 
     def __iter__(self):
@@ -188,6 +196,7 @@ class ndarray:
         return repr(self._a)
 
     def get(self, stream=None, order="C", out=None, blocking=True):
+        self._wait()
         if out is None:
             return self._a.copy(order)
         out[...] = self._a
@@ -200,9 +209,11 @@ class ndarray:
         return ndarray(self._a.copy(order))
 
     def item(self, *args):
+        self._wait()
         return self._a.item(*args)
 
     def tolist(self):
+        self._wait()
         return self._a.tolist()
 
     @property
@@ -232,6 +243,8 @@ def _operators():
         def call(self, *others):
             if any(map(_use_other, others)):
                 return NotImplemented
+            if name in ("__bool__", "__float__", "__int__", "__index__", "__complex__"):
+                self._wait()
             result = getattr(self._a, name)(*map(_un, others))
             return result if result is NotImplemented else _wrap(result)
 
