@@ -10,6 +10,7 @@ from ..core.errors import DerivativeError, DtypeError, label_of
 from ..core.primitive import primitive
 from ..core.trace import active
 from ..core.value import Param, Result, Value
+from ..devices import on_gpu
 from ..tree import children, leaves, tree_map
 
 # The same array under a new name: other uses of it are then constants for the transform that renamed it.
@@ -82,9 +83,14 @@ class Exit:
 
     def own(self, array):
         """The array itself if it is nobody else's, else a copy."""
-        if not isinstance(array, np.ndarray):
-            return array if isinstance(array, np.generic) else array.copy()
+        if isinstance(array, np.generic):
+            return array
         alone = getrefcount(array) <= _ALONE  # a rule may have given what its author keeps
+        if not isinstance(array, np.ndarray):  # on a GPU
+            alone = alone and array.base is None and id(array) not in self.taken
+            array = array if alone else array.copy()
+            self.taken[id(array)] = array
+            return array
         array = np.asarray(array)  # of a masked or memory-mapped one that was met on the way
         if not (alone and array.flags.owndata and array.flags.writeable) or id(array) in self.taken:
             array = array.copy(order="K")
@@ -102,6 +108,8 @@ class Exit:
                 return dx
         elif isinstance(dx, np.ndarray):
             dx = self.own(dx)
+        elif on_gpu(dx):
+            return self.own(dx)
         elif hasattr(dx, "dense"):  # of the rows of an embedding: made dense when it is asked for
             dx.values = self.own(dx.values)
             return dx

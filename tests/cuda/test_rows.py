@@ -92,6 +92,8 @@ def test_value_and_gradient(row, dtype, monkeypatch):
     with unread(monkeypatch) if row.op not in WAITING and row.name != "logsoftmax mask" else contextlib.nullcontext():
         found = kn.value_and_grad(scalar(row.f), count)(*device)
     agree(found, wanted, tolerance(dtype) * 10)
+    arrays = [a for a in (*device, *found[1]) if a.size]
+    assert not any(np.may_share_memory(a, b) for n, a in enumerate(arrays) for b in arrays[:n])
 
 
 @rows(is_mixed)

@@ -108,7 +108,7 @@ def _method(name, value):
 
 
 _WAITING = {"nonzero", "flatnonzero", "argwhere", "unique", "bincount", "extract", "compress"}  # sizes depend on values
-_owners = weakref.WeakValueDictionary()  # id of NumPy's array -> the array of ours that holds it
+_owners = weakref.WeakValueDictionary()  # id of the array of NumPy's that owns the memory -> the first of ours on it
 
 
 def _index(x):
@@ -119,19 +119,18 @@ def _index(x):
 
 
 class ndarray:
-    __slots__ = ("__weakref__", "_a")
+    __slots__ = ("__weakref__", "_a", "base")
     __module__ = "cupy"
     __array_priority__ = 100
     __hash__ = None
 
     def __init__(self, a):
         self._a = a
-        _owners[id(a)] = self
-
-    @property
-    def base(self):
-        """The array of ours whose memory this one views, None of one that has its own."""
-        return _owners.get(id(self._a.base))
+        while isinstance(a.base, np.ndarray):
+            a = a.base
+        self.base = _owners.get(id(a))  # the array of ours whose memory this one views, kept alive
+        if self.base is None:
+            _owners[id(a)] = self
 
     def __getattr__(self, name):
         if name.startswith("__") or (_real and not hasattr(_real.ndarray, name)):
