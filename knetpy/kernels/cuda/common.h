@@ -2,6 +2,9 @@
 #ifndef INFINITY
 #define INFINITY __int_as_float(0x7f800000)
 #endif
+#ifndef NAN
+#define NAN __int_as_float(0x7fc00000)
+#endif
 typedef long long i64;  // offsets: arrays may have more than 2^31 elements
 constexpr unsigned ALL = 0xffffffffu;
 constexpr int WARP = 32;
@@ -9,12 +12,16 @@ constexpr int WARP = 32;
 // The larger of two numbers; NaN beats every number, as in NumPy.
 template <typename T> __device__ __forceinline__ T larger(T a, T b) { return a > b || a != a ? a : b; }
 
-template <typename T> __device__ __forceinline__ T warp_sum(T v) {
-    for (int d = WARP / 2; d; d >>= 1) v += __shfl_xor_sync(ALL, v, d);
+// x - top, where the top, also an infinite one, becomes 0: the limit, instead of Inf - Inf.
+template <typename T> __device__ __forceinline__ T below(T x, T top) { return x == top ? T(0) : x - top; }
+
+// The sum, or the largest, of each LANES neighbours in a warp; every lane of the warp takes part and gets the result.
+template <int LANES = WARP, typename T> __device__ __forceinline__ T warp_sum(T v) {
+    for (int d = LANES / 2; d; d >>= 1) v += __shfl_xor_sync(ALL, v, d);
     return v;
 }
-template <typename T> __device__ __forceinline__ T warp_larger(T v) {
-    for (int d = WARP / 2; d; d >>= 1) v = larger(v, __shfl_xor_sync(ALL, v, d));
+template <int LANES = WARP, typename T> __device__ __forceinline__ T warp_larger(T v) {
+    for (int d = LANES / 2; d; d >>= 1) v = larger(v, __shfl_xor_sync(ALL, v, d));
     return v;
 }
 

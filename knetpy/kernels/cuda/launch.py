@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, wraps
 from importlib.resources import files
 from typing import Any
 
@@ -98,3 +98,29 @@ def dense(x: Any) -> Any:
 def empty(shape: Any, dtype: Any) -> Any:
     """Memory for a result."""
     return cupy().empty(shape, dtype)
+
+
+def numbers(x: Any) -> Any:
+    """Integers as kernels read them: 64 bits each, in C order, on the device wherever they came from."""
+    return dense(cupy().asarray(x, np.int64))
+
+
+def widened(launch: Callable) -> Callable:
+    """Decorate what launches kernels of float32 and float64: float16 goes in as float32 and comes out as float16."""
+
+    @wraps(launch)
+    def serve(x, *args, **options):
+        if x.dtype.char != "e":
+            return launch(x, *args, **options)
+        y = launch(*[_wide(a) for a in (x, *args)], **{name: _wide(a) for name, a in options.items()})
+        return tuple([_narrow(a) for a in y]) if isinstance(y, tuple) else _narrow(y)
+
+    return serve
+
+
+def _wide(x: Any) -> Any:
+    return x.astype(np.float32) if getattr(x, "dtype", None) == np.float16 else x
+
+
+def _narrow(x: Any) -> Any:
+    return x.astype(np.float16) if getattr(x, "dtype", None) == np.float32 else x

@@ -3,9 +3,6 @@
 // Forward: y = exp(x - top) / sum, or (LOG) x - top - log(sum), over the elements whose mask is not 0 (no mask: all).
 // Backward: dx = p (dy - sum(dy p)), or (LOG) dy - exp(y) sum(dy).
 
-// x - top, where the top, also an infinite one, becomes 0: the limit, instead of Inf - Inf.
-template <typename T> __device__ __forceinline__ T below(T x, T top) { return x == top ? T(0) : x - top; }
-
 template <typename T, bool LOG> __device__ __forceinline__ T answer(T x, bool counts, T top, T sum) {
     if (!counts) return LOG ? T(-INFINITY) : T(0);
     return LOG ? below(x, top) - log(sum) : exp(below(x, top)) / sum;
