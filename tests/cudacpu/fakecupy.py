@@ -205,7 +205,7 @@ class ndarray:
         self._a[...] = a
 
     def copy(self, order="C"):
-        return ndarray(self._a.copy(order))
+        return _wrap(self._a.copy(order))
 
     def item(self, *args):
         self._wait()
