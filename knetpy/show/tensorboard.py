@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ShapeError
+from ..devices import host
 from ..ops.arguments import count_of, numbers_of
 from ..ops.rowsparse import RowSparse
 from .history import History
@@ -83,7 +84,7 @@ class TensorBoard(History):
                 self._histogram(f"gradients/{tag(path)}", g.summed().values if isinstance(g, RowSparse) else g)
 
     def _histogram(self, name: str, array: Any) -> None:
-        values = np.asarray(array, np.float64).ravel()
+        values = np.asarray(host(array), np.float64).ravel()
         values = values[np.isfinite(values)]  # what is not has no place in a histogram
         if values.size:
             self.writer.add_histogram(name, values, self.step + 1)
