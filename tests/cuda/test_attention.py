@@ -177,3 +177,15 @@ def test_values_and_keys_are_read_once_for_each_block_of_queries():
     (_, stats), _ = launches
     assert stats.global_read_bytes <= q.nbytes + 2 * (k.nbytes + v.nbytes) + 2 * 128 * 3 * 8
     assert stats.global_write_bytes == q.nbytes + 2 * 128 * 4
+
+
+def test_operands_that_begin_between_vectors():
+    flat = np.random.default_rng(0).standard_normal(41).astype("f4")
+    x, there = flat[1:].reshape(1, 10, 4), kn.gpu(flat)[1:].reshape(1, 10, 4)
+    exact = reference.attention(x, x, x, None, mask=None, causal=False, scale=1.0)
+    found = kernel("attention", "attention")(there, there, there, None, mask=None, causal=False, scale=1.0)
+    given = (there, *found[:1], there, there, there, None, *found[1:])
+    back = kernel("attention", "attention_dx")(*given, mask=None, causal=False, scale=1.0)
+    theirs = reference.attention_dx(x, exact[0], x, x, x, None, *exact[1:], mask=None, causal=False, scale=1.0)
+    for ours, right in zip((*found, *back[:3]), (*exact, *theirs)):
+        np.testing.assert_allclose(kn.cpu(ours), right, rtol=1e-4, atol=1e-5)

@@ -7,7 +7,7 @@
 // all banks. The 8 threads of a row are of one warp.
 //
 // where (5, products): which matrix of q, k, v, bias and mask each product has. A score is q k, with the scale in q, plus
-// the bias, or -Inf where the mask is 0 or causal forbids it. fours: sizes of heads are multiples of 4, all is aligned.
+// the bias, or -Inf where the mask is 0 or causal forbids it. Sizes of heads are multiples of 4, and all is aligned so.
 constexpr int THREADS = 128, OTHER = 32, ACROSS = 8, COLUMNS = OTHER / ACROSS, WIDTH = OTHER + 8;
 
 template <typename T> struct alignas(16) Four { T x, y, z, w; };
@@ -24,22 +24,11 @@ template <typename T> __device__ __forceinline__ void add(Four<T>& sum, T p, con
 
 // A tile of `rows` rows of x (n, width) from `first` on, times scale.
 template <typename T, int D>
-__device__ __forceinline__ void load(T* tile, const T* __restrict__ x, int rows, int first, int n, int width, T scale,
-                                     int fours) {
+__device__ __forceinline__ void load(T* tile, const T* __restrict__ x, int rows, int first, int n, int width, T scale) {
     for (int i = threadIdx.x; i < rows * (D / 4); i += THREADS) {
         const int r = i / (D / 4), c = i % (D / 4) * 4;
-        const T* from = x + (i64)(first + r) * width + c;
         Four<T> v = {0, 0, 0, 0};
-        if (first + r < n) {
-            if (fours) {
-                if (c < width) v = *(const Four<T>*)from;
-            } else {
-                if (c < width) v.x = from[0];
-                if (c + 1 < width) v.y = from[1];
-                if (c + 2 < width) v.z = from[2];
-                if (c + 3 < width) v.w = from[3];
-            }
-        }
+        if (first + r < n && c < width) v = *(const Four<T>*)(x + (i64)(first + r) * width + c);
         const Four<T> scaled = {v.x * scale, v.y * scale, v.z * scale, v.w * scale};
         *(Four<T>*)(tile + r * (D + 4) + c) = scaled;
     }
@@ -94,22 +83,13 @@ __device__ __forceinline__ void weigh(Four<T> (&sums)[R][D / 32], const T* weigh
 
 // Row `row` of x (n, width), which is a thread's columns times a factor.
 template <typename T, int D>
-__device__ __forceinline__ void store(T* __restrict__ x, const Four<T> (&sums)[D / 32], int row, int n, int width, T factor,
-                                      int fours) {
+__device__ __forceinline__ void store(T* __restrict__ x, const Four<T> (&sums)[D / 32], int row, int n, int width, T factor) {
     if (row >= n) return;
     #pragma unroll
     for (int c = 0; c < D / 32; ++c) {
         const int column = threadIdx.x % ACROSS * 4 + 32 * c;
-        T* to = x + (i64)row * width + column;
         const Four<T> v = {sums[c].x * factor, sums[c].y * factor, sums[c].z * factor, sums[c].w * factor};
-        if (fours) {
-            if (column < width) *(Four<T>*)to = v;
-        } else {
-            if (column < width) to[0] = v.x;
-            if (column + 1 < width) to[1] = v.y;
-            if (column + 2 < width) to[2] = v.z;
-            if (column + 3 < width) to[3] = v.w;
-        }
+        if (column < width) *(Four<T>*)(x + (i64)row * width + column) = v;
     }
 }
 
@@ -147,7 +127,7 @@ template <typename T, int D, int R>
 __global__ void __launch_bounds__(THREADS) attend(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
                        const T* __restrict__ bias, const unsigned char* __restrict__ mask, const i64* __restrict__ where,
                        T* __restrict__ y, T* __restrict__ tops, T* __restrict__ totals, i64 products, int L, int S, int width,
-                       int out, T scale, int bias_row, int bias_column, int mask_row, int mask_column, int causal, int fours)
+                       int out, T scale, int bias_row, int bias_column, int mask_row, int mask_column, int causal)
 {
     extern __shared__ float memory[];
     T *queries = (T*)memory, *others = queries + 16 * R * (D + 4), *weights = others + OTHER * (D + 4);
@@ -158,7 +138,7 @@ __global__ void __launch_bounds__(THREADS) attend(const T* __restrict__ q, const
     q += where[product] * L * width;
     k += where[products + product] * S * width;
     v += where[2 * products + product] * S * out;
-    load<T, D>(queries, q, 16 * R, first, L, width, scale, fours);
+    load<T, D>(queries, q, 16 * R, first, L, width, scale);
     Four<T> sums[R][D / 32] = {};
     T top[R], total[R];
     #pragma unroll
@@ -170,11 +150,11 @@ __global__ void __launch_bounds__(THREADS) attend(const T* __restrict__ q, const
     for (int from = 0; from < stop; from += OTHER) {
         T s[R][COLUMNS];
         __syncthreads();
-        load<T, D>(others, k, OTHER, from, S, width, T(1), fours);
+        load<T, D>(others, k, OTHER, from, S, width, T(1));
         __syncthreads();
         multiply<T, D, R>(s, queries, others);
         __syncthreads();
-        load<T, D>(others, v, OTHER, from, S, out, T(1), fours);
+        load<T, D>(others, v, OTHER, from, S, out, T(1));
         #pragma unroll
         for (int i = 0; i < R; ++i) {
             T next = T(-INFINITY), more = 0;
@@ -204,7 +184,7 @@ __global__ void __launch_bounds__(THREADS) attend(const T* __restrict__ q, const
     for (int i = 0; i < R; ++i) {
         const int row = first + ty + 16 * i;
         total[i] = warp_sum<ACROSS>(total[i]);
-        store<T, D>(y + product * L * out, sums[i], row, L, out, inverse(total[i]), fours);
+        store<T, D>(y + product * L * out, sums[i], row, L, out, inverse(total[i]));
         if (tx == 0 && row < L) {
             tops[product * L + row] = top[i];
             totals[product * L + row] = total[i];
@@ -231,8 +211,7 @@ __global__ void __launch_bounds__(THREADS) attend_dq(const T* __restrict__ q, co
                        const T* __restrict__ bias, const unsigned char* __restrict__ mask, const i64* __restrict__ where,
                        const T* __restrict__ dy, const T* __restrict__ tops, const T* __restrict__ totals,
                        const T* __restrict__ deltas, T* __restrict__ dq, T* __restrict__ ds, i64 products, int L, int S,
-                       int width, int out, T scale, int bias_row, int bias_column, int mask_row, int mask_column, int causal,
-                       int fours)
+                       int width, int out, T scale, int bias_row, int bias_column, int mask_row, int mask_column, int causal)
 {
     extern __shared__ float memory[];
     T *queries = (T*)memory, *dys = queries + 16 * R * (D + 4), *others = dys + 16 * R * (D + 4);
@@ -244,44 +223,40 @@ __global__ void __launch_bounds__(THREADS) attend_dq(const T* __restrict__ q, co
     q += where[product] * L * width;
     k += where[products + product] * S * width;
     v += where[2 * products + product] * S * out;
-    load<T, D>(queries, q, 16 * R, first, L, width, scale, fours);
-    load<T, D>(dys, dy + product * L * out, 16 * R, first, L, out, T(1), fours);
+    load<T, D>(queries, q, 16 * R, first, L, width, scale);
+    load<T, D>(dys, dy + product * L * out, 16 * R, first, L, out, T(1));
     Four<T> sums[R][D / 32] = {};
-    T top[R], share[R], delta[R];
-    #pragma unroll
-    for (int i = 0; i < R; ++i) {
-        const int row = first + ty + 16 * i;
-        const i64 at = product * L + row;
-        top[i] = row < L ? tops[at] : T(0);
-        share[i] = row < L ? inverse(totals[at]) : T(0);
-        delta[i] = row < L ? deltas[at] : T(0);
-    }
     const int stop = causal ? min(S, first + 16 * R) : S;
     for (int from = 0; from < stop; from += OTHER) {
         T s[R][COLUMNS], d[R][COLUMNS];
         __syncthreads();
-        load<T, D>(others, v, OTHER, from, S, out, T(1), fours);
+        load<T, D>(others, v, OTHER, from, S, out, T(1));
         __syncthreads();
         multiply<T, D, R>(d, dys, others);
         __syncthreads();
-        load<T, D>(others, k, OTHER, from, S, width, T(1), fours);
+        load<T, D>(others, k, OTHER, from, S, width, T(1));
         __syncthreads();
         multiply<T, D, R>(s, queries, others);
         #pragma unroll
-        for (int i = 0; i < R; ++i)
+        for (int i = 0; i < R; ++i) {
+            const int row = first + ty + 16 * i;
+            const i64 at = product * L + row;  // read again in each turn, as registers are rare
+            const T top = row < L ? tops[at] : T(0), share = row < L ? inverse(totals[at]) : T(0);
+            const T delta = row < L ? deltas[at] : T(0);
             #pragma unroll
             for (int j = 0; j < COLUMNS; ++j) {
-                const int row = first + ty + 16 * i, column = from + tx + ACROSS * j;
-                const T by = weight(how.score(s[i][j], row, column), top[i]) * share[i] * (d[i][j] - delta[i]);
+                const int column = from + tx + ACROSS * j;
+                const T by = weight(how.score(s[i][j], row, column), top) * share * (d[i][j] - delta);
                 weights[(ty + 16 * i) * WIDTH + tx + ACROSS * j] = by;
-                if (ds && how.inside(row, column)) ds[(product * L + row) * S + column] = by;
+                if (ds && how.inside(row, column)) ds[at * S + column] = by;
             }
+        }
         __syncwarp();
         weigh<T, D, R>(sums, weights, others);
     }
     #pragma unroll
     for (int i = 0; i < R; ++i)
-        store<T, D>(dq + product * L * width, sums[i], first + ty + 16 * i, L, width, scale, fours);
+        store<T, D>(dq + product * L * width, sums[i], first + ty + 16 * i, L, width, scale);
 }
 
 // dk (products, S, width) and dv (products, S, out): the block owns keys, and goes over the queries.
@@ -290,8 +265,7 @@ __global__ void __launch_bounds__(THREADS) attend_dkv(const T* __restrict__ q, c
                        const T* __restrict__ bias, const unsigned char* __restrict__ mask, const i64* __restrict__ where,
                        const T* __restrict__ dy, const T* __restrict__ tops, const T* __restrict__ totals,
                        const T* __restrict__ deltas, T* __restrict__ dk, T* __restrict__ dv, i64 products, int L, int S,
-                       int width, int out, T scale, int bias_row, int bias_column, int mask_row, int mask_column, int causal,
-                       int fours)
+                       int width, int out, T scale, int bias_row, int bias_column, int mask_row, int mask_column, int causal)
 {
     extern __shared__ float memory[];
     T *keys = (T*)memory, *values = keys + 16 * R * (D + 4), *queries = values + 16 * R * (D + 4);
@@ -304,14 +278,14 @@ __global__ void __launch_bounds__(THREADS) attend_dkv(const T* __restrict__ q, c
     k += where[products + product] * S * width;
     v += where[2 * products + product] * S * out;
     dy += product * L * out;
-    load<T, D>(keys, k, 16 * R, first, S, width, T(1), fours);
-    load<T, D>(values, v, 16 * R, first, S, out, T(1), fours);
+    load<T, D>(keys, k, 16 * R, first, S, width, T(1));
+    load<T, D>(values, v, 16 * R, first, S, out, T(1));
     Four<T> by_key[R][D / 32] = {}, by_value[R][D / 32] = {};
     for (int from = causal ? first / OTHER * OTHER : 0; from < L; from += OTHER) {
         T s[R][COLUMNS], d[R][COLUMNS];
         __syncthreads();
-        load<T, D>(queries, q, OTHER, from, L, width, scale, fours);
-        load<T, D>(dys, dy, OTHER, from, L, out, T(1), fours);
+        load<T, D>(queries, q, OTHER, from, L, width, scale);
+        load<T, D>(dys, dy, OTHER, from, L, out, T(1));
         __syncthreads();
         multiply<T, D, R>(s, keys, queries);
         multiply<T, D, R>(d, values, dys);
@@ -341,7 +315,7 @@ __global__ void __launch_bounds__(THREADS) attend_dkv(const T* __restrict__ q, c
     }
     #pragma unroll
     for (int i = 0; i < R; ++i) {
-        store<T, D>(dk + product * S * width, by_key[i], first + ty + 16 * i, S, width, T(1), fours);
-        store<T, D>(dv + product * S * out, by_value[i], first + ty + 16 * i, S, out, T(1), fours);
+        store<T, D>(dk + product * S * width, by_key[i], first + ty + 16 * i, S, width, T(1));
+        store<T, D>(dv + product * S * out, by_value[i], first + ty + 16 * i, S, out, T(1));
     }
 }

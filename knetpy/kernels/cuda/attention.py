@@ -18,7 +18,7 @@ from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, inst
 from knetpy.kernels.reference import attention as reference
 
 THREADS, OTHER, WIDTH = 128, 32, 40  # as in attention.cu
-SIZES = {  # by C's name of the dtype: heads that kernels are made for, and 1/16 of the rows of a block, forward and back
+SIZES = {  # by C's name of the dtype: heads that kernels are made for, and 1/16 of a block's rows, forward and back
     "float": {32: (4, 4), 64: (4, 4), 128: (4, 2)},
     "double": {64: (2, 2)},
 }
@@ -28,7 +28,7 @@ _run = Module(
         *[f"attend<{T}, {D}, {R}>" for T, sizes in SIZES.items() for D, (R, _) in sizes.items()],
         *[f"attend_{by}<{T}, {D}, {R}>" for by in ("dq", "dkv") for T, sizes in SIZES.items()
           for D, (_, R) in sizes.items()],
-        *instances("contract<{T}>", T=SIZES),
+        *instances("contract<{T}>", T=tuple(SIZES)),
     ],
 )  # fmt: skip
 
@@ -39,9 +39,9 @@ def attention(q, k, v, bias, *, mask, causal, scale):
     how = _Plan(q, k, v, bias, mask, causal, scale)
     if not how.served:
         return reference.attention(q, k, v, bias, mask=mask, causal=causal, scale=scale)
-    y, top, total = [empty((*how.lead, how.L, n), q.dtype) for n in (v.shape[-1], 1, 1)]
+    y, top, total = [empty((*how.lead, how.L, n), q.dtype) for n in (how.E, 1, 1)]
     how.launch("", how.rows, how.L, (how.rows + OTHER, how.rows), how.given, y, top, total)
-    return y, top, total
+    return dense(y[..., : v.shape[-1]]), top, total
 
 
 @widened
@@ -54,10 +54,10 @@ def attention_dx(dy, y, q, k, v, bias, top, total, *, mask, causal, scale, learn
     if not how.served:
         given = (dy, y, q, k, v, bias, top, total)
         return reference.attention_dx(*given, mask=mask, causal=causal, scale=scale, learned=learned)
-    dy, y, top, total = [dense(x) for x in (dy, y, top, total)]
+    dy, y, top, total = _fours(dy), _fours(y), dense(top), dense(total)
     delta, ds, rows = empty(top.shape, q.dtype), None, how.rows_back
     _run(f"contract<{how.kind}>", blocks_for(top.size, THREADS // 32), THREADS, dy, y, delta, top.size, dy.shape[-1])
-    dq, dk, dv = [empty((*how.lead, *x.shape[-2:]), q.dtype) for x in (q, k, v)]
+    dq, dk, dv = [empty((*how.lead, *size), q.dtype) for size in ((how.L, how.D), (how.S, how.D), (how.S, how.E))]
     if learned and bias is not None:
         new = np.zeros_like if causal else np.empty_like  # what is never seen is not written
         ds = new(dq, shape=(*how.lead, how.L, how.S))
@@ -65,7 +65,8 @@ def attention_dx(dy, y, q, k, v, bias, top, total, *, mask, causal, scale, learn
     how.launch("_dq", rows, how.L, (2 * rows + OTHER, rows), given, dq, ds)
     how.launch("_dkv", rows, how.S, (2 * rows + 2 * OTHER, rows), given, dk, dv)
     by_bias = None if ds is None else reference.summed(ds, bias.shape)
-    return *[reference.summed(d, x.shape) for d, x in ((dq, q), (dk, k), (dv, v))], by_bias
+    found = [(dense(d[..., : x.shape[-1]]), x.shape) for d, x in ((dq, q), (dk, k), (dv, v))]
+    return *[reference.summed(d, shape) for d, shape in found], by_bias
 
 
 class _Plan:
@@ -83,15 +84,15 @@ class _Plan:
         self.rows, self.rows_back = rows
         self.item = q.dtype.itemsize
         self.served = self._bytes(2 * rows[1] + 2 * OTHER, rows[1]) <= _most_shared()
-        q, k, v = [dense(x) for x in (q, k, v)]
+        q, k, v = [_fours(x) for x in (q, k, v)]
+        self.D, self.E = q.shape[-1], v.shape[-1]
         bias = None if bias is None else dense(bias.astype(q.dtype, copy=False))
         mask = None if mask is None else dense(mask).view(np.uint8)
         leads = tuple([() if x is None else x.shape[:-2] for x in (q, k, v, bias, mask)])
         where = _where(self.lead, leads, cupy().cuda.Device().id)
         self.given = q, k, v, bias, mask, where
-        fours = D % 4 == 0 and E % 4 == 0 and all([x.data.ptr % 16 == 0 for x in (q, k, v)])
         strides = *_strides(bias, self.L, self.S), *_strides(mask, self.L, self.S)
-        self.sizes = self.products, self.L, self.S, D, E, q.dtype.type(scale), *strides, int(causal), int(fours)
+        self.sizes = self.products, self.L, self.S, self.D, self.E, q.dtype.type(scale), *strides, int(causal)
 
     def launch(self, what: str, rows: int, count: int, tiles: tuple[int, int], given: tuple, *results: Any) -> None:
         """A block for each `rows` of `count` rows; tiles: rows of D elements, and of weights, in shared memory."""
@@ -101,6 +102,16 @@ class _Plan:
 
     def _bytes(self, rows: int, weights: int) -> int:
         return (rows * (self.head + 4) + weights * WIDTH) * self.item
+
+
+def _fours(x: Any) -> Any:
+    """x as kernels read it, four elements at a time: aligned, its last axis filled up with zeros to a multiple of 4."""
+    x, more = dense(x), -x.shape[-1] % 4
+    if not more:
+        return x if x.data.ptr % 16 == 0 else x.copy()
+    wide = np.zeros_like(x, shape=(*x.shape[:-1], x.shape[-1] + more))
+    wide[..., : x.shape[-1]] = x
+    return wide
 
 
 def _most_shared() -> int:

@@ -116,7 +116,7 @@ def _gru_before_back(call, t, came, dy, dstate, product, h, gates, dpx, dph):
     return drz @ call.wh[0].T
 
 
-def _plain(relu):
+def _plain(relu: str) -> tuple[Any, Any]:
     def step(call, t, px, old, new, y, gates):
         ph = old[0] @ call.wh[0]
         call(f"plain<{call.kind}, {relu}>", px, call.bx, ph, old[0], new[0], y, gates, call.lengths, t)

@@ -21,7 +21,7 @@ UNITS = {16: "uint4", 8: "unsigned long long", 4: "unsigned", 2: "unsigned short
 _run = Module(
     "scatter",
     [
-        *instances("take<{U}>", U=UNITS.values()),
+        *instances("take<{U}>", U=tuple(UNITS.values())),
         "find",
         *instances("{k}<{T}, {how}>", k=("chunks", "runs"), T=("float", "double"), how=range(3)),
     ],
