@@ -180,3 +180,11 @@ def optim(rng, dtype):
     shapes = [(size(rng), size(rng)) for _ in range(3)]
     rows = [tuple(rng.standard_normal(shape).astype(dtype) for _ in range(3)) for shape in shapes]
     yield "step", (rows[0][0], rows, [(0.5,)] * 3, formula), {}
+
+
+@family
+def resample(rng, dtype):
+    shape, axis = tuple(size(rng, 17) for _ in range(3)), int(rng.integers(3))
+    starts = np.cumsum([0, *rng.integers(0, 4, size(rng, 33))])
+    columns, weights = rng.integers(0, shape[axis], starts[-1]), rng.standard_normal(starts[-1]).astype(dtype)
+    yield "resample", (drawn(rng, shape, dtype), starts, columns, weights), {"axis": axis}

@@ -196,7 +196,7 @@ __global__ void __launch_bounds__(THREADS) attend(const T* __restrict__ q, const
 template <typename T>
 __global__ void contract(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ deltas, i64 rows, int width)
 {
-    const i64 row = (i64)blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP;
+    const i64 row = row_of(WARP);
     if (row >= rows) return;
     T sum = 0;
     for (int c = threadIdx.x % WARP; c < width; c += WARP) sum += dy[row * width + c] * y[row * width + c];

@@ -9,6 +9,11 @@ typedef long long i64;  // offsets: arrays may have more than 2^31 elements
 constexpr unsigned ALL = 0xffffffffu;
 constexpr int WARP = 32;
 
+// The row that a thread works at, where `lanes` neighbours, a power of two, take one.
+__device__ __forceinline__ i64 row_of(int lanes) {
+    return (i64)blockIdx.x * (blockDim.x / lanes) + threadIdx.x / lanes;
+}
+
 // The larger of two numbers; NaN beats every number, as in NumPy.
 template <typename T> __device__ __forceinline__ T larger(T a, T b) { return a > b || a != a ? a : b; }
 

@@ -4,7 +4,7 @@ template <typename T>
 __global__ void bag_max(const T* __restrict__ table, const i64* __restrict__ indices, const i64* __restrict__ starts,
                         i64* __restrict__ chosen, i64 bags, i64 count, i64 V, i64 D, int lanes)
 {
-    const i64 bag = (i64)blockIdx.x * (blockDim.x / lanes) + threadIdx.x / lanes;
+    const i64 bag = row_of(lanes);
     if (bag >= bags) return;
     const i64 start = max(starts[bag], i64(0)), stop = bag + 1 < bags ? min(starts[bag + 1], count) : count;
     for (i64 c = threadIdx.x % lanes; c < D; c += lanes) {

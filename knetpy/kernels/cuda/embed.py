@@ -10,9 +10,19 @@ import math
 import numpy as np
 
 from knetpy.kernels.cuda import scatter
-from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, instances, numbers, widened
+from knetpy.kernels.cuda.launch import (
+    THREADS,
+    C,
+    Module,
+    blocks_for,
+    dense,
+    empty,
+    instances,
+    lanes_of,
+    numbers,
+    widened,
+)
 
-THREADS = scatter.THREADS
 _run = Module("embed", instances("bag_max<{T}>", T=("float", "double")))
 
 
@@ -34,7 +44,7 @@ def embed_dw(dy, indices, *, rows):
 def bag_max(table, indices, starts):
     """Launch as the reference computes; a table of float16 is read through one of float32."""
     table, indices, starts, (V, D) = dense(table), numbers(indices), numbers(starts), table.shape
-    chosen, lanes = empty((len(starts), D), np.int64), scatter.lanes_of(D)
+    chosen, lanes = empty((len(starts), D), np.int64), lanes_of(D)
     if chosen.size:
         blocks, sizes = blocks_for(len(starts), THREADS // lanes), (len(starts), indices.size, V, D, lanes)
         _run(f"bag_max<{C[table.dtype.char]}>", blocks, THREADS, table, indices, starts, chosen, *sizes)

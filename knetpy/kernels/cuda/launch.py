@@ -15,6 +15,7 @@ C = {"f": "float", "d": "double", "e": "__half"}  # C's name of a dtype, by NumP
 BLOCK_LIMIT, GRID_LIMIT = 1024, (2**31 - 1, 65535, 65535)
 SHARED = 48 << 10  # bytes of dynamic shared memory that every GPU has
 WARPS = 4  # of a block in which each warp takes a row
+THREADS = 128  # of a block in which as many neighbours take a row as `lanes_of` says
 
 
 class Module:
@@ -88,6 +89,11 @@ def instances(pattern: str, **choices: Sequence) -> list[str]:
 def blocks_for(items: int, each: int) -> int:
     """How many blocks do `items` if each does `each`."""
     return -(-items // each)
+
+
+def lanes_of(columns: int) -> int:
+    """How many threads take a row of so many columns: a power of two."""
+    return min(THREADS, 1 << (columns - 1).bit_length())
 
 
 def dense(x: Any) -> Any:

@@ -24,7 +24,7 @@ template <typename T, int LANES, int PER>
 __global__ void rows(const T* __restrict__ x, const i64* __restrict__ labels, const T* __restrict__ weight, T own, T each,
                      T* __restrict__ losses, T* __restrict__ p, i64 count, int n)
 {
-    const i64 row = (i64)blockIdx.x * (blockDim.x / LANES) + threadIdx.x / LANES;
+    const i64 row = row_of(LANES);
     const int lane = threadIdx.x % LANES;
     const bool mine = row < count;  // lanes beyond the last row take part in the sums of their warp
     T v[PER], top = T(-INFINITY), sum = 0, loss = 0;
@@ -118,7 +118,7 @@ __global__ void rows_dx(const T* __restrict__ dy, const T* __restrict__ p, const
                         const T* __restrict__ weight, const T* __restrict__ whole, T own, T each, T* __restrict__ dx,
                         i64 count, int n, int lanes, int same)
 {
-    const i64 row = (i64)blockIdx.x * (blockDim.x / lanes) + threadIdx.x / lanes;
+    const i64 row = row_of(lanes);
     if (row >= count) return;
     const i64 label = labels[row];
     const T d = dy[same ? 0 : row], m = mass(label, weight, whole, own, each, n);

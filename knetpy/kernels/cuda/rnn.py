@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from knetpy.devices import cupy
-from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, instances, numbers, widened
+from knetpy.kernels.cuda.launch import THREADS, C, Module, blocks_for, dense, empty, instances, numbers, widened
 
-THREADS = 128  # of a block
 _run = Module(
     "rnn",
     [

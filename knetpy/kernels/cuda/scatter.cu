@@ -14,11 +14,6 @@ template <typename T, int HOW> __device__ __forceinline__ T together(T a, T b) {
     return HOW == SUM ? a + b : HOW == LARGEST ? larger(a, b) : -larger(-a, -b);
 }
 
-// The row that this thread works at.
-__device__ __forceinline__ i64 row_of(int lanes) {
-    return (i64)blockIdx.x * (blockDim.x / lanes) + threadIdx.x / lanes;
-}
-
 // y[a, m, b] = x[a, index, b], 0 for a negative index; one that is too large means the last. U: so many bytes are moved
 // at a time. lists, columns: whether there are indices for each a, for each b.
 template <typename U>

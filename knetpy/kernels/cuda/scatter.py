@@ -12,9 +12,19 @@ from typing import Any
 import numpy as np
 
 from knetpy.devices import cupy
-from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, instances, numbers, widened
+from knetpy.kernels.cuda.launch import (
+    THREADS,
+    C,
+    Module,
+    blocks_for,
+    dense,
+    empty,
+    instances,
+    lanes_of,
+    numbers,
+    widened,
+)
 
-THREADS = 128  # of a block
 RUN = 32  # as in scatter.cu
 SUM, LARGEST, SMALLEST = range(3)
 UNITS = {16: "uint4", 8: "unsigned long long", 4: "unsigned", 2: "unsigned short", 1: "unsigned char"}  # by bytes
@@ -81,11 +91,6 @@ def _met(src: Any, index: Any, N: int, how: int) -> Any:
     blocks = blocks_for(A * N, THREADS // lanes)
     _run(f"runs{kind}", blocks, THREADS, src, order, starts, part, y, A * N, M, N, B, *options)
     return y
-
-
-def lanes_of(columns: int) -> int:
-    """How many threads take a row: a power of two."""
-    return min(THREADS, 1 << (columns - 1).bit_length())
 
 
 def _unit(x: Any, columns: int) -> int:
