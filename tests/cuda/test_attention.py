@@ -189,3 +189,24 @@ def test_operands_that_begin_between_vectors():
     theirs = reference.attention_dx(x, exact[0], x, x, x, None, *exact[1:], mask=None, causal=False, scale=1.0)
     for ours, right in zip((*found, *back[:3]), (*exact, *theirs)):
         np.testing.assert_allclose(kn.cpu(ours), right, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("interleaved", [False, True])
+@pytest.mark.parametrize("tables", [(6,), (5, 6), (1, 5, 6), (3, 1, 6), (2, 3, 5, 6), (2, 1, 1, 6), (1, 6)], ids=str)
+def test_rotations(tables, interleaved):
+    rng = np.random.default_rng(0)
+    x, (cos, sin) = rng.standard_normal((2, 3, 5, 12)), rng.standard_normal((2, *tables))
+    assert agrees("attention", "rotate", (x, cos, sin), {"interleaved": interleaved}, F8)
+    half = kernel("attention", "rotate")(kn.gpu(x.astype("f2")), cos, sin, interleaved=interleaved)
+    assert half.dtype == np.float16
+
+
+def test_rotations_of_long_rows_and_of_nothing():
+    rng = np.random.default_rng(0)
+    x, (cos, sin) = rng.standard_normal((9, 600)), rng.standard_normal((2, 9, 300))
+    assert agrees("attention", "rotate", (x, cos, sin), {"interleaved": False}, F8)
+    assert kernel("attention", "rotate")(*kn.gpu((x[:0], cos[:0], sin[:0])), interleaved=True).shape == (0, 600)
+    with recorded(trace=50000) as launches:
+        kernel("attention", "rotate")(*kn.gpu((x[:, :64].astype("f4"), cos[:, :32], sin[:, :32])), interleaved=False)
+    ((_, stats),) = launches
+    assert stats.idle_blocks == 0 and all([r.cost <= r.ideal for r in stats.requests()])

@@ -79,6 +79,8 @@ def attention(rng, dtype):
     yield "attention", (q, k, v, bias), options
     given = drawn(rng, (2, L, E), dtype), drawn(rng, (2, L, E), dtype), q, k, v, bias
     yield "attention_dx", (*given, drawn(rng, (2, L, 1), dtype), 1 + rng.random((2, L, 1)).astype(dtype)), options
+    turned = drawn(rng, (2, L, 2 * D), dtype), drawn(rng, (L, D), dtype), drawn(rng, (1, D), dtype)
+    yield "rotate", turned, {"interleaved": bool(rng.integers(2))}
 
 
 @family
@@ -147,6 +149,8 @@ def embed(rng, dtype):
     rows, width, numbers = size(rng), size(rng), rng.integers(0, 9, (5, size(rng))) % 9
     yield "embed", (drawn(rng, (max(rows, 9), width), dtype), numbers), {}
     yield "embed_dw", (drawn(rng, (*numbers.shape, width), dtype), numbers), {"rows": 9}
+    bags = drawn(rng, (9, width), dtype), numbers.reshape(-1), np.sort(rng.integers(0, numbers.size, 4)) * [0, 1, 1, 1]
+    yield "bag_max", bags, {}
 
 
 @family
@@ -155,6 +159,8 @@ def scatter(rng, dtype):
     index = rng.integers(0, n, (a, m, b))
     yield "take_along", (drawn(rng, (a, n, b), dtype), index), {}
     yield "add_along", (drawn(rng, (a, m, b), dtype), index), {"size": n}
+    given = drawn(rng, (m, a, b), dtype), rng.integers(0, n, m)
+    yield "extreme", given, {"size": n, "largest": bool(rng.integers(2))}
 
 
 @family

@@ -1,19 +1,23 @@
 // Attention in blocks, with its transposes: the scores of a block stay in registers and shared memory.
 //
-// A block of 128 threads owns 16 R rows of one product of the batch (queries, or in attend_dkv keys), goes over the other
-// side's rows, OTHER at a time, and adds them up for its own: no atomics. Its tiles in shared memory have rows of D + 4
-// elements, 0 beyond the heads' own size. Thread (ty, tx) = (threadIdx.x / 8, threadIdx.x % 8) has the scores of its rows
-// ty + 16 i and the other's rows tx + 8 j, and of sums the columns 4 tx + 32 c and three more: neighbours in a warp meet
-// all banks. The 8 threads of a row are of one warp.
+// A block of 128 threads owns 16 R rows of one product of the batch (queries, or in attend_dkv keys), goes over the
+// other side's rows, OTHER at a time, and adds them up for its own: no atomics. Its tiles in shared memory have rows of
+// D + 4 elements, 0 beyond the heads' own size. Thread (ty, tx) = (threadIdx.x / 8, threadIdx.x % 8) has the scores of
+// its rows ty + 16 i and the other's rows tx + 8 j, and of sums the columns 4 tx + 32 c and three more: neighbours in a
+// warp meet all banks. The 8 threads of a row are of one warp.
 //
-// where (5, products): which matrix of q, k, v, bias and mask each product has. A score is q k, with the scale in q, plus
-// the bias, or -Inf where the mask is 0 or causal forbids it. Sizes of heads are multiples of 4, and all is aligned so.
+// where (5, products): which matrix of q, k, v, bias and mask each product has. A score is q k, with the scale in q,
+// plus the bias, or -Inf where the mask is 0 or causal forbids it. Sizes of heads are multiples of 4, and all is
+// aligned so.
 constexpr int THREADS = 128, OTHER = 32, ACROSS = 8, COLUMNS = OTHER / ACROSS, WIDTH = OTHER + 8;
 
 template <typename T> struct alignas(16) Four { T x, y, z, w; };
 
 template <typename T> __device__ __forceinline__ T dot(const Four<T>& a, const Four<T>& b, T sum) {
     return sum + a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w;
+}
+template <typename T> __device__ __forceinline__ Four<T> times(const Four<T>& v, T factor) {
+    return {v.x * factor, v.y * factor, v.z * factor, v.w * factor};
 }
 template <typename T> __device__ __forceinline__ void add(Four<T>& sum, T p, const Four<T>& v) {
     sum.x += p * v.x;
@@ -29,7 +33,7 @@ __device__ __forceinline__ void load(T* tile, const T* __restrict__ x, int rows,
         const int r = i / (D / 4), c = i % (D / 4) * 4;
         Four<T> v = {0, 0, 0, 0};
         if (first + r < n && c < width) v = *(const Four<T>*)(x + (i64)(first + r) * width + c);
-        const Four<T> scaled = {v.x * scale, v.y * scale, v.z * scale, v.w * scale};
+        const Four<T> scaled = times(v, scale);
         *(Four<T>*)(tile + r * (D + 4) + c) = scaled;
     }
 }
@@ -83,12 +87,13 @@ __device__ __forceinline__ void weigh(Four<T> (&sums)[R][D / 32], const T* weigh
 
 // Row `row` of x (n, width), which is a thread's columns times a factor.
 template <typename T, int D>
-__device__ __forceinline__ void store(T* __restrict__ x, const Four<T> (&sums)[D / 32], int row, int n, int width, T factor) {
+__device__ __forceinline__ void store(T* __restrict__ x, const Four<T> (&sums)[D / 32], int row, int n, int width,
+                                      T factor) {
     if (row >= n) return;
     #pragma unroll
     for (int c = 0; c < D / 32; ++c) {
         const int column = threadIdx.x % ACROSS * 4 + 32 * c;
-        const Four<T> v = {sums[c].x * factor, sums[c].y * factor, sums[c].z * factor, sums[c].w * factor};
+        const Four<T> v = times(sums[c], factor);
         if (column < width) *(Four<T>*)(x + (i64)row * width + column) = v;
     }
 }
@@ -108,8 +113,9 @@ template <typename T> struct Seen {
 };
 // Those of one product. A matrix of bias or mask has as many elements as its last row and column begin at, and one.
 template <typename T>
-__device__ __forceinline__ Seen<T> seen(const T* bias, const unsigned char* mask, const i64* where, i64 products, int L, int S,
-                                        int bias_row, int bias_column, int mask_row, int mask_column, int causal) {
+__device__ __forceinline__ Seen<T> seen(const T* bias, const unsigned char* mask, const i64* where, i64 products, int L,
+                                        int S, int bias_row, int bias_column, int mask_row, int mask_column,
+                                        int causal) {
     if (bias) bias += where[3 * products] * ((i64)(L - 1) * bias_row + (S - 1) * bias_column + 1);
     if (mask) mask += where[4 * products] * ((i64)(L - 1) * mask_row + (S - 1) * mask_column + 1);
     return {bias, mask, L, S, bias_row, bias_column, mask_row, mask_column, causal};
@@ -121,20 +127,22 @@ template <typename T> __device__ __forceinline__ T weight(T score, T top) {
 }
 template <typename T> __device__ __forceinline__ T inverse(T total) { return total == 0 ? T(1) : 1 / total; }
 
-// y (products, L, E), and of each row its top, the largest score, and the total of exp(score - top). What was added up so
-// far is scaled to a new top.
+// y (products, L, E), and of each row its top, the largest score, and the total of exp(score - top). What was added up
+// so far is scaled to a new top.
 template <typename T, int D, int R>
-__global__ void __launch_bounds__(THREADS) attend(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
-                       const T* __restrict__ bias, const unsigned char* __restrict__ mask, const i64* __restrict__ where,
-                       T* __restrict__ y, T* __restrict__ tops, T* __restrict__ totals, i64 products, int L, int S, int width,
-                       int out, T scale, int bias_row, int bias_column, int mask_row, int mask_column, int causal)
+__global__ void __launch_bounds__(THREADS) attend(
+    const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v, const T* __restrict__ bias,
+    const unsigned char* __restrict__ mask, const i64* __restrict__ where, T* __restrict__ y, T* __restrict__ tops,
+    T* __restrict__ totals, i64 products, int L, int S, int width, int out, T scale, int bias_row, int bias_column,
+    int mask_row, int mask_column, int causal)
 {
     extern __shared__ float memory[];
     T *queries = (T*)memory, *others = queries + 16 * R * (D + 4), *weights = others + OTHER * (D + 4);
     const int tiles = (L + 16 * R - 1) / (16 * R), first = blockIdx.x % tiles * 16 * R;
     const i64 product = blockIdx.x / tiles;
     const int ty = threadIdx.x / ACROSS, tx = threadIdx.x % ACROSS;
-    const Seen<T> how = seen(bias, mask, where + product, products, L, S, bias_row, bias_column, mask_row, mask_column, causal);
+    const Seen<T> how =
+        seen(bias, mask, where + product, products, L, S, bias_row, bias_column, mask_row, mask_column, causal);
     q += where[product] * L * width;
     k += where[products + product] * S * width;
     v += where[2 * products + product] * S * out;
@@ -174,8 +182,7 @@ __global__ void __launch_bounds__(THREADS) attend(const T* __restrict__ q, const
             total[i] = total[i] * shrink + more;
             top[i] = next;
             #pragma unroll
-            for (int c = 0; c < D / 32; ++c)
-                sums[i][c] = {sums[i][c].x * shrink, sums[i][c].y * shrink, sums[i][c].z * shrink, sums[i][c].w * shrink};
+            for (int c = 0; c < D / 32; ++c) sums[i][c] = times(sums[i][c], shrink);
         }
         __syncthreads();
         weigh<T, D, R>(sums, weights, others);
@@ -204,14 +211,15 @@ __global__ void contract(const T* __restrict__ dy, const T* __restrict__ y, T* _
     if (threadIdx.x % WARP == 0) deltas[row] = sum;
 }
 
-// dq (products, L, width), and ds (products, L, S), the derivative by the scores, unless it is null. Where causal forbids
-// a whole tile ds is not written.
+// dq (products, L, width), and ds (products, L, S), the derivative by the scores, unless it is null. Where causal
+// forbids a whole tile ds is not written.
 template <typename T, int D, int R>
-__global__ void __launch_bounds__(THREADS) attend_dq(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
-                       const T* __restrict__ bias, const unsigned char* __restrict__ mask, const i64* __restrict__ where,
-                       const T* __restrict__ dy, const T* __restrict__ tops, const T* __restrict__ totals,
-                       const T* __restrict__ deltas, T* __restrict__ dq, T* __restrict__ ds, i64 products, int L, int S,
-                       int width, int out, T scale, int bias_row, int bias_column, int mask_row, int mask_column, int causal)
+__global__ void __launch_bounds__(THREADS) attend_dq(
+    const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v, const T* __restrict__ bias,
+    const unsigned char* __restrict__ mask, const i64* __restrict__ where, const T* __restrict__ dy,
+    const T* __restrict__ tops, const T* __restrict__ totals, const T* __restrict__ deltas, T* __restrict__ dq,
+    T* __restrict__ ds, i64 products, int L, int S, int width, int out, T scale, int bias_row, int bias_column,
+    int mask_row, int mask_column, int causal)
 {
     extern __shared__ float memory[];
     T *queries = (T*)memory, *dys = queries + 16 * R * (D + 4), *others = dys + 16 * R * (D + 4);
@@ -219,7 +227,8 @@ __global__ void __launch_bounds__(THREADS) attend_dq(const T* __restrict__ q, co
     const int tiles = (L + 16 * R - 1) / (16 * R), first = blockIdx.x % tiles * 16 * R;
     const i64 product = blockIdx.x / tiles;
     const int ty = threadIdx.x / ACROSS, tx = threadIdx.x % ACROSS;
-    const Seen<T> how = seen(bias, mask, where + product, products, L, S, bias_row, bias_column, mask_row, mask_column, causal);
+    const Seen<T> how =
+        seen(bias, mask, where + product, products, L, S, bias_row, bias_column, mask_row, mask_column, causal);
     q += where[product] * L * width;
     k += where[products + product] * S * width;
     v += where[2 * products + product] * S * out;
@@ -261,11 +270,12 @@ __global__ void __launch_bounds__(THREADS) attend_dq(const T* __restrict__ q, co
 
 // dk (products, S, width) and dv (products, S, out): the block owns keys, and goes over the queries.
 template <typename T, int D, int R>
-__global__ void __launch_bounds__(THREADS) attend_dkv(const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
-                       const T* __restrict__ bias, const unsigned char* __restrict__ mask, const i64* __restrict__ where,
-                       const T* __restrict__ dy, const T* __restrict__ tops, const T* __restrict__ totals,
-                       const T* __restrict__ deltas, T* __restrict__ dk, T* __restrict__ dv, i64 products, int L, int S,
-                       int width, int out, T scale, int bias_row, int bias_column, int mask_row, int mask_column, int causal)
+__global__ void __launch_bounds__(THREADS) attend_dkv(
+    const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v, const T* __restrict__ bias,
+    const unsigned char* __restrict__ mask, const i64* __restrict__ where, const T* __restrict__ dy,
+    const T* __restrict__ tops, const T* __restrict__ totals, const T* __restrict__ deltas, T* __restrict__ dk,
+    T* __restrict__ dv, i64 products, int L, int S, int width, int out, T scale, int bias_row, int bias_column,
+    int mask_row, int mask_column, int causal)
 {
     extern __shared__ float memory[];
     T *keys = (T*)memory, *values = keys + 16 * R * (D + 4), *queries = values + 16 * R * (D + 4);
@@ -273,7 +283,8 @@ __global__ void __launch_bounds__(THREADS) attend_dkv(const T* __restrict__ q, c
     const int tiles = (S + 16 * R - 1) / (16 * R), first = blockIdx.x % tiles * 16 * R;
     const i64 product = blockIdx.x / tiles;
     const int ty = threadIdx.x / ACROSS, tx = threadIdx.x % ACROSS;
-    const Seen<T> how = seen(bias, mask, where + product, products, L, S, bias_row, bias_column, mask_row, mask_column, causal);
+    const Seen<T> how =
+        seen(bias, mask, where + product, products, L, S, bias_row, bias_column, mask_row, mask_column, causal);
     q += where[product] * L * width;
     k += where[products + product] * S * width;
     v += where[2 * products + product] * S * out;
@@ -317,5 +328,22 @@ __global__ void __launch_bounds__(THREADS) attend_dkv(const T* __restrict__ q, c
     for (int i = 0; i < R; ++i) {
         store<T, D>(dk + product * S * width, by_key[i], first + ty + 16 * i, S, width, T(1));
         store<T, D>(dv + product * S * out, by_value[i], first + ty + 16 * i, S, out, T(1));
+    }
+}
+
+// y: each pair of x (rows, 2 pairs) turned by the angle of cos and sin (turns, pairs), over which rows go again and
+// again. Pair i are the elements i and i + pairs; if interleaved, 2i and 2i + 1. `lanes` neighbours take a row.
+template <typename T>
+__global__ void rotate(const T* __restrict__ x, const T* __restrict__ cos, const T* __restrict__ sin, T* __restrict__ y,
+                       i64 rows, i64 turns, int pairs, int interleaved, int lanes)
+{
+    const i64 row = row_of(lanes);
+    if (row >= rows) return;
+    const i64 turn = row % turns * pairs, start = row * 2 * pairs;
+    for (int i = threadIdx.x % lanes; i < pairs; i += lanes) {
+        const i64 first = start + (interleaved ? 2 * i : i), second = first + (interleaved ? 1 : pairs);
+        const T a = x[first], b = x[second], c = cos[turn + i], s = sin[turn + i];
+        y[first] = a * c - b * s;
+        y[second] = b * c + a * s;
     }
 }

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from knetpy.devices import cupy
-from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, instances, widened
+from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, instances, lanes_of, widened
 from knetpy.kernels.reference import attention as reference
 
 THREADS, OTHER, WIDTH = 128, 32, 40  # as in attention.cu
@@ -28,7 +28,7 @@ _run = Module(
         *[f"attend<{T}, {D}, {R}>" for T, sizes in SIZES.items() for D, (R, _) in sizes.items()],
         *[f"attend_{by}<{T}, {D}, {R}>" for by in ("dq", "dkv") for T, sizes in SIZES.items()
           for D, (_, R) in sizes.items()],
-        *instances("contract<{T}>", T=tuple(SIZES)),
+        *instances("{k}<{T}>", k=("contract", "rotate"), T=tuple(SIZES)),
     ],
 )  # fmt: skip
 
@@ -67,6 +67,25 @@ def attention_dx(dy, y, q, k, v, bias, top, total, *, mask, causal, scale, learn
     by_bias = None if ds is None else reference.summed(ds, bias.shape)
     found = [(dense(d[..., : x.shape[-1]]), x.shape) for d, x in ((dq, q), (dk, k), (dv, v))]
     return *[reference.summed(d, shape) for d, shape in found], by_bias
+
+
+@widened
+def rotate(x, cos, sin, *, interleaved):
+    """Launch as the reference computes; the tables may also be the CPU's."""
+    x, half = dense(x), x.shape[-1] // 2
+    y, (cos, sin) = empty(x.shape, x.dtype), [cupy().asarray(table, x.dtype) for table in (cos, sin)]
+    if not y.size:
+        return y
+    lead = cos.shape[:-1]
+    while lead[:1] == (1,):
+        lead = lead[1:]
+    if cos.shape != sin.shape or lead != x.shape[x.ndim - 1 - len(lead) : -1]:
+        lead = x.shape[:-1]  # stretched between axes: the kernel only goes over a table again and again
+        cos, sin = [np.broadcast_to(table, (*lead, half)) for table in (cos, sin)]
+    rows, lanes = x.size // (2 * half), lanes_of(half)
+    given = x, dense(cos), dense(sin), y, rows, math.prod(lead), half, int(interleaved), lanes
+    _run(f"rotate<{C[x.dtype.char]}>", blocks_for(rows, THREADS // lanes), THREADS, *given)
+    return y
 
 
 class _Plan:

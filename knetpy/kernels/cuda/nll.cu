@@ -21,8 +21,8 @@ __device__ __forceinline__ bool known(i64 label, int n) { return 0 <= label && l
 
 // LANES neighbours take a row of up to LANES * PER scores, which stay in registers: each is read once.
 template <typename T, int LANES, int PER>
-__global__ void rows(const T* __restrict__ x, const i64* __restrict__ labels, const T* __restrict__ weight, T own, T each,
-                     T* __restrict__ losses, T* __restrict__ p, i64 count, int n)
+__global__ void rows(const T* __restrict__ x, const i64* __restrict__ labels, const T* __restrict__ weight, T own,
+                     T each, T* __restrict__ losses, T* __restrict__ p, i64 count, int n)
 {
     const i64 row = row_of(LANES);
     const int lane = threadIdx.x % LANES;

@@ -6,10 +6,13 @@
 // keeps its state and gives 0. null lengths: all sequences have all steps.
 template <typename T> __device__ __forceinline__ T sigmoid(T x) { return 1 / (1 + exp(-x)); }
 
-__device__ __forceinline__ bool alive(const i64* __restrict__ lengths, i64 b, int t) { return !lengths || t < lengths[b]; }
+__device__ __forceinline__ bool alive(const i64* __restrict__ lengths, i64 b, int t) {
+    return !lengths || t < lengths[b];
+}
 
 // A product and its bias.
-template <typename T> __device__ __forceinline__ T plus(const T* __restrict__ p, i64 at, const T* __restrict__ bias, i64 j) {
+template <typename T>
+__device__ __forceinline__ T plus(const T* __restrict__ p, i64 at, const T* __restrict__ bias, i64 j) {
     return bias ? p[at] + bias[j] : p[at];
 }
 
@@ -21,9 +24,9 @@ __device__ __forceinline__ Place place(i64 H) {
 }
 
 template <typename T>
-__global__ void lstm(const T* __restrict__ px, const T* __restrict__ bx, const T* __restrict__ ph, const T* __restrict__ h,
-                     const T* __restrict__ c, T* __restrict__ next_h, T* __restrict__ next_c, T* __restrict__ y,
-                     T* __restrict__ gates, const i64* __restrict__ lengths, int t, i64 count, i64 H)
+__global__ void lstm(const T* __restrict__ px, const T* __restrict__ bx, const T* __restrict__ ph,
+                     const T* __restrict__ h, const T* __restrict__ c, T* __restrict__ next_h, T* __restrict__ next_c,
+                     T* __restrict__ y, T* __restrict__ gates, const i64* __restrict__ lengths, int t, i64 count, i64 H)
 {
     const Place w = place(H);
     if (w.at >= count) return;
@@ -45,9 +48,9 @@ __global__ void lstm(const T* __restrict__ px, const T* __restrict__ bx, const T
 }
 
 template <typename T>
-__global__ void gru(const T* __restrict__ px, const T* __restrict__ bx, const T* __restrict__ ph, const T* __restrict__ bh,
-                    const T* __restrict__ h, T* __restrict__ next_h, T* __restrict__ y, T* __restrict__ gates,
-                    const i64* __restrict__ lengths, int t, i64 count, i64 H)
+__global__ void gru(const T* __restrict__ px, const T* __restrict__ bx, const T* __restrict__ ph,
+                    const T* __restrict__ bh, const T* __restrict__ h, T* __restrict__ next_h, T* __restrict__ y,
+                    T* __restrict__ gates, const i64* __restrict__ lengths, int t, i64 count, i64 H)
 {
     const Place w = place(H);
     if (w.at >= count) return;
@@ -66,8 +69,8 @@ __global__ void gru(const T* __restrict__ px, const T* __restrict__ bx, const T*
 
 // The first half of gru_before: its two gates, and fed = r h, from which the product of the third is made.
 template <typename T>
-__global__ void reset(const T* __restrict__ px, const T* __restrict__ bx, const T* __restrict__ ph, const T* __restrict__ h,
-                      T* __restrict__ fed, T* __restrict__ gates, i64 count, i64 H)
+__global__ void reset(const T* __restrict__ px, const T* __restrict__ bx, const T* __restrict__ ph,
+                      const T* __restrict__ h, T* __restrict__ fed, T* __restrict__ gates, i64 count, i64 H)
 {
     const Place w = place(H);
     if (w.at >= count) return;
@@ -80,9 +83,9 @@ __global__ void reset(const T* __restrict__ px, const T* __restrict__ bx, const 
 
 // The second half: ph (B, H) is the product of fed.
 template <typename T>
-__global__ void renew(const T* __restrict__ px, const T* __restrict__ bx, const T* __restrict__ ph, const T* __restrict__ h,
-                      T* __restrict__ next_h, T* __restrict__ y, T* __restrict__ gates, const i64* __restrict__ lengths, int t,
-                      i64 count, i64 H)
+__global__ void renew(const T* __restrict__ px, const T* __restrict__ bx, const T* __restrict__ ph,
+                      const T* __restrict__ h, T* __restrict__ next_h, T* __restrict__ y, T* __restrict__ gates,
+                      const i64* __restrict__ lengths, int t, i64 count, i64 H)
 {
     const Place w = place(H);
     if (w.at >= count) return;
@@ -95,9 +98,9 @@ __global__ void renew(const T* __restrict__ px, const T* __restrict__ bx, const 
 }
 
 template <typename T, bool RELU>
-__global__ void plain(const T* __restrict__ px, const T* __restrict__ bx, const T* __restrict__ ph, const T* __restrict__ h,
-                      T* __restrict__ next_h, T* __restrict__ y, T* __restrict__ gates, const i64* __restrict__ lengths, int t,
-                      i64 count, i64 H)
+__global__ void plain(const T* __restrict__ px, const T* __restrict__ bx, const T* __restrict__ ph,
+                      const T* __restrict__ h, T* __restrict__ next_h, T* __restrict__ y, T* __restrict__ gates,
+                      const i64* __restrict__ lengths, int t, i64 count, i64 H)
 {
     const Place w = place(H);
     if (w.at >= count) return;
@@ -109,10 +112,10 @@ __global__ void plain(const T* __restrict__ px, const T* __restrict__ bx, const 
 }
 
 // ------------------------------------------------------------------------------------------------- the derivatives
-// Those by the state go from step to step in dstate (S, B, H). That by h has two parts: `product` (null before the first
-// of the steps, which is the last in time), of the step `came` from which it comes, and dstate[0], if CARRIES or where
-// the sequence had no such step. dp (B, G*H) is the derivative by the gates before they are squashed, 0 for a sequence
-// without this step; dph, that by the recurrent product, is the same but for gru.
+// Those by the state go from step to step in dstate (S, B, H). That by h has two parts: `product` (null before the
+// first of the steps, which is the last in time), of the step `came` from which it comes, and dstate[0], if CARRIES or
+// where the sequence had no such step. dp (B, G*H) is the derivative by the gates before they are squashed, 0 for a
+// sequence without this step; dph, that by the recurrent product, is the same but for gru.
 
 template <typename T, bool CARRIES>
 __device__ __forceinline__ T arrived(const T* __restrict__ dstate, const T* __restrict__ product,
@@ -199,7 +202,8 @@ __global__ void reset_back(T* __restrict__ dstate, const T* __restrict__ dfed, c
     if (w.at >= count) return;
     T dr = 0, dz = 0;
     if (alive(lengths, w.b, t)) {
-        const T r = gates[w.at], z = gates[count + w.at], n = gates[2 * count + w.at], dh = dstate[w.at], fed = dfed[w.at];
+        const T r = gates[w.at], z = gates[count + w.at], n = gates[2 * count + w.at];
+        const T dh = dstate[w.at], fed = dfed[w.at];
         dr = fed * h[w.at] * r * (1 - r);
         dz = dh * (h[w.at] - n) * z * (1 - z);
         dstate[w.at] = fed * r + dh * z;
@@ -211,8 +215,8 @@ __global__ void reset_back(T* __restrict__ dstate, const T* __restrict__ dfed, c
 
 template <typename T, bool RELU>
 __global__ void plain_back(const T* __restrict__ dy, T* __restrict__ dstate, const T* __restrict__ product,
-                           const T* __restrict__ gates, T* __restrict__ dp, const i64* __restrict__ lengths, int t, int came,
-                           i64 count, i64 H)
+                           const T* __restrict__ gates, T* __restrict__ dp, const i64* __restrict__ lengths, int t,
+                           int came, i64 count, i64 H)
 {
     const Place w = place(H);
     if (w.at >= count) return;

@@ -66,8 +66,8 @@ __global__ void chunks(const T* __restrict__ src, const i64* __restrict__ keys, 
 // y (A, N, B): what is in the run of each number, put together; a row is one (a, n).
 template <typename T, int HOW>
 __global__ void runs(const T* __restrict__ src, const i64* __restrict__ order, const i64* __restrict__ starts,
-                     const T* __restrict__ part, T* __restrict__ y, i64 rows, i64 M, i64 N, i64 B, int lists, int columns,
-                     int lanes)
+                     const T* __restrict__ part, T* __restrict__ y, i64 rows, i64 M, i64 N, i64 B, int lists,
+                     int columns, int lanes)
 {
     const i64 row = row_of(lanes);
     if (row >= rows) return;
