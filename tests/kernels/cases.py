@@ -128,6 +128,13 @@ def activation(rng, dtype):
 
 
 @family
+def piecewise(rng, dtype):
+    shape = size(rng), size(rng, 33)
+    yield "hardswish", (drawn(rng, shape, dtype),), {}
+    yield "leakyrelu_dx", (drawn(rng, shape, dtype), drawn(rng, shape, dtype), 0.25), {}
+
+
+@family
 def reduce(rng, dtype):
     shape = size(rng), size(rng), 9
     for axes in ((0,), (2,), (0, 1), (1, 2)):
