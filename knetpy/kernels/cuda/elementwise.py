@@ -6,17 +6,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-import numpy as np
-
-from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, instances
+from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, half
 
 THREADS, PACK = 256, 16  # of a block; bytes that each reads at once
 
 
 def module(family: str, reference: Any, names: tuple[str, ...]) -> tuple[Module, list[Callable]]:
     """The kernels of a family, and what launches each."""
-    kernels = [k for name in names for k in instances(_kernel(name) + "<curve::" + name + ", {T}>", T=C.values())
-               if "__half" not in k]  # fmt: skip
+    kernels = [f"{_kernel(name)}<curve::{name}, {T}>" for name in names for T in ("float", "double")]
     run = Module(family, kernels, "curves.h", "elementwise.h")
     return run, [_serve(run, getattr(reference, name)) for name in names]
 
@@ -30,11 +27,10 @@ def _serve(run: Module, reference: Callable) -> Callable:
     operands = 2 if name.endswith("_dx") else 1
 
     @wraps(reference)
+    @half
     def serve(*args: Any, out: Any = None) -> Any:
         arrays, numbers = args[:operands], args[operands:]
         x = arrays[-1]
-        if x.dtype.char == "e":  # as float32
-            return serve(*[a.astype(np.float32) for a in arrays], *numbers).astype(np.float16)
         if x.dtype.char not in "fd" or any([a.dtype != x.dtype or a.shape != x.shape for a in arrays]):
             return reference(*args)
         arrays = tuple([dense(a) for a in arrays])

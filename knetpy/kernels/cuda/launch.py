@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, wraps
 from importlib.resources import files
 from typing import Any
 
@@ -15,12 +15,14 @@ C = {"f": "float", "d": "double", "e": "__half"}  # C's name of a dtype, by NumP
 BLOCK_LIMIT, GRID_LIMIT = 1024, (2**31 - 1, 65535, 65535)
 SHARED = 48 << 10  # bytes of dynamic shared memory that every GPU has
 WARPS = 4  # of a block in which each warp takes a row
+SHORT = 32  # rows from which on they are summed, not columns
+PART, ROWS = 8192, 256  # elements of a row, rows of a column, that a block sums: as in sums.h
 
 
 class Module:
     """The kernels of the file `family`.cu; called, it launches one of them.
 
-    instances: every kernel that may be launched, as C++ writes it, such as "rows<float, 4>". They are compiled together.
+    instances: every kernel that may be launched, as C++ writes it, such as "rows<float, 4>"; one compiles all.
     headers: files of what it shares with other families, besides common.h.
     """
 
@@ -72,6 +74,25 @@ def _current() -> int:
     return cupy().cuda.Device().id
 
 
+def half(launcher: Callable) -> Callable:
+    """Decorate a launcher whose kernels are for float32 and float64: float16 goes through it as float32."""
+
+    @wraps(launcher)
+    def serve(*args: Any, **options: Any) -> Any:
+        if all([getattr(a, "dtype", None) != np.float16 for a in args]):
+            return launcher(*args, **options)
+        found = launcher(*[_changed(a, np.float16, np.float32) for a in args], **options)
+        if isinstance(found, tuple):
+            return tuple([_changed(a, np.float32, np.float16) for a in found])
+        return _changed(found, np.float32, np.float16)
+
+    return serve
+
+
+def _changed(a: Any, before: type, after: type) -> Any:
+    return a.astype(after) if getattr(a, "dtype", None) == before else a
+
+
 def instances(pattern: str, **choices: Sequence) -> list[str]:
     """Every way to fill the {names} of a pattern with its choices.
 
@@ -87,6 +108,16 @@ def instances(pattern: str, **choices: Sequence) -> list[str]:
 def blocks_for(items: int, each: int) -> int:
     """How many blocks do `items` if each does `each`."""
     return -(-items // each)
+
+
+def tasks(rows: int, size: int) -> tuple[int, int, int]:
+    """How rows are summed by sums.h: (threads that take a row or a part of it, blocks of 256, parts).
+
+    >>> tasks(20, 100), tasks(20, 9000)
+    ((32, 3, 1), (256, 40, 2))
+    """
+    parts = blocks_for(size, PART)
+    return (32, blocks_for(rows, 8), 1) if size <= 1024 else (256, rows * parts, parts)
 
 
 def dense(x: Any) -> Any:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache, wraps
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from knetpy.kernels.cuda import normlong
-from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty
+from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, half
 from knetpy.kernels.reference import norm as reference
 from knetpy.kernels.reference import reusing
 
@@ -82,27 +82,9 @@ def plan(shape: tuple[int, ...], axes: tuple[int, ...], affine: tuple[int, ...] 
     return Plan(order, tuple([shape[a] for a in order]), rows, per * run, rows, period, per, run)
 
 
-def _half(position: int) -> Any:
-    """Decorate a kernel: float16 goes through it as float32, and what is served badly to the reference."""
-
-    def decorate(launcher: Any) -> Any:
-        @wraps(launcher)
-        def serve(*args: Any, **options: Any) -> Any:
-            x = args[position]
-            specified = getattr(reference, launcher.__name__)
-            if x.dtype.char not in "efd" or not x.size:  # of no elements there is nothing to launch
-                return specified(*args, **options)
-            if x.dtype.char != "e":
-                return launcher(*args, **options)
-            wide = [a.astype(np.float32) if getattr(a, "dtype", None) == np.float16 else a for a in args]
-            found = launcher(*wide, **options)
-            if not isinstance(found, tuple):
-                return found.astype(np.float16)
-            return tuple([a.astype(np.float16) if getattr(a, "dtype", None) == np.float32 else a for a in found])
-
-        return serve
-
-    return decorate
+def _served(x: Any, scale: Any, bias: Any) -> bool:
+    """Whether there are kernels: not for other dtypes, no elements, or (no caller has them) two affine shapes."""
+    return x.dtype.char in "fd" and x.size > 0 and (scale is None or bias is None or scale.shape == bias.shape)
 
 
 def _affine(scale: Any, bias: Any) -> tuple[int, ...] | None:
@@ -120,10 +102,10 @@ def _teams(T: str, dx: str) -> tuple[tuple[int, int], ...]:
     return (*TEAMS[:-1], WIDE_DX) if dx and T == "double" else TEAMS
 
 
-@_half(0)
+@half
 def norm(x, scale, bias, residual=None, *, axes, eps, centred=True, relu=False):
     """Launch as the reference computes."""
-    if not (scale is None or bias is None or scale.shape == bias.shape):  # no caller has them
+    if not _served(x, scale, bias):
         return reference.norm(x, scale, bias, residual, axes=axes, eps=eps, centred=centred, relu=relu)
     p, T = plan(x.shape, tuple(axes), _affine(scale, bias)), C[x.dtype.char]
     if residual is not None and residual.shape != x.shape:
@@ -132,8 +114,9 @@ def norm(x, scale, bias, residual=None, *, axes, eps, centred=True, relu=False):
     y, mean, var = empty(x_.shape, x.dtype), *[empty(p.groups, np.float64) for _ in range(2)]
     team = _team(p.size, T) if p.groups == p.count else None
     if team:
-        _run("rows<{}, {}, {}>".format(T, *team), blocks_for(p.count, 256 // team[1]), 256, x_, residual, scale, bias, y,
-             mean, var, p.count, p.size, p.period, p.per, p.run, np.float64(eps), int(centred), int(relu))  # fmt: skip
+        name, blocks = "rows<{}, {}, {}>".format(T, *team), blocks_for(p.count, 256 // team[1])
+        _run(name, blocks, 256, x_, residual, scale, bias, y, mean, var, p.count, p.size, p.period, p.per, p.run,
+             np.float64(eps), int(centred), int(relu))  # fmt: skip
     else:
         normlong.statistics(p, x_, mean, var, centred)
         normlong.apply(p, x_, residual, scale, bias, y, mean, var, eps, relu)
@@ -141,11 +124,10 @@ def norm(x, scale, bias, residual=None, *, axes, eps, centred=True, relu=False):
     return p.back(y, x.shape), p.back(mean, stats), p.back(var, stats)
 
 
-@_half(0)
+@half
 def fixed(x, scale, bias, mean, var, *, eps):
     """Launch as the reference computes."""
-    same = scale is None or bias is None or scale.shape == bias.shape
-    if not same or mean.shape != var.shape or mean.ndim != x.ndim:  # no caller has them
+    if not _served(x, scale, bias) or mean.shape != var.shape or mean.ndim != x.ndim:
         return reference.fixed(x, scale, bias, mean, var, eps=eps)
     p = plan(x.shape, tuple([a for a, n in enumerate(mean.shape) if n == 1]), _affine(scale, bias))
     x_, scale, bias = [p.flat(a, x.dtype) for a in (x, scale, bias)]
@@ -155,15 +137,15 @@ def fixed(x, scale, bias, mean, var, *, eps):
 
 
 @reusing
-@_half(1)
+@half
 def norm_dx(dy, x, mean, var, scale, bias=None, y=None, *, axes, affine, eps, centred=True, relu=False):
     """Launch as the reference computes."""
     given = _affine(scale, bias)
     like = given if affine is None else tuple(affine)
-    p, T = plan(x.shape, tuple(axes), like), C[x.dtype.char]
-    team = _team(p.size, T, "_dx") if p.groups == p.count and (like is None or p.run < LONG) else None
-    if given not in (None, like) or not (team or p.groups < p.count or p.run >= LONG):
-        # scales of another shape, which no caller has; rows too long for registers, of scales too short to be summed
+    p = plan(x.shape, tuple(axes), like) if _served(x, scale, bias) and given in (None, like) else None
+    team = p and (like is None or p.run < LONG) and p.groups == p.count and _team(p.size, C[x.dtype.char], "_dx")
+    if p is None or not (team or p.groups < p.count or p.run >= LONG):
+        # as above; and rows too long for registers, whose scales are for too few neighbours to sum these by themselves
         how = {"axes": axes, "affine": affine, "eps": eps, "centred": centred, "relu": relu}
         return reference.norm_dx(dy, x, mean, var, scale, bias, y, **how)
     dy_, x_, y_, scale, bias = [p.flat(a, x.dtype) for a in (dy, x, y if relu else None, scale, bias)]

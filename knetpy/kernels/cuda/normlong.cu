@@ -80,7 +80,7 @@ __global__ void __launch_bounds__(256) column_stats(const T* __restrict__ x, dou
                                                     i64 width, i64 size, i64 parts, int centred)
 {
     __shared__ double box[LANES][WARP];
-    const Place at(rows, width);
+    const Place at(rows, width, parts);
     double sum = 0, squares = 0;
     if (at.column < width) {
         const double first = centred ? (double)x[at.column / size * size] : 0.;
@@ -220,7 +220,7 @@ __global__ void __launch_bounds__(256, 2) column_sums(const T* __restrict__ dy, 
     i64 rows, i64 width, i64 size, i64 parts, double eps, int relu)
 {
     __shared__ double box[LANES][WARP];
-    const Place at(rows, width);
+    const Place at(rows, width, parts);
     double both = 0, plain = 0;
     if (at.column < width) {
         const i64 group = at.column / size;

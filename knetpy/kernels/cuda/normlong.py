@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from knetpy.kernels.cuda.launch import C, Module, blocks_for, empty, instances
+from knetpy.kernels.cuda.launch import ROWS, SHORT, C, Module, blocks_for, empty, instances, tasks
 
-SHORT, WARP_ROWS, PART, ROWS = 32, 1024, 8192, 256  # rows from which on they are summed, by more than a warp; sums.h's
 _run = Module(
     "normlong",
     [
@@ -29,18 +28,12 @@ def statistics(p: Any, x: Any, mean: Any, var: Any, centred: bool) -> None:
         sums, width = empty((2, n, p.groups * p.size), np.float64), p.groups * p.size
         _run(f"column_stats<{T}>", blocks_for(width, 32) * n, 256, x, sums, images, width, p.size, n, int(centred))
     else:
-        n, (kernel, blocks, items) = images, _tasks(p.count, p.size)
+        n, (kernel, blocks, items) = images, tasks(p.count, p.size)
         sums = empty((2, p.count, items), np.float64)
         _run(f"row_stats<{T}, {kernel}>", blocks, 256, x, sums, p.count, p.size, p.groups, items, int(centred))
     count = np.float64(x.size // p.groups)
     _run(f"finish<{T}>", blocks_for(p.groups, 32), 256, sums, x, mean, var, n, p.groups, items, p.size, count,
          int(centred))  # fmt: skip
-
-
-def _tasks(rows: int, size: int) -> tuple[int, int, int]:
-    """(threads that take a row or a part of it, blocks, parts)."""
-    parts = blocks_for(size, PART)
-    return (32, blocks_for(rows, 8), 1) if size <= WARP_ROWS else (256, rows * parts, parts)
 
 
 def apply(p, x, residual, scale, bias, y, mean, var, eps, relu):
@@ -62,7 +55,7 @@ def back(p, _, arrays, sums, eps, centred, relu):
              images, width, p.size, n, eps, int(relu))  # fmt: skip
     else:
         runs = p.count * p.per
-        n, (kernel, blocks, items) = runs // scales, _tasks(runs, p.run)
+        n, (kernel, blocks, items) = runs // scales, tasks(runs, p.run)
         partial = empty((2, runs, items), np.float64)
         _run(f"row_sums<{T}, {kernel}>", blocks, 256, dy, y, x, mean, var, scale, bias, dresidual, partial, runs, p.run,
              items, p.groups, p.per, scales, eps, int(relu))  # fmt: skip

@@ -25,13 +25,14 @@ __device__ __forceinline__ double column_sum(double v, double (&box)[LANES][WARP
     return sum;
 }
 
-// Where the block is among those that take 32 columns each of a part of the rows.
+// Where the block is among those that take 32 columns each of a part of the rows, for each of `outer` arrays.
 struct Place {
-    i64 column, part, begin, end;  // the last two in rows
-    __device__ __forceinline__ Place(i64 rows, i64 width) {
-        const i64 across = (width + WARP - 1) / WARP;
+    i64 column, part, outer, begin, end;  // the last two in rows
+    __device__ __forceinline__ Place(i64 rows, i64 width, i64 parts) {
+        const i64 across = (width + WARP - 1) / WARP, number = blockIdx.x / across;
         column = blockIdx.x % across * WARP + threadIdx.x % WARP;
-        part = blockIdx.x / across;
+        part = number % parts;
+        outer = number / parts;
         begin = part * ROWS + threadIdx.x / WARP;
         end = min(rows, (part + 1) * ROWS);
     }
