@@ -147,6 +147,15 @@ def pool(rng, dtype):
     options = {"window": (k, k), "stride": (s, s), "padding": ((0, k - 1), (k // 2, 0)), "dilation": (1, 1)}
     yield "maxpool", (drawn(rng, (n, c, h, w), dtype),), options
     yield "meanpool", (drawn(rng, (n, c, h, w), dtype),), {**options, "counted": ((0, 0), (0, 0))}
+    h, w = int(h), int(w)
+    places = (n, c, (h - 1) // s + 1, (w + k // 2 - k) // s + 1)
+    dy, taps = drawn(rng, places, dtype), rng.integers(0, k * k, places).astype(np.uint8)
+    yield "pick", (drawn(rng, (n, c, h, w), dtype), taps), options
+    yield "spread", (dy, taps), {**options, "size": (h, w)}
+    yield "meanpool_dx", (dy,), {**options, "size": (h, w), "counted": options["padding"]}
+    index = rng.integers(0, h * w, places)
+    yield "take", (drawn(rng, (n, c, h, w), dtype), index), {}
+    yield "put", (dy, index), {"size": (h, w)}
 
 
 @family
