@@ -197,3 +197,15 @@ def test_bytes_are_moved_once_and_together(name):
             assert launch.stats.idle_blocks == 0, launch.name
             if launch.moved > x.nbytes / 2:
                 assert launch.wasteful(1.5) == [], launch.name  # rows may begin within a sector
+
+
+@pytest.mark.parametrize("name", set(PATTERNS) - {"nothing"})
+def test_differences_that_float32_cannot_hold(name):
+    shape, axes, _ = PATTERNS[name]
+    x = np.float32([3e38, -2e38])[(np.arange(np.prod(shape)) + np.random.default_rng(0).integers(0, 2)) % 2].reshape(
+        shape
+    )
+    with np.errstate(over="ignore"):
+        (y, mean, _), theirs = both("norm", (x, None, None), {"axes": axes, "eps": EPS})
+    np.testing.assert_allclose(mean, theirs[1], rtol=1e-12, atol=1e30)
+    assert (y == 0).all()

@@ -50,7 +50,7 @@ __device__ __forceinline__ double slopes(const T* __restrict__ dy, const T* __re
 
 // A team takes a part of a row: sums (rows, parts).
 template <typename F, typename T>
-__global__ void __launch_bounds__(256) back_rows(const T* __restrict__ dy, const T* __restrict__ kept,
+__global__ void __launch_bounds__(256, 2) back_rows(const T* __restrict__ dy, const T* __restrict__ kept,
     const T* __restrict__ bias, T* __restrict__ dz, double* __restrict__ sums, i64 rows, i64 channels, i64 inner,
     i64 parts, int team, T a)
 {

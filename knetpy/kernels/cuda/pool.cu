@@ -98,7 +98,7 @@ template <typename T> struct Patch {
 
 // The first of the largest elements, and the tap that meets it; NaN is the largest.
 template <typename T, typename Tap>
-__global__ void __launch_bounds__(256) maxpool(const T* __restrict__ x, T* __restrict__ y, Tap* __restrict__ best, i64 n,
+__global__ void __launch_bounds__(256, 4) maxpool(const T* __restrict__ x, T* __restrict__ y, Tap* __restrict__ best, i64 n,
                                                Window of)
 {
     const i64 at = (i64)blockIdx.x * BLOCK + threadIdx.x;
@@ -146,7 +146,7 @@ __global__ void __launch_bounds__(256) positions(const Tap* __restrict__ best, i
 
 // The transpose of pick: a thread makes a pack of dx.
 template <typename T, typename Tap>
-__global__ void __launch_bounds__(256) spread(const T* __restrict__ dy, const Tap* __restrict__ best,
+__global__ void __launch_bounds__(256, 4) spread(const T* __restrict__ dy, const Tap* __restrict__ best,
                                               T* __restrict__ dx, i64 tasks, Window of)
 {
     const i64 task = (i64)blockIdx.x * BLOCK + threadIdx.x;
@@ -161,7 +161,7 @@ __global__ void __launch_bounds__(256) spread(const T* __restrict__ dy, const Ta
 
 // Sums, over the number of elements that count if they are `counted`.
 template <typename T>
-__global__ void __launch_bounds__(256) meanpool(const T* __restrict__ x, T* __restrict__ y, i64 n, int counted, Window of)
+__global__ void __launch_bounds__(256, 3) meanpool(const T* __restrict__ x, T* __restrict__ y, i64 n, int counted, Window of)
 {
     const i64 at = (i64)blockIdx.x * BLOCK + threadIdx.x;
     if (at >= n) return;
@@ -173,7 +173,7 @@ __global__ void __launch_bounds__(256) meanpool(const T* __restrict__ x, T* __re
 }
 
 template <typename T>
-__global__ void __launch_bounds__(256) meanpool_dx(const T* __restrict__ dy, T* __restrict__ dx, i64 tasks, int counted,
+__global__ void __launch_bounds__(256, 4) meanpool_dx(const T* __restrict__ dy, T* __restrict__ dx, i64 tasks, int counted,
                                                    Window of)
 {
     const i64 task = (i64)blockIdx.x * BLOCK + threadIdx.x;
