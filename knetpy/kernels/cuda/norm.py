@@ -34,7 +34,7 @@ class Plan(NamedTuple):
 
     order: tuple[int, ...]  # of the axes of x
     shape: tuple[int, ...]  # of x in that order
-    count: int  # rows
+    rows: int
     size: int
     groups: int
     period: int
@@ -111,11 +111,11 @@ def norm(x, scale, bias, residual=None, *, axes, eps, centred=True, relu=False):
     if residual is not None and residual.shape != x.shape:
         residual = np.broadcast_to(residual, x.shape)
     x_, scale, bias, residual = [p.flat(a, x.dtype) for a in (x, scale, bias, residual)]
-    y, mean, var = empty(x_.shape, x.dtype), *[empty(p.groups, np.float64) for _ in range(2)]
-    team = _team(p.size, T) if p.groups == p.count else None
+    y, mean, var = empty(x_.shape, x.dtype), empty(p.groups, np.float64), empty(p.groups, np.float64)
+    team = _team(p.size, T) if p.groups == p.rows else None
     if team:
-        name, blocks = "rows<{}, {}, {}>".format(T, *team), blocks_for(p.count, 256 // team[1])
-        _run(name, blocks, 256, x_, residual, scale, bias, y, mean, var, p.count, p.size, p.period, p.per, p.run,
+        name, blocks = "rows<{}, {}, {}>".format(T, *team), blocks_for(p.rows, 256 // team[1])
+        _run(name, blocks, 256, x_, residual, scale, bias, y, mean, var, p.rows, p.size, p.period, p.per, p.run,
              np.float64(eps), int(centred), int(relu))  # fmt: skip
     else:
         normlong.statistics(p, x_, mean, var, centred)
@@ -143,8 +143,8 @@ def norm_dx(dy, x, mean, var, scale, bias=None, y=None, *, axes, affine, eps, ce
     given = _affine(scale, bias)
     like = given if affine is None else tuple(affine)
     p = plan(x.shape, tuple(axes), like) if _served(x, scale, bias) and given in (None, like) else None
-    team = p and (like is None or p.run < LONG) and p.groups == p.count and _team(p.size, C[x.dtype.char], "_dx")
-    if p is None or not (team or p.groups < p.count or p.run >= LONG):
+    team = p and (like is None or p.run < LONG) and p.groups == p.rows and _team(p.size, C[x.dtype.char], "_dx")
+    if p is None or not (team or p.groups < p.rows or p.run >= LONG):
         # as above; and rows too long for registers, whose scales are for too few neighbours to sum these by themselves
         how = {"axes": axes, "affine": affine, "eps": eps, "centred": centred, "relu": relu}
         return reference.norm_dx(dy, x, mean, var, scale, bias, y, **how)
@@ -161,7 +161,7 @@ def norm_dx(dy, x, mean, var, scale, bias=None, y=None, *, axes, affine, eps, ce
 
 def _short_back(p, team, arrays, sums, eps, centred, relu):
     per_thread, threads = team
-    T, rows = C[arrays[2].dtype.char], p.count // p.period
+    T, rows = C[arrays[2].dtype.char], p.rows // p.period
     parts = min(blocks_for(rows, 256 // threads), max(1, rows // AGAIN))
     partial = None if sums[0] is None else empty((2, parts, p.period, p.size), arrays[2].dtype)
     _run(f"rows_dx<{T}, {per_thread}, {threads}>", parts * p.period, 256, *arrays, partial, rows, p.size, p.period,

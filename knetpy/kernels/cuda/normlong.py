@@ -22,15 +22,15 @@ _run = Module(
 
 def statistics(p: Any, x: Any, mean: Any, var: Any, centred: bool) -> None:
     """Find the mean and the variance of groups."""
-    T, images = C[x.dtype.char], p.count // p.groups
+    T, images = C[x.dtype.char], p.rows // p.groups
     if p.size < SHORT:
         n, items = blocks_for(images, ROWS), p.size
         sums, width = empty((2, n, p.groups * p.size), np.float64), p.groups * p.size
         _run(f"column_stats<{T}>", blocks_for(width, 32) * n, 256, x, sums, images, width, p.size, n, int(centred))
     else:
-        n, (kernel, blocks, items) = images, tasks(p.count, p.size)
-        sums = empty((2, p.count, items), np.float64)
-        _run(f"row_stats<{T}, {kernel}>", blocks, 256, x, sums, p.count, p.size, p.groups, items, int(centred))
+        n, (kernel, blocks, items) = images, tasks(p.rows, p.size)
+        sums = empty((2, p.rows, items), np.float64)
+        _run(f"row_stats<{T}, {kernel}>", blocks, 256, x, sums, p.rows, p.size, p.groups, items, int(centred))
     count = np.float64(x.size // p.groups)
     _run(f"finish<{T}>", blocks_for(p.groups, 32), 256, sums, x, mean, var, n, p.groups, items, p.size, count,
          int(centred))  # fmt: skip
@@ -46,22 +46,22 @@ def apply(p, x, residual, scale, bias, y, mean, var, eps, relu):
 def back(p, _, arrays, sums, eps, centred, relu):
     """Find the derivatives."""
     dy, y, x, mean, var, scale, bias, dx, dresidual = arrays
-    T, images, eps = C[x.dtype.char], p.count // p.groups, np.float64(eps)
+    T, images, eps = C[x.dtype.char], p.rows // p.groups, np.float64(eps)
     scales = p.period * p.per
-    if p.groups < p.count and p.size < SHORT:
+    if p.groups < p.rows and p.size < SHORT:
         n, items, width = blocks_for(images, ROWS), p.size, p.groups * p.size
         partial = empty((2, n, width), np.float64)
         _run(f"column_sums<{T}>", blocks_for(width, 32) * n, 256, dy, y, x, mean, var, scale, bias, dresidual, partial,
              images, width, p.size, n, eps, int(relu))  # fmt: skip
     else:
-        runs = p.count * p.per
+        runs = p.rows * p.per
         n, (kernel, blocks, items) = runs // scales, tasks(runs, p.run)
         partial = empty((2, runs, items), np.float64)
         _run(f"row_sums<{T}, {kernel}>", blocks, 256, dy, y, x, mean, var, scale, bias, dresidual, partial, runs, p.run,
              items, p.groups, p.per, scales, eps, int(relu))  # fmt: skip
     totals(partial, None, sums, n, scales, items, 1, items, 1)
     means = [empty(p.groups, x.dtype) for _ in range(2)]
-    over = n if p.groups < p.count else 1
+    over = n if p.groups < p.rows else 1
     totals(partial, scale, means, over, p.groups, items * p.per, p.period, items, x.size // p.groups)
     if dresidual is not None:
         dy, y, relu = dresidual, None, False

@@ -22,6 +22,7 @@ struct Axis {
     // Calls f(tap, element) for the taps of place o that meet x.
     template <typename F> __device__ __forceinline__ void taps(int o, F f) const {
         const int begin = start(o), end = before_limit(begin, x);
+        #pragma unroll 2
         for (int t = before_limit(begin, 0); t < end; ++t) f(t, begin + t * dilation);
     }
     // Calls f(tap, place) for the taps that meet element p.
@@ -161,7 +162,7 @@ __global__ void __launch_bounds__(256, 4) spread(const T* __restrict__ dy, const
 
 // Sums, over the number of elements that count if they are `counted`.
 template <typename T>
-__global__ void __launch_bounds__(256, 3) meanpool(const T* __restrict__ x, T* __restrict__ y, i64 n, int counted, Window of)
+__global__ void __launch_bounds__(256, 4) meanpool(const T* __restrict__ x, T* __restrict__ y, i64 n, int counted, Window of)
 {
     const i64 at = (i64)blockIdx.x * BLOCK + threadIdx.x;
     if (at >= n) return;
