@@ -23,6 +23,8 @@ PATTERNS = {
     "layernorm of long rows": ((3, 600), (1,), (1, 600)),
     "layernorm of longer rows": ((3, 1500), (1,), (1, 1500)),
     "layernorm of the longest rows": ((2, 4100), (1,), (1, 4100)),
+    "layernorm of rows in parts": ((5, 9000), (1,), (1, 9000)),
+    "groupnorm of long rows": ((4, 2, 450, 10), (2, 3), (1, 2, 450, 1)),
     "layernorm over images": ((5, 3, 4, 5), (1, 2, 3), (1, 3, 4, 5)),
     "layernorm along a middle axis": ((3, 19, 5), (1,), (1, 19, 1)),
     "scales of the last axis only": ((4, 3, 7), (1, 2), (1, 1, 7)),

@@ -55,13 +55,13 @@ __global__ void __launch_bounds__(256, 2) back_rows(const T* __restrict__ dy, co
     i64 parts, int team, T a)
 {
     __shared__ double box[WARP];
-    const i64 task = (i64)blockIdx.x * (BLOCK / team) + threadIdx.x / team, row = task / parts;
+    const i64 task = team_number(team), row = task / parts;
     if (row >= rows) return;
     const i64 begin = row * inner + task % parts * PART, end = min((row + 1) * inner, begin + PART);
     const int lane = threadIdx.x % team;
     const T shift = bias ? bias[row % channels] : T(0);
     const double own = slopes<F>(dy, kept, shift, dz, begin + lane, end, (i64)team, a);
-    const double sum = team == WARP ? warp_sum(own) : block_sum(own, box);
+    const double sum = team_sum(team, own, box);
     if (lane == 0) sums[task] = sum;
 }
 

@@ -8,7 +8,7 @@ __global__ void __launch_bounds__(256) rows(const T* __restrict__ x, const T* __
 {
     __shared__ double part[WARP];
     __shared__ T squares[WARP];
-    const i64 row = team_number<TEAM>(), start = row * size;
+    const i64 row = team_number(TEAM), start = row * size;
     const int lane = threadIdx.x % TEAM;
     if (row >= count) return;
     const T first = x[start], mine = lane < size ? x[start + lane] : first;
@@ -22,11 +22,11 @@ __global__ void __launch_bounds__(256) rows(const T* __restrict__ x, const T* __
     double mean = 0;
     if (centred) {
         const int own = lane < size ? (size - 1 - lane) / TEAM + 1 : 0;
-        mean = first + team_sum<TEAM>(own * ((double)mine - first) + s, part) / size;
+        mean = first + team_sum(TEAM, own * ((double)mine - first) + s, part) / size;
         if (mean - mean != 0) {  // of infinite elements the mean is infinite, not Inf - Inf
             double plain = 0;
             for (int k = 0; k < PER; ++k) plain += lane + k * TEAM < size ? (double)v[k] : 0.;
-            mean = team_sum<TEAM>(plain, part) / size;
+            mean = team_sum(TEAM, plain, part) / size;
         }
     }
     const Standard<T> about(mean, 0, 1);  // its factor is 1
@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(256) rows(const T* __restrict__ x, const T* __
         const T d = lane + k * TEAM < size ? about(v[k]) : T(0);
         q += d * d;
     }
-    const double var = (double)team_sum<TEAM>(q, squares) / size;
+    const double var = (double)team_sum(TEAM, q, squares) / size;
     if (lane == 0) means[row] = mean, vars[row] = var;
     const Standard<T> standard(mean, var, eps);
     const i64 base = row % period * per;
@@ -83,8 +83,8 @@ __global__ void __launch_bounds__(256) rows_dx(const T* __restrict__ dy, const T
             both += g[k] * n[k];
             plain += g[k];
         }
-        both = team_sum<TEAM>(both, part) / size;
-        plain = centred ? team_sum<TEAM>(plain, part) / size : T(0);
+        both = team_sum(TEAM, both, part) / size;
+        plain = centred ? team_sum(TEAM, plain, part) / size : T(0);
         #pragma unroll
         for (int k = 0; k < PER; ++k)
             if (lane + k * TEAM < size) dx[start + lane + k * TEAM] = (g[k] - n[k] * both - plain) * standard.factor;

@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from knetpy.kernels.cuda import normlong
-from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, half
+from knetpy.kernels.cuda.launch import SHORT, C, Module, blocks_for, dense, empty, half
 from knetpy.kernels.reference import norm as reference
 from knetpy.kernels.reference import reusing
 
 TEAMS = ((8, 32), (4, 256), (16, 256))  # how many elements of a row so many threads may keep each
 WIDE_DX = (8, 256)  # instead of the last: for the derivative, in float64, registers suffice for no more
 AGAIN = 32  # rows of each scale, at least, that a block adds up
-LONG = 32  # neighbours of one scale: so many are summed by themselves
 _run = Module(
     "norm",
     [
@@ -143,9 +142,7 @@ def norm_dx(dy, x, mean, var, scale, bias=None, y=None, *, axes, affine, eps, ce
     given = _affine(scale, bias)
     like = given if affine is None else tuple(affine)
     p = plan(x.shape, tuple(axes), like) if _served(x, scale, bias) and given in (None, like) else None
-    team = p and (like is None or p.run < LONG) and p.groups == p.rows and _team(p.size, C[x.dtype.char], "_dx")
-    if p is None or not (team or p.groups < p.rows or p.run >= LONG):
-        # as above; and rows too long for registers, whose scales are for too few neighbours to sum these by themselves
+    if p is None:
         how = {"axes": axes, "affine": affine, "eps": eps, "centred": centred, "relu": relu}
         return reference.norm_dx(dy, x, mean, var, scale, bias, y, **how)
     dy_, x_, y_, scale, bias = [p.flat(a, x.dtype) for a in (dy, x, y if relu else None, scale, bias)]
@@ -153,7 +150,11 @@ def norm_dx(dy, x, mean, var, scale, bias=None, y=None, *, axes, affine, eps, ce
     dx, dresidual = empty(x_.shape, x.dtype), None if y_ is None else empty(x_.shape, x.dtype)
     sums = [None if affine is None else empty(p.period * p.per, x.dtype) for _ in range(2)]
     arrays = dy_, y_, x_, mean, var, scale, bias, dx, dresidual
-    (_short_back if team else normlong.back)(p, team, arrays, sums, eps, centred, relu)
+    team = _team(p.size, C[x.dtype.char], "_dx") if p.groups == p.rows and (like is None or p.run < SHORT) else None
+    if team:
+        _short_back(p, team, arrays, sums, eps, centred, relu)
+    else:
+        normlong.back(p, arrays, sums, eps, centred, relu)
     dscale, dbias = [None if a is None else p.back(a, tuple(affine)) for a in sums]
     passed = dy if dresidual is None else p.back(dresidual, x.shape)
     return p.back(dx, x.shape), dscale, dbias, None if y is None else passed

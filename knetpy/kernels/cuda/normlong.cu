@@ -36,8 +36,8 @@ __device__ __forceinline__ void statistics(const T* __restrict__ x, i64 begin, i
     }
 }
 
-// The same in float64, for sums that were infinite. Where the first element is, they are not relative to it: of infinite
-// elements the mean is infinite, not Inf - Inf.
+// The same in float64, for sums that were infinite. Where the first element is so, they are not relative to it: the mean
+// of infinite elements is infinite, not Inf - Inf.
 template <typename T>
 __device__ __forceinline__ void again(const T* __restrict__ x, i64 begin, i64 end, i64 step, double first, double& sum,
                                    double& squares)
@@ -57,19 +57,19 @@ __global__ void __launch_bounds__(256) row_stats(const T* __restrict__ x, double
                                                  i64 groups, i64 parts, int centred)
 {
     __shared__ double part[WARP];
-    const i64 task = team_number<TEAM>(), row = task / parts, begin = task % parts * PART;
+    const i64 task = team_number(TEAM), row = task / parts, begin = task % parts * PART;
     if (row >= rows) return;
     const i64 end = min(size, begin + PART);
     const int lane = threadIdx.x % TEAM;
     const double first = centred ? (double)x[row % groups * size] : 0.;
     double sum = 0, squares = 0;
     statistics(x + row * size, begin + lane, end, (i64)TEAM, first, sum, squares);
-    sum = team_sum<TEAM>(sum, part);
-    squares = team_sum<TEAM>(squares, part);
+    sum = team_sum(TEAM, sum, part);
+    squares = team_sum(TEAM, squares, part);
     if (!finite(sum, squares)) {
         again(x + row * size, begin + lane, end, (i64)TEAM, first, sum, squares);
-        sum = team_sum<TEAM>(sum, part);
-        squares = team_sum<TEAM>(squares, part);
+        sum = team_sum(TEAM, sum, part);
+        squares = team_sum(TEAM, squares, part);
     }
     if (lane == 0) sums[task] = sum, sums[rows * parts + task] = squares;
 }
@@ -199,7 +199,7 @@ __global__ void __launch_bounds__(256) row_sums(const T* __restrict__ dy, const 
     i64 runs, i64 size, i64 parts, i64 groups, i64 per, i64 scales, double eps, int relu)
 {
     __shared__ double part[WARP];
-    const i64 task = team_number<TEAM>(), run = task / parts, begin = run * size + task % parts * PART;
+    const i64 task = team_number(TEAM), run = task / parts, begin = run * size + task % parts * PART;
     if (run >= runs) return;
     const i64 end = min((run + 1) * size, begin + PART), group = run / per % groups;
     const int lane = threadIdx.x % TEAM;
@@ -207,8 +207,8 @@ __global__ void __launch_bounds__(256) row_sums(const T* __restrict__ dy, const 
     double both = 0, plain = 0;
     cotangents(dy, y, x, standard, scale, bias, dresidual, begin + lane, end, (i64)TEAM, run % scales, relu, both,
                plain);
-    both = team_sum<TEAM>(both, part);
-    plain = team_sum<TEAM>(plain, part);
+    both = team_sum(TEAM, both, part);
+    plain = team_sum(TEAM, plain, part);
     if (lane == 0) sums[task] = both, sums[runs * parts + task] = plain;
 }
 
@@ -233,6 +233,59 @@ __global__ void __launch_bounds__(256, 2) column_sums(const T* __restrict__ dy, 
     if (at.column >= width || threadIdx.x >= WARP) return;
     sums[at.part * width + at.column] = both;
     sums[(parts + at.part) * width + at.column] = plain;
+}
+
+// Rows with scales of their own for each few elements, two passes: here the sums of a part of a row, weighted by these.
+template <typename T>
+__global__ void __launch_bounds__(256) weighted_sums(const T* __restrict__ dy, const T* __restrict__ y,
+    const T* __restrict__ x, const double* __restrict__ means, const double* __restrict__ vars,
+    const T* __restrict__ scale, const T* __restrict__ bias, T* __restrict__ dresidual, double* __restrict__ sums,
+    i64 rows, i64 size, i64 parts, i64 period, i64 per, i64 run, double eps, int relu)
+{
+    __shared__ double part[WARP];
+    const i64 row = blockIdx.x / parts, begin = blockIdx.x % parts * PART, end = min(size, begin + PART);
+    const Standard<T> standard(means[row], vars[row], eps);
+    double both = 0, plain = 0;
+    for (i64 i = begin + threadIdx.x; i < end; i += BLOCK) {
+        const i64 at = row * size + i, affine = row % period * per + within(i, size, per, run);
+        const T n = standard(x[at]), g = passed(dy[at], y, at, n, scale, bias, affine, relu);
+        if (dresidual) dresidual[at] = g;
+        const T weighted = scale ? g * scale[affine] : g;
+        both += weighted * n;
+        plain += weighted;
+    }
+    both = block_sum(both, part);
+    plain = block_sum(plain, part);
+    if (threadIdx.x == 0) sums[blockIdx.x] = both, sums[rows * parts + blockIdx.x] = plain;
+}
+
+// And those over rows, for scale and bias: `period` rows are read as one of width = period size.
+// sums (2, parts, width).
+template <typename T>
+__global__ void __launch_bounds__(256, 4) scale_sums(const T* __restrict__ dy, const T* __restrict__ y,
+    const T* __restrict__ x, const double* __restrict__ means, const double* __restrict__ vars,
+    const T* __restrict__ scale, const T* __restrict__ bias, double* __restrict__ sums, i64 rows, i64 size, i64 parts,
+    i64 period, i64 per, i64 run, double eps, int relu)
+{
+    __shared__ double box[LANES][WARP];
+    const i64 width = period * size;
+    const Place place(rows, width, parts);
+    double both = 0, plain = 0;
+    if (place.column < width) {
+        const i64 residue = place.column / size, affine = residue * per + within(place.column % size, size, per, run);
+        for (i64 r = place.begin; r < place.end; r += LANES) {
+            const i64 at = r * width + place.column, row = r * period + residue;
+            const T n = Standard<T>(means[row], vars[row], eps)(x[at]);
+            const T g = passed(dy[at], y, at, n, scale, bias, affine, relu);
+            both += g * n;
+            plain += g;
+        }
+    }
+    both = column_sum(both, box);
+    plain = column_sum(plain, box);
+    if (place.column >= width || threadIdx.x >= WARP) return;
+    sums[place.part * width + place.column] = both;
+    sums[(parts + place.part) * width + place.column] = plain;
 }
 
 // Both sums (2, n, columns, items), weighted, over `divisor`.

@@ -1,8 +1,8 @@
 // Pooling over up to three axes: a thread makes what it writes by itself, from what the window meets there.
 //
-// Place o of y begins at element o stride - before of x, and its tap t meets the one t dilation further. Back, element p
-// is met by the taps t for which stride divides p + before - t dilation: each period-th from a first one on. Taps come
-// in row-major order either way.
+// Place o of y begins at element o stride - before of x, and its tap t meets the one t dilation further. Back, the taps t
+// that meet element p are those for which stride divides p + before - t dilation: each period-th from a first one on.
+// Taps come in row-major order either way.
 constexpr int BLOCK = 256;
 
 struct Axis {
@@ -89,7 +89,8 @@ template <typename T> struct Patch {
                 const int count = of.d.counted(a) * of.h.counted(b);
                 #pragma unroll
                 for (int n = 0; n < N; ++n)
-                    if (w + n < of.w.x) of.w.met(w + n, [&](int k, int c) { f(n, of.number(i, j, k), from + c, count, c); });
+                    if (w + n < of.w.x)
+                        of.w.met(w + n, [&](int k, int c) { f(n, of.number(i, j, k), from + c, count, c); });
             });
         });
     }
@@ -99,8 +100,8 @@ template <typename T> struct Patch {
 
 // The first of the largest elements, and the tap that meets it; NaN is the largest.
 template <typename T, typename Tap>
-__global__ void __launch_bounds__(256, 4) maxpool(const T* __restrict__ x, T* __restrict__ y, Tap* __restrict__ best, i64 n,
-                                               Window of)
+__global__ void __launch_bounds__(256, 4) maxpool(const T* __restrict__ x, T* __restrict__ y, Tap* __restrict__ best,
+                                                  i64 n, Window of)
 {
     const i64 at = (i64)blockIdx.x * BLOCK + threadIdx.x;
     if (at >= n) return;
@@ -162,7 +163,8 @@ __global__ void __launch_bounds__(256, 4) spread(const T* __restrict__ dy, const
 
 // Sums, over the number of elements that count if they are `counted`.
 template <typename T>
-__global__ void __launch_bounds__(256, 4) meanpool(const T* __restrict__ x, T* __restrict__ y, i64 n, int counted, Window of)
+__global__ void __launch_bounds__(256, 4) meanpool(const T* __restrict__ x, T* __restrict__ y, i64 n, int counted,
+                                                   Window of)
 {
     const i64 at = (i64)blockIdx.x * BLOCK + threadIdx.x;
     if (at >= n) return;
@@ -174,8 +176,8 @@ __global__ void __launch_bounds__(256, 4) meanpool(const T* __restrict__ x, T* _
 }
 
 template <typename T>
-__global__ void __launch_bounds__(256, 4) meanpool_dx(const T* __restrict__ dy, T* __restrict__ dx, i64 tasks, int counted,
-                                                   Window of)
+__global__ void __launch_bounds__(256, 4) meanpool_dx(const T* __restrict__ dy, T* __restrict__ dx, i64 tasks,
+                                                      int counted, Window of)
 {
     const i64 task = (i64)blockIdx.x * BLOCK + threadIdx.x;
     if (task >= tasks) return;
@@ -196,7 +198,7 @@ __global__ void __launch_bounds__(256) take(const T* __restrict__ x, const i64* 
     if (at < n) y[at] = x[at / count * size + index[at]];
 }
 
-// The transpose of take, whose `keys` (places in dx) have been sorted: element j is dy[order[j]]. Of those with one key,
+// The transpose of take, whose `keys` (places in dx) have been sorted: element j is dy[order[j]]. Of those with one key
 // the thread of the first adds up all, in their order in dy; dx holds zeros.
 template <typename T>
 __global__ void __launch_bounds__(256) put(const T* __restrict__ dy, const i64* __restrict__ keys,

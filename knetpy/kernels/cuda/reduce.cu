@@ -23,12 +23,12 @@ __global__ void __launch_bounds__(256) rows(const In* __restrict__ x, Out* __res
                                             i64 parts, int team)
 {
     __shared__ double box[WARP];
-    const i64 task = (i64)blockIdx.x * (BLOCK / team) + threadIdx.x / team, row = task / parts;
+    const i64 task = team_number(team), row = task / parts;
     if (row >= count) return;
     const i64 begin = row * size + task % parts * PART, end = min((row + 1) * size, begin + PART);
     const int lane = threadIdx.x % team;
     const double own = sum_of(x, begin + lane, end, (i64)team);
-    const double sum = team == WARP ? warp_sum(own) : block_sum(own, box);
+    const double sum = team_sum(team, own, box);
     if (lane == 0) y[task] = Out(sum);
 }
 

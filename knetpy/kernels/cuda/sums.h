@@ -3,15 +3,15 @@ constexpr int BLOCK = 256, LANES = BLOCK / WARP;  // threads of a block; threads
 constexpr i64 PART = 32 * BLOCK;                  // elements of a row that a team takes
 constexpr i64 ROWS = 32 * LANES;                  // rows of a column that a block takes
 
-// Sums over TEAM threads, a warp or the block.
-template <int TEAM, typename T> __device__ __forceinline__ T team_sum(T v, T* part)
+// Sums over the threads of a team: a warp or the block.
+template <typename T> __device__ __forceinline__ T team_sum(int team, T v, T* part)
 {
-    return TEAM == WARP ? warp_sum(v) : block_sum(v, part);
+    return team == WARP ? warp_sum(v) : block_sum(v, part);
 }
-// The number of this team: of TEAM threads, a warp or the block.
-template <int TEAM> __device__ __forceinline__ i64 team_number()
+// The number of this one.
+__device__ __forceinline__ i64 team_number(int team)
 {
-    return (i64)blockIdx.x * (BLOCK / TEAM) + threadIdx.x / TEAM;
+    return (i64)blockIdx.x * (BLOCK / team) + threadIdx.x / team;
 }
 
 // The sum of a value over the LANES threads of a column; threads of a warp have neighbouring columns.
