@@ -14,7 +14,7 @@ SECTOR = 32  # bytes that memory moves at once
 @dataclass
 class Launch:
     name: str
-    stats: object  # the emulator's; its trace is that of the first block
+    stats: object  # the emulator's; its trace is that of the first warp
     moved: int  # bytes of global memory, if what has been read or written once stays in the cache
 
     def wasteful(self, most=1.0):
@@ -38,7 +38,7 @@ def recorded(trace=1 << 20):
         there = events[events["shared"] == 0]
         ends = there["addr"] + there["size"].astype("u8") - 1
         sectors = [np.unique((a // SECTOR) * 2 + there["kind"] % 2) for a in (there["addr"], ends)]
-        self.stats.trace = events[events["block"] == 0]
+        self.stats.trace = events[(events["block"] == 0) & (events["warp"] == 0)]
         found.append(Launch(self.name, self.stats, SECTOR * len(np.union1d(*sectors))))
 
     fakecupy.RawKernel.__call__ = call

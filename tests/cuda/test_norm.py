@@ -13,7 +13,7 @@ EPS = 1e-5
 
 # By name: the shape of x, the axes, the shape of scale and bias.
 PATTERNS = {
-    "batchnorm of rows": ((700, 37), (0,), (1, 37)),
+    "batchnorm of rows": ((300, 37), (0,), (1, 37)),
     "batchnorm of small images": ((5, 3, 3, 5), (0, 2, 3), (1, 3, 1, 1)),
     "batchnorm": ((3, 2, 7, 7), (0, 2, 3), (1, 2, 1, 1)),
     "batchnorm of large images": ((2, 2, 35, 35), (0, 2, 3), (1, 2, 1, 1)),
@@ -23,18 +23,18 @@ PATTERNS = {
     "layernorm of long rows": ((3, 600), (1,), (1, 600)),
     "layernorm of longer rows": ((3, 1500), (1,), (1, 1500)),
     "layernorm of the longest rows": ((2, 4100), (1,), (1, 4100)),
-    "layernorm of rows in parts": ((5, 9000), (1,), (1, 9000)),
-    "groupnorm of long rows": ((4, 2, 450, 10), (2, 3), (1, 2, 450, 1)),
+    "layernorm of rows in parts": ((3, 8300), (1,), (1, 8300)),
+    "groupnorm of long rows": ((2, 2, 450, 10), (2, 3), (1, 2, 450, 1)),
     "layernorm over images": ((5, 3, 4, 5), (1, 2, 3), (1, 3, 4, 5)),
     "layernorm along a middle axis": ((3, 19, 5), (1,), (1, 19, 1)),
     "scales of the last axis only": ((4, 3, 7), (1, 2), (1, 1, 7)),
     "instancenorm": ((5, 3, 6, 7), (2, 3), (1, 3, 1, 1)),
-    "instancenorm of large images": ((2, 2, 17000), (2,), (1, 2, 1)),
+    "instancenorm of large images": ((2, 1, 8300), (2,), (1, 1, 1)),
     "groupnorm": ((3, 2, 3, 6, 6), (2, 3, 4), (1, 2, 3, 1, 1)),
     "groupnorm of rows": ((40, 2, 7), (2,), (1, 2, 7)),
     "groupnorm, channels last": ((2, 5, 4, 3, 2), (1, 2, 4), (1, 1, 1, 3, 2)),
     "no scale": ((6, 40), (1,), None),
-    "no scale, long rows": ((2, 5000), (1,), None),
+    "no scale, long rows": ((1, 4100), (1,), None),
     "no scale, batches": ((6, 5, 7), (0, 2), None),
     "one scale": ((4, 9), (1,), (1, 1)),
     "everything": ((3, 5, 700), (0, 1, 2), (1, 1, 1)),
@@ -66,8 +66,15 @@ def agree(ours, theirs, tolerance):
 
 
 @pytest.mark.parametrize("name", PATTERNS)
-@pytest.mark.parametrize("kind", ["plain", "relu", "residual", "squares"])
-def test_patterns(name, kind, order):
+def test_patterns(name, order, request):
+    for kind in KINDS if "forward" in request.node.name else KINDS[-1:]:  # the order matters to all alike
+        check_pattern(name, kind)
+
+
+KINDS = ("plain", "relu", "squares", "residual")
+
+
+def check_pattern(name, kind):
     shape, axes, affine = PATTERNS[name]
     x, scale, bias, residual, dy = problem(shape, affine, "f4")
     x = np.where(np.abs(x) < 1e-3, 1, x)
@@ -176,7 +183,7 @@ MOVED = {
     "layernorm": (320, 2, 3),
     "layernorm of long rows": (32, 2, 3),
     "no scale": (320, 2, 3),
-    "batchnorm of rows": (2000, 3, 5),
+    "batchnorm of rows": (512, 3, 5),
     "batchnorm": (40, 3, 5),
     "batchnorm of large images": (8, 3, 5),
     "instancenorm of large images": (2, 3, 5),

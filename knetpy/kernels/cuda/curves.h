@@ -1,13 +1,8 @@
 // Activations and their slopes as a table: CURVE(name, value at x), SLOPE(name_dx, what dy becomes at x).
 // a, b and c are the numbers that the reference's functions take besides, in their order.
-#define CURVE(name, ...)                                                                                              \
-    struct name {                                                                                                     \
-        template <typename T> static __device__ __forceinline__ T at(T x, T a, T b, T c) { return __VA_ARGS__; }      \
-    };
-#define SLOPE(name, ...)                                                                                              \
-    struct name {                                                                                                     \
-        template <typename T> static __device__ __forceinline__ T at(T dy, T x, T a, T b, T c) { return __VA_ARGS__; } \
-    };
+#define FUNCTION(name, ...) struct name { template <typename T> static __device__ __forceinline__ T at(__VA_ARGS__)
+#define CURVE(name, ...) FUNCTION(name, T x, T a, T b, T c) { return __VA_ARGS__; } };
+#define SLOPE(name, ...) FUNCTION(name, T dy, T x, T a, T b, T c) { return __VA_ARGS__; } };
 
 template <typename T> __device__ __forceinline__ T size(T x) { return x < 0 ? -x : x; }
 template <typename T> __device__ __forceinline__ T within(T x, T low, T high) { return smaller(larger(x, low), high); }

@@ -1,7 +1,7 @@
 // What the kernels of normalisation share: y = (x - mean) / sqrt(var + eps) * scale + bias.
 //
-// x is read as rows of `size` neighbours. Row r belongs to group r % groups: for images (N, C, *S) with a group for each
-// channel these are C groups of N rows each, otherwise there are as many groups as rows. Its scale and bias begin at
+// x is read as rows of `size` neighbours. Row r belongs to group r % groups: images (N, C, *S) with a group for each
+// channel have C groups of N rows each, otherwise there are as many groups as rows. Its scale and bias begin at
 // r % period * per; `per` of them lie in a row, each for `run` neighbours.
 template <typename T> struct Standard {
     T high, low, factor;  // the mean in two parts, as one number of T is too coarse

@@ -36,8 +36,8 @@ __device__ __forceinline__ void statistics(const T* __restrict__ x, i64 begin, i
     }
 }
 
-// The same in float64, for sums that were infinite. Where the first element is so, they are not relative to it: the mean
-// of infinite elements is infinite, not Inf - Inf.
+// The same in float64, for sums that were infinite; not relative to a first element that is, as the mean of infinite
+// elements is infinite, not Inf - Inf.
 template <typename T>
 __device__ __forceinline__ void again(const T* __restrict__ x, i64 begin, i64 end, i64 step, double first, double& sum,
                                    double& squares)

@@ -1,7 +1,7 @@
 // Pooling over up to three axes: a thread makes what it writes by itself, from what the window meets there.
 //
-// Place o of y begins at element o stride - before of x, and its tap t meets the one t dilation further. Back, the taps t
-// that meet element p are those for which stride divides p + before - t dilation: each period-th from a first one on.
+// Place o of y begins at element o stride - before of x, and its tap t meets the one t dilation further. Back,
+// the taps t that meet element p are those for which stride divides p + before - t dilation: each period-th one.
 // Taps come in row-major order either way.
 constexpr int BLOCK = 256;
 
