@@ -130,6 +130,13 @@ def activation(rng, dtype):
 
 
 @family
+def piecewise(rng, dtype):
+    shape = size(rng), size(rng, 33)
+    yield "hardswish", (drawn(rng, shape, dtype),), {}
+    yield "leakyrelu_dx", (drawn(rng, shape, dtype), drawn(rng, shape, dtype), 0.25), {}
+
+
+@family
 def reduce(rng, dtype):
     shape = size(rng), size(rng), 9
     for axes in ((0,), (2,), (0, 1), (1, 2)):
@@ -142,6 +149,15 @@ def pool(rng, dtype):
     options = {"window": (k, k), "stride": (s, s), "padding": ((0, k - 1), (k // 2, 0)), "dilation": (1, 1)}
     yield "maxpool", (drawn(rng, (n, c, h, w), dtype),), options
     yield "meanpool", (drawn(rng, (n, c, h, w), dtype),), {**options, "counted": ((0, 0), (0, 0))}
+    h, w = int(h), int(w)
+    places = (n, c, (h - 1) // s + 1, (w + k // 2 - k) // s + 1)
+    dy, taps = drawn(rng, places, dtype), rng.integers(0, k * k, places).astype(np.uint8)
+    yield "pick", (drawn(rng, (n, c, h, w), dtype), taps), options
+    yield "spread", (dy, taps), {**options, "size": (h, w)}
+    yield "meanpool_dx", (dy,), {**options, "size": (h, w), "counted": options["padding"]}
+    index = rng.integers(0, h * w, places)
+    yield "take", (drawn(rng, (n, c, h, w), dtype), index), {}
+    yield "put", (dy, index), {"size": (h, w)}
 
 
 @family

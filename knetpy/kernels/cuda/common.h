@@ -16,6 +16,36 @@ __device__ __forceinline__ i64 row_of(int lanes) {
 
 // The larger of two numbers; NaN beats every number, as in NumPy.
 template <typename T> __device__ __forceinline__ T larger(T a, T b) { return a > b || a != a ? a : b; }
+template <typename T> __device__ __forceinline__ T smaller(T a, T b) { return a < b || a != a ? a : b; }
+
+// Neighbouring elements that are read and written as one, where they lie at a multiple of their 16 bytes.
+template <typename T> struct alignas(16) Pack {
+    static constexpr int N = 16 / sizeof(T);
+    T v[N];
+};
+template <typename T> __device__ __forceinline__ bool whole(const T* x, i64 at, i64 n)
+{
+    return at + Pack<T>::N <= n && (size_t)(x + at) % sizeof(Pack<T>) == 0;
+}
+// The pack from element `at` on of an array of n; what lies beyond is 0.
+template <typename T> __device__ __forceinline__ Pack<T> load(const T* __restrict__ x, i64 at, i64 n)
+{
+    if (whole(x, at, n)) return *(const Pack<T>*)(x + at);
+    Pack<T> p;
+    #pragma unroll
+    for (int k = 0; k < Pack<T>::N; ++k) p.v[k] = at + k < n ? x[at + k] : T(0);
+    return p;
+}
+template <typename T> __device__ __forceinline__ void store(T* __restrict__ y, i64 at, i64 n, const Pack<T>& p)
+{
+    if (whole(y, at, n)) {
+        *(Pack<T>*)(y + at) = p;
+        return;
+    }
+    #pragma unroll
+    for (int k = 0; k < Pack<T>::N; ++k)
+        if (at + k < n) y[at + k] = p.v[k];
+}
 
 // x - top, where the top, also an infinite one, becomes 0: the limit, instead of Inf - Inf.
 template <typename T> __device__ __forceinline__ T below(T x, T top) { return x == top ? T(0) : x - top; }

@@ -16,23 +16,31 @@ BLOCK_LIMIT, GRID_LIMIT = 1024, (2**31 - 1, 65535, 65535)
 SHARED = 48 << 10  # bytes of dynamic shared memory that every GPU has
 WARPS = 4  # of a block in which each warp takes a row
 THREADS = 128  # of a block in which as many neighbours take a row as `lanes_of` says
+SHORT = 32  # rows from which on they are summed, not columns
+PART, ROWS = 8192, 256  # elements of a row, rows of a column, that a block sums: as in sums.h
 
 
 class Module:
     """The kernels of the file `family`.cu; called, it launches one of them.
 
     instances: every kernel that may be launched, in C++, such as "rows<float, 4>". They are compiled together.
-    code: the text itself, where it is made by a program. options: further ones of the compiler.
+    headers: files of what it shares with other families, besides common.h. code: the text itself, where it is made by a
+      program. options: further ones of the compiler.
     """
 
-    def __init__(self, family: str, instances: Sequence[str], code: str = "", options: tuple[str, ...] = ()):
-        self.family, self.instances, self._code, self._options = family, tuple(instances), code, options
+    def __init__(
+        self, family: str, instances: Sequence[str], *headers: str, code: str = "", options: tuple[str, ...] = ()
+    ):
+        self.family, self.instances, self._options = family, tuple(instances), options
+        self._headers, self._code = ("common.h", *headers), code
         self._kernels: dict[tuple[int, str], Any] = {}  # by device, as code is loaded into one
 
     @property
     def source(self) -> str:
         """The whole text that is compiled: CuPy does not notice changes of included files."""
-        return _text("common.h") + f'#line 1 "{self.family}.cu"\n' + (self._code or _text(f"{self.family}.cu"))
+        own = f"{self.family}.cu"
+        parts = [*[(name, _text(name)) for name in self._headers], (own, self._code or _text(own))]
+        return "".join([f'#line 1 "{name}"\n{text}' for name, text in parts])
 
     def __call__(self, kernel: str, blocks: int | tuple[int, ...], threads: int, *args: Any, shared: int = 0) -> None:
         """Launch `kernel` on `blocks` blocks of `threads` threads with `shared` bytes of dynamic shared memory.
@@ -74,6 +82,25 @@ def _current() -> int:
     return cupy().cuda.Device().id
 
 
+def half(launcher: Callable) -> Callable:
+    """Decorate a launcher whose kernels are for float32 and float64: float16 goes through it as float32."""
+
+    @wraps(launcher)
+    def serve(*args: Any, **options: Any) -> Any:
+        if all([getattr(a, "dtype", None) != np.float16 for a in args]):
+            return launcher(*args, **options)
+        found = launcher(*[_changed(a, np.float16, np.float32) for a in args], **options)
+        if isinstance(found, tuple):
+            return tuple([_changed(a, np.float32, np.float16) for a in found])
+        return _changed(found, np.float32, np.float16)
+
+    return serve
+
+
+def _changed(a: Any, before: type, after: type) -> Any:
+    return a.astype(after) if getattr(a, "dtype", None) == before else a
+
+
 def instances(pattern: str, **choices: Sequence) -> list[str]:
     """Every way to fill the {names} of a pattern with its choices.
 
@@ -94,6 +121,16 @@ def blocks_for(items: int, each: int) -> int:
 def lanes_of(columns: int) -> int:
     """How many threads take a row of so many columns: a power of two."""
     return min(THREADS, 1 << (columns - 1).bit_length())
+
+
+def tasks(rows: int, size: int) -> tuple[int, int, int]:
+    """How rows are summed by sums.h: (threads that take a row or a part of it, blocks of 256, parts).
+
+    >>> tasks(20, 100), tasks(20, 9000)
+    ((32, 3, 1), (256, 40, 2))
+    """
+    parts = blocks_for(size, PART)
+    return (32, blocks_for(rows, 8), 1) if size <= 1024 else (256, rows * parts, parts)
 
 
 def dense(x: Any) -> Any:
