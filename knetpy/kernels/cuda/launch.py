@@ -21,16 +21,17 @@ class Module:
     """The kernels of the file `family`.cu; called, it launches one of them.
 
     instances: every kernel that may be launched, as C++ writes it, such as "rows<float, 4>". They are compiled together.
+    headers: files that it needs beside common.h.
     """
 
-    def __init__(self, family: str, instances: Sequence[str]):
-        self.family, self.instances = family, tuple(instances)
+    def __init__(self, family: str, instances: Sequence[str], headers: Sequence[str] = ()):
+        self.family, self.instances, self.headers = family, tuple(instances), ("common.h", *headers)
         self._kernels: dict[tuple[int, str], Any] = {}  # by device, as code is loaded into one
 
     @property
     def source(self) -> str:
         """The whole text that is compiled: CuPy does not notice changes of included files."""
-        return _text("common.h") + f'#line 1 "{self.family}.cu"\n' + _text(f"{self.family}.cu")
+        return "".join([f'#line 1 "{name}"\n{_text(name)}' for name in (*self.headers, f"{self.family}.cu")])
 
     def __call__(self, kernel: str, blocks: int | tuple[int, ...], threads: int, *args: Any, shared: int = 0) -> None:
         """Launch `kernel` on `blocks` blocks of `threads` threads with `shared` bytes of dynamic shared memory.
