@@ -1,15 +1,15 @@
 // Convolution, its two gradients, and the transposed convolution, which is the gradient by x: products of matrices whose
 // one factor is gathered from an array as it is read (implicit GEMM). Tables say from where; convplan.py makes them:
 //
-//   rows[k] = (offset, need): what term k meets lies `offset` behind the pixel's base, if the pixel has all bits of `need`;
-//   else it is beside the array, and no part of any sum.
-//   places[] = (base, bits, target, 0), for each axis and place along it: they add up to the pixel's base and bits, and
-//   to where its sums are put.
+//   rows[k] = (offset, need): what term k meets lies `offset` behind the pixel's base, unless the pixel lacks a bit of
+//   `need`: then it is beside the array, and no part of any sum.
+//   places[] = (base, lacks, target, 0), for each axis and place along it: they add up to the pixel's base, the bits that
+//   it lacks, and where its sums are put.
 //   phases[] = (first tile, terms, first row, places along 3 axes, where those begin in places[]), by FIELDS; one launch
 //   makes all phases. A gradient by x has a phase for each remainder of a place by the stride, as each has its own terms.
 constexpr int FIELDS = 9, RELU = 1, MORE = 2, BESIDE = 4;  // flags: MORE adds to what is there, BESIDE: some need bits
 
-struct Pixel { i64 base, target; int bits; };
+struct Pixel { i64 base, target; int lacks; };
 
 // Pixel p (one behind the last counts as the first, but is put nowhere) of `images` images.
 __device__ __forceinline__ Pixel pixel(i64 p, const int* phase, const int4* places, int images, i64 x_image, i64 y_image)
@@ -48,7 +48,7 @@ template <typename T> __device__ __forceinline__ T finished(T v, const T* bias, 
 // A block makes BM channels of a group (blockIdx.y) at BN pixels. While it multiplies BK terms in shared memory, it reads
 // the next BK from global memory into registers; a thread reads of x what one pixel (or SPOTS pixels) meets.
 template <typename T, int BM, int BN, int BK, bool TENSOR>
-__global__ void __launch_bounds__(Tile<T, BM, BN, TENSOR>::THREADS)
+__global__ void __launch_bounds__(Tile<T, BM, BN, TENSOR>::THREADS, Tile<T, BM, BN, TENSOR>::BLOCKS)
 tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bias, T* __restrict__ y,
      const int* __restrict__ phases, const int2* __restrict__ rows, const int4* __restrict__ places, int images, i64 x_image,
      i64 x_group, i64 y_plane, int m, int wide, int all_rows, int flags)
@@ -62,65 +62,68 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
     __shared__ int2 met[2][BK];
     __shared__ i64 base[BN];
     __shared__ i64 target[BN];
-    __shared__ int bits[BN];
+    __shared__ int without[BN];
 
     const int tid = threadIdx.x, tiles_m = wide / BM, m0 = blockIdx.x % tiles_m * BM, number = blockIdx.x / tiles_m;
     const int* phase = phases;
     while (number >= phase[FIELDS]) phase += FIELDS;
     const int terms = phase[1], first = phase[2], steps = (terms + BK - 1) / BK, spot = tid % BN, share = tid / BN;
     const T* from[SPOTS];
-    int has[SPOTS];
+    int lacks[SPOTS];
     #pragma unroll
     for (int s = 0; s < SPOTS; ++s) {
         const int at = spot + s * THREADS;
         const Pixel p = pixel((i64)(number - phase[0]) * BN + at, phase, places, images, x_image, gridDim.y * m * y_plane);
-        from[s] = x + blockIdx.y * x_group + p.base, has[s] = p.bits;
-        if (share == 0) base[at] = p.base, target[at] = p.target, bits[at] = p.bits;
+        from[s] = x + blockIdx.y * x_group + p.base, lacks[s] = p.lacks;
+        if (share == 0) base[at] = p.base, target[at] = p.target, without[at] = p.lacks;
     }
-    a += ((i64)blockIdx.y * all_rows + first) * wide + m0;
-    rows += first;
+    a += ((i64)blockIdx.y * all_rows + first + tid * V / BM) * wide + m0 + tid * V % BM;
+    rows += first + tid;
 
     Vector<T> av[LOADS];
     T bv[SPOTS][TERMS];
     int2 next;
-    const auto read = [&](int step) {
+    const auto read = [&](int half) {  // the BK terms after those that were read before, to be written to that half
         #pragma unroll
-        for (int i = 0; i < LOADS; ++i) {
-            const int at = (tid + i * THREADS) * V;
-            if (VECTORS % THREADS == 0 || at < BK * BM) av[i] = load(a + (i64)(step * BK + at / BM) * wide + at % BM);
-        }
+        for (int i = 0; i < LOADS; ++i)
+            if (VECTORS % THREADS == 0 || tid < VECTORS) av[i] = load(a + i * (THREADS * V / BM) * wide);
+        a += BK * wide;
         #pragma unroll
         for (int t = 0; t < TERMS; ++t) {
-            const int2 term = met[step % 2][share + t * SHARE];
+            const int2 term = met[half][share + t * SHARE];
             #pragma unroll
-            for (int s = 0; s < SPOTS; ++s) bv[s][t] = (has[s] & term.y) == term.y ? from[s][term.x] : T(0);
+            for (int s = 0; s < SPOTS; ++s) bv[s][t] = lacks[s] & term.y ? T(0) : from[s][term.x];
         }
-        if (tid < BK) next = rows[(step + 1) * BK + tid];
+        rows += BK;
+        if (tid < BK) next = *rows;
     };
-    const auto write = [&](int step) {
+    const auto write = [&](int half) {
         #pragma unroll
         for (int i = 0; i < LOADS; ++i) {
             const int at = (tid + i * THREADS) * V;
             #pragma unroll
             for (int k = 0; k < V; ++k) av[i].v[k] = Sums::rounded(av[i].v[k]);
-            if (VECTORS % THREADS == 0 || at < BK * BM) store(&as[step % 2][at / BM][at % BM], av[i]);
+            if (VECTORS % THREADS == 0 || tid < VECTORS) store(&as[half][at / BM][at % BM], av[i]);
         }
         #pragma unroll
         for (int t = 0; t < TERMS; ++t)
             #pragma unroll
-            for (int s = 0; s < SPOTS; ++s) bs[step % 2][share + t * SHARE][spot + s * THREADS] = Sums::rounded(bv[s][t]);
-        if (tid < BK) met[(step + 1) % 2][tid] = next;
+            for (int s = 0; s < SPOTS; ++s) bs[half][share + t * SHARE][spot + s * THREADS] = Sums::rounded(bv[s][t]);
+        if (tid < BK) met[1 - half][tid] = next;
+        __syncthreads();
     };
     Sums sums;
-    if (tid < BK) met[0][tid] = rows[tid];
+    if (tid < BK) met[0][tid] = *rows;
     __syncthreads();
     if (steps) read(0), write(0);
-    __syncthreads();
-    for (int step = 0; step < steps; ++step) {
-        if (step + 1 < steps) read(step + 1);
-        sums.add(as[step % 2], bs[step % 2]);
-        if (step + 1 < steps) write(step + 1);
-        __syncthreads();
+    for (int left = steps; left > 0; left -= 2) {  // the first half is full; left counts it
+        if (left > 1) read(1);
+        sums.add(as[0], bs[0]);
+        if (left == 1) break;
+        write(1);
+        if (left > 2) read(0);
+        sums.add(as[1], bs[1]);
+        if (left > 2) write(0);
     }
 
     #pragma unroll
@@ -159,14 +162,14 @@ narrow(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b
     while (number >= phase[FIELDS]) phase += FIELDS;
     const int count = phase[1], first = phase[2];
     const T* from[SPOTS];
-    int has[SPOTS];
+    int lacks[SPOTS];
     i64 target[SPOTS];
     T sum[SPOTS][MR] = {};
     #pragma unroll
     for (int s = 0; s < SPOTS; ++s) {
         const i64 at = (i64)(number - phase[0]) * (SPOTS * THREADS) + s * THREADS + tid;
         const Pixel p = pixel(at, phase, places, images, x_image, y_image);
-        from[s] = x + group * x_group + p.base, has[s] = p.bits, target[s] = p.target;
+        from[s] = x + group * x_group + p.base, lacks[s] = p.lacks, target[s] = p.target;
     }
     for (int start = 0; start < count; start += CHUNK) {
         const int most = min(CHUNK, count - start);
@@ -182,7 +185,7 @@ narrow(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b
             const int2 term = met[k];
             #pragma unroll
             for (int s = 0; s < SPOTS; ++s) {
-                const bool in = (has[s] & term.y) == term.y;
+                const bool in = !(lacks[s] & term.y);
                 const T v = in ? from[s][term.x] : T(0);
                 #pragma unroll
                 for (int r = 0; r < MR; ++r)

@@ -17,8 +17,8 @@ import numpy as np
 
 from knetpy.devices import cupy
 
-BITS = 31  # of a word say what a pixel meets; no pixel has the last one
-NEVER = -(2**31)  # that last bit
+BITS = 31  # of a word say what a pixel lacks
+NEVER = -(2**31)  # the last bit: every pixel lacks it
 DEPTH = 16  # terms are padded to a multiple of it, which is one of the terms that a kernel takes at a time
 Ints = tuple[int, ...]
 
@@ -142,18 +142,18 @@ def _put(table: Any) -> Any:
 
 
 def _places(layout: Layout, phase: Phase) -> tuple[list[np.ndarray], list[list[int]]]:
-    """For each axis its rows of (base, bits, target, 0), and the bit that each of its taps needs."""
+    """For each axis its rows of (base, lacks, target, 0), and the bit that each of its taps needs."""
     found, needs, bit = [], [], 0
     for a, axis in enumerate(phase):
         q = np.arange(axis.count)
         base, target = q * axis.step, axis.start + q * axis.stride
-        bits, need = np.zeros_like(q), []
+        lacks, need = np.full_like(q, NEVER), []
         for _, offset in axis.taps:
             need.append(1 << bit if axis.leaves(offset) else 0)
-            bits |= np.where((base + offset >= 0) & (base + offset < axis.size), need[-1], 0)
+            lacks |= np.where((base + offset >= 0) & (base + offset < axis.size), 0, need[-1])
             bit += axis.leaves(offset)
         base, target = base * math.prod(layout.size[a + 1 :]), target * math.prod(layout.out[a + 1 :])
-        found.append(np.stack([base, bits, target, 0 * q], 1))
+        found.append(np.stack([base, lacks, target, 0 * q], 1))
         needs.append(need)
     return found, needs
 
