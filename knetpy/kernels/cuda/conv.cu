@@ -54,7 +54,7 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
      i64 x_group, i64 y_plane, int m, int wide, int all_rows, int flags)
 {
     using Sums = Tile<T, BM, BN, TENSOR>;
-    constexpr int THREADS = Sums::THREADS, V = Sums::V, RUN = Sums::RUN, PAD = Sums::PAD, SIDE = Sums::SIDE;
+    constexpr int THREADS = Sums::THREADS, V = Sums::V, RUN = Sums::RUN, PAD = TENSOR ? 8 : 0, SIDE = Sums::SIDE;
     constexpr int SPOTS = BN > THREADS ? BN / THREADS : 1, SHARE = BN > THREADS ? 1 : THREADS / BN, TERMS = BK / SHARE;
     constexpr int VECTORS = BK * BM / V, LOADS = (VECTORS + THREADS - 1) / THREADS;
     __shared__ __align__(16) T as[2][BK][BM + PAD];
@@ -77,8 +77,10 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
         from[s] = x + blockIdx.y * x_group + p.base, lacks[s] = p.lacks;
         if (share == 0) base[at] = p.base, target[at] = p.target, without[at] = p.lacks;
     }
-    a += ((i64)blockIdx.y * all_rows + first + tid * V / BM) * wide + m0 + tid * V % BM;
-    rows += first + tid;
+    a += ((i64)blockIdx.y * all_rows + first) * wide + m0;
+    rows += first;
+    const T* weights = a + tid * V / BM * wide + tid * V % BM;
+    const int2* row = rows + tid;
 
     Vector<T> av[LOADS];
     T bv[SPOTS][TERMS];
@@ -86,16 +88,16 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
     const auto read = [&](int half) {  // the BK terms after those that were read before, to be written to that half
         #pragma unroll
         for (int i = 0; i < LOADS; ++i)
-            if (VECTORS % THREADS == 0 || tid < VECTORS) av[i] = load(a + i * (THREADS * V / BM) * wide);
-        a += BK * wide;
+            if (VECTORS % THREADS == 0 || tid < VECTORS) av[i] = load(weights + i * (THREADS * V / BM) * wide);
+        weights += BK * wide;
         #pragma unroll
         for (int t = 0; t < TERMS; ++t) {
             const int2 term = met[half][share + t * SHARE];
             #pragma unroll
             for (int s = 0; s < SPOTS; ++s) bv[s][t] = lacks[s] & term.y ? T(0) : from[s][term.x];
         }
-        rows += BK;
-        if (tid < BK) next = *rows;
+        row += BK;
+        if (tid < BK) next = *row;
     };
     const auto write = [&](int half) {
         #pragma unroll
@@ -113,7 +115,7 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
         __syncthreads();
     };
     Sums sums;
-    if (tid < BK) met[0][tid] = *rows;
+    if (tid < BK) met[0][tid] = *row;
     __syncthreads();
     if (steps) read(0), write(0);
     for (int left = steps; left > 0; left -= 2) {  // the first half is full; left counts it
@@ -126,20 +128,35 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
         if (left > 2) write(0);
     }
 
+    // A zero beside x times an infinite weight gave NaN: such sums are made anew, of what is inside.
+    u64 bad = flags & BESIDE && sums.some_nan() ? sums.nans() : 0;
+    for (int e = 0; bad; ++e, bad >>= 1) {
+        if (!(bad & 1)) continue;
+        const int at = sums.column(e % SIDE);
+        const T* around = x + blockIdx.y * x_group + base[at];
+        T sum = 0;
+        for (int k = 0; k < terms && sum == sum; ++k)
+            if (!(without[at] & rows[k].y)) sum += a[(i64)k * wide + sums.row(e / SIDE)] * around[rows[k].x];
+        sums.set(e, sum);
+    }
     #pragma unroll
-    for (int i = 0; i < SIDE; ++i) {
-        const int channel = m0 + sums.row(i);
-        if (channel >= m) continue;
-        const i64 whole = blockIdx.y * (i64)m + channel;
+    for (int j = 0; j < SIDE; j += RUN) {
+        const i64* to = &target[sums.column(j)];
+        const bool together = y_plane % RUN == 0 && to[0] % RUN == 0 && to[RUN - 1] == to[0] + RUN - 1;
         #pragma unroll
-        for (int j = 0; j < SIDE; j += RUN) {
-            const int at = sums.column(j);
+        for (int i = 0; i < SIDE; ++i) {
+            const int channel = m0 + sums.row(i);
+            const i64 whole = blockIdx.y * (i64)m + channel;
+            if (channel >= m) continue;
+            T* p = y + whole * y_plane;
+            Vector<T, RUN> v;
             #pragma unroll
             for (int k = 0; k < RUN; ++k) {
-                if (target[at + k] < 0) continue;
-                T* p = y + whole * y_plane + target[at + k];
-                *p = finished(flags & MORE ? *p + sums.sum[i][j + k] : sums.sum[i][j + k], bias, whole, flags);
+                const T before = flags & MORE && to[k] >= 0 ? p[to[k]] : T(0);
+                v.v[k] = finished(sums.sum[i][j + k] + before, bias, whole, flags);
+                if (!together && to[k] >= 0) p[to[k]] = v.v[k];
             }
+            if (together) store(p + to[0], v);
         }
     }
 }

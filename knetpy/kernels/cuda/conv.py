@@ -9,10 +9,9 @@ import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from knetpy.devices import cupy
-from knetpy.kernels.cuda.convplan import Layout, Tables, backward, forward, tables, threes
+from knetpy.kernels.cuda import convdw
+from knetpy.kernels.cuda.convplan import Geometry, Tables, geometry, tables
 from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, instances
 from knetpy.kernels.dispatch import kernel
 from knetpy.kernels.reference import conv as reference
@@ -21,7 +20,6 @@ from knetpy.kernels.reference import summing
 RELU, MORE, BESIDE = 1, 2, 4  # flags of the kernels
 NARROW, SPOTS = 8, 512  # at most so many outputs of a group go to narrow(), whose blocks take so many pixels
 PHASES = 2048  # the gradient by x of a larger stride has too many kinds of pixels for tables of each
-MOST = 2**31  # elements of an image, of weights, and pixels are numbered in 32 bits; a GPU could hardly hold more
 
 
 class Shape(NamedTuple):
@@ -55,49 +53,6 @@ _run = Module(
     ],
     headers=("tiles.h",),
 )  # fmt: skip
-
-
-class Geometry(NamedTuple):
-    """Of a convolution, in three spatial axes: x of `size` -> y of `out`."""
-
-    images: int
-    groups: int
-    channels: int  # of x, in a group
-    outputs: int  # of y, in a group
-    size: tuple[int, ...]
-    out: tuple[int, ...]
-    window: tuple[int, ...]
-    stride: tuple[int, ...]
-    before: tuple[int, ...]  # padding
-    dilation: tuple[int, ...]
-
-    @property
-    def large(self) -> bool:
-        """Whether something has more elements than kernels can number."""
-        c, o, taps, size, out = self.channels, self.outputs, *map(math.prod, (self.window, self.size, self.out))
-        counted = size * c * self.groups, out * o * self.groups, o * c * taps * self.groups
-        return max(*counted, self.images * size, self.images * out) >= MOST
-
-    @property
-    def product(self) -> bool:
-        """Whether it is one of matrices: each pixel meets itself."""
-        return self.size == self.out and self.groups == 1 == max(*self.window, *self.stride) and not any(self.before)
-
-    def layout(self, back: bool) -> Layout:
-        """What a gradient by x (back) or a convolution reads and makes."""
-        cut = (self.size, self.out, self.window, self.stride, self.before, self.dilation)
-        taps = math.prod(self.window)
-        if back:
-            phases, channels, step = backward(*cut), self.outputs, self.channels * taps
-            return Layout(tuple(phases), self.images, channels, self.out, self.size, self.window, step)
-        return Layout(tuple(forward(*cut)), self.images, self.channels, self.size, self.out, self.window, taps)
-
-
-def geometry(x, w, size, out, stride, padding, dilation, groups) -> Geometry:
-    """The geometry of a convolution from x (N, C, *size) to (N, O, *out); x and w are shapes."""
-    spatial = [threes(a, 1) for a in (size, out, w[2:], stride)]
-    before = threes([first for first, _ in padding], 0)
-    return Geometry(x[0], groups, w[1], w[0] // groups, *spatial, before, threes(dilation, 1))
 
 
 def floats(x: Any, axes: int) -> bool:
@@ -134,6 +89,21 @@ def conv_dx(dy, w, *, size, stride, padding, dilation, groups):
     if how.product and not _tensor(dy):
         return _product(dense(w).reshape(len(w), -1).astype(dy.dtype, copy=False).T, dy, shape)
     return _gathered(how, True, dy, w, None, None, shape)
+
+
+@summing
+def conv_dw(x, dy, *, window, stride, padding, dilation, groups):
+    """Launch as the reference computes."""
+    steps = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    dw = empty((dy.shape[1], x.shape[1] // groups, *window), x.dtype)
+    how = geometry(x.shape, dw.shape, x.shape[2:], dy.shape[2:], **steps)
+    if how.large or not floats(x, len(window)):
+        return reference.conv_dw(x, dy, window=window, **steps)
+    if not x.size or not dy.size:
+        dw[...] = 0
+    elif dw.size:
+        convdw.weigh(how, dense(x), dense(dy.astype(x.dtype, copy=False)), dw, _tensor(x))
+    return dw
 
 
 def _product(matrix: Any, x: Any, shape: tuple[int, ...]) -> Any:

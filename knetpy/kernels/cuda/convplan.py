@@ -17,9 +17,10 @@ import numpy as np
 
 from knetpy.devices import cupy
 
-BITS = 31  # of a word say what a pixel lacks
+BITS = 30  # of a word say what a pixel lacks
 NEVER = -(2**31)  # the last bit: every pixel lacks it
 DEPTH = 16  # terms are padded to a multiple of it, which is one of the terms that a kernel takes at a time
+MOST = 2**31  # elements of an image, of weights, and pixels are numbered in 32 bits; a GPU could hardly hold more
 Ints = tuple[int, ...]
 
 
@@ -84,6 +85,7 @@ class Tables:
     terms: Any  # which weight each row has, as an offset into those of an output
     places: Any
     tiles: int  # of pixels
+    valid: int  # terms of the first phase
     beside: bool  # whether any tap leaves the array
 
 
@@ -97,6 +99,49 @@ class Layout(NamedTuple):
     out: Ints  # of an image that is made
     window: Ints
     per_channel: int  # how far apart the weights of neighbouring channels lie
+
+
+class Geometry(NamedTuple):
+    """Of a convolution, in three spatial axes: x of `size` -> y of `out`."""
+
+    images: int
+    groups: int
+    channels: int  # of x, in a group
+    outputs: int  # of y, in a group
+    size: Ints
+    out: Ints
+    window: Ints
+    stride: Ints
+    before: Ints  # padding
+    dilation: Ints
+
+    @property
+    def large(self) -> bool:
+        """Whether something has more elements than kernels can number."""
+        c, o, taps, size, out = self.channels, self.outputs, *map(math.prod, (self.window, self.size, self.out))
+        counted = size * c * self.groups, out * o * self.groups, o * c * taps * self.groups
+        return max(*counted, self.images * size, self.images * out) >= MOST
+
+    @property
+    def product(self) -> bool:
+        """Whether it is one of matrices: each pixel meets itself."""
+        return self.size == self.out and self.groups == 1 == max(*self.window, *self.stride) and not any(self.before)
+
+    def layout(self, back: bool) -> Layout:
+        """What a gradient by x (back) or a convolution reads and makes."""
+        cut = (self.size, self.out, self.window, self.stride, self.before, self.dilation)
+        taps = math.prod(self.window)
+        if back:
+            phases, channels, step = backward(*cut), self.outputs, self.channels * taps
+            return Layout(tuple(phases), self.images, channels, self.out, self.size, self.window, step)
+        return Layout(tuple(forward(*cut)), self.images, self.channels, self.size, self.out, self.window, taps)
+
+
+def geometry(x, w, size, out, stride, padding, dilation, groups) -> Geometry:
+    """The geometry of a convolution from x (N, C, *size) to (N, O, *out); x and w are shapes."""
+    spatial = [threes(a, 1) for a in (size, out, w[2:], stride)]
+    before = threes([first for first, _ in padding], 0)
+    return Geometry(x[0], groups, w[1], w[0] // groups, *spatial, before, threes(dilation, 1))
 
 
 @lru_cache(maxsize=512)
@@ -133,7 +178,7 @@ def _tables(layout: Layout, phases: list[Phase], wide: int) -> Tables:
     records.append([tiles, *[0] * 8])
     row = np.concatenate(rows)
     beside = bool(np.any(row[:, 1] & ~NEVER))
-    return Tables(*map(_put, (records, row[:, :2], row[:, 2], np.concatenate(places))), tiles, beside)
+    return Tables(*map(_put, (records, row[:, :2], row[:, 2], np.concatenate(places))), tiles, records[0][1], beside)
 
 
 def _put(table: Any) -> Any:

@@ -1,10 +1,12 @@
 // Products of matrices in tiles: a block of threads makes BM x BN sums, of which every thread keeps SIDE x SIDE in its
-// registers; BK terms of all sums at a time lie in shared memory, as a[BK][BM + PAD] and b[BK][BN + PAD].
+// registers; BK terms of all sums at a time lie in shared memory, as a[BK][BM + PAD] and b[BK][BN + PAD]. A PAD of 8 spares
+// tensor cores' loads bank conflicts.
 
-template <typename T> struct alignas(16) Vector { T v[16 / sizeof(T)]; };  // what a thread loads and stores at once
+// What a thread loads and stores at once.
+template <typename T, int N = 16 / sizeof(T)> struct alignas(N * sizeof(T)) Vector { T v[N]; };
 
 template <typename T> __device__ __forceinline__ Vector<T> load(const T* p) { return *reinterpret_cast<const Vector<T>*>(p); }
-template <typename T> __device__ __forceinline__ void store(T* p, Vector<T> v) { *reinterpret_cast<Vector<T>*>(p) = v; }
+template <typename T, int N> __device__ __forceinline__ void store(T* p, Vector<T, N> v) { *reinterpret_cast<Vector<T, N>*>(p) = v; }
 
 // Tensor cores (sm_80 and later): numbers rounded to 10 bits of mantissa, products summed in float. The instruction has
 // a twin for the emulator; no kernel that uses it is launched on older GPUs.
@@ -37,8 +39,8 @@ __device__ __forceinline__ void mma(float& d0, float& d1, float& d2, float& d3, 
 
 // One thread's part of a tile: sum[i][j] is that of row(i) and column(j); RUN columns from column(RUN j) on are neighbours.
 // A warp makes 8V x 16V sums from V at a time (V of T are a vector), or, on tensor cores, 64 x 32.
-template <typename T, int BM, int BN, bool TENSOR> struct Tile {
-    static constexpr int V = 16 / sizeof(T), SIDE = 2 * V, RUN = TENSOR ? 2 : V, PAD = TENSOR ? 8 : 0;
+template <typename T, int BM, int BN, bool TENSOR, int PAD = TENSOR ? 8 : 0> struct Tile {
+    static constexpr int V = 16 / sizeof(T), SIDE = 2 * V, RUN = TENSOR ? 2 : V;
     static constexpr int THREADS = BM * BN / (SIDE * SIDE), BLOCKS = THREADS < 256 ? 384 / THREADS : 2;  // of a multiprocessor
     static constexpr int WARPM = TENSOR ? 64 : 8 * V, WARPN = TENSOR ? 32 : 16 * V;
     T sum[SIDE][SIDE] = {};
@@ -93,5 +95,27 @@ template <typename T, int BM, int BN, bool TENSOR> struct Tile {
                     for (int j = 0; j < SIDE; ++j) sum[i][j] += x[i / V].v[i % V] * y[j / V].v[j % V];
             }
         }
+    }
+
+    // Which sums are NaN: whether any, then a bit for each; and a sum set by its number.
+    __device__ __forceinline__ bool some_nan() const
+    {
+        bool some = false;
+        #pragma unroll
+        for (int e = 0; e < SIDE * SIDE; ++e) some |= sum[e / SIDE][e % SIDE] != sum[e / SIDE][e % SIDE];
+        return some;
+    }
+    __device__ __forceinline__ u64 nans() const
+    {
+        u64 bits = 0;
+        #pragma unroll
+        for (int e = 0; e < SIDE * SIDE; ++e) bits |= (u64)(sum[e / SIDE][e % SIDE] != sum[e / SIDE][e % SIDE]) << e;
+        return bits;
+    }
+    __device__ __forceinline__ void set(int number, T value)
+    {
+        #pragma unroll
+        for (int e = 0; e < SIDE * SIDE; ++e)
+            if (e == number) sum[e / SIDE][e % SIDE] = value;
     }
 };

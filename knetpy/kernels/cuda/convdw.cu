@@ -1,0 +1,171 @@
+// The gradient of a convolution by its weights: dw[o][term] is the sum over all pixels of dy[o] times what the term meets in
+// x. The pixels are split over blocks, whose sums are added in a second pass, always in the same order. The tables are those
+// of conv.cu's forward product, whose rows are the columns here.
+constexpr int BK = 8, BEYOND = 1 << 30;  // no place lacks that bit, only pixels behind the last do
+
+// A pixel of which a thread walks to every STEP-th.
+template <int STEP> struct Walk {
+    int left, n, d, h, w;  // pixels up to the end, this one too; and where it is
+    int depth, height, width, by_n, by_d, by_h, by_w;
+    const int4 *at_d, *at_h, *at_w;
+
+    __device__ __forceinline__ Walk(int pixel, int end, const int* phase, const int4* places)
+        : left(end - pixel), depth(phase[3]), height(phase[4]), width(phase[5]), at_d(places + phase[6]), at_h(places + phase[7]),
+          at_w(places + phase[8])
+    {
+        w = pixel % width, h = pixel / width % height, d = pixel / width / height % depth, n = pixel / width / height / depth;
+        by_w = STEP % width, by_h = STEP / width % height, by_d = STEP / width / height % depth;
+        by_n = STEP / width / height / depth;
+    }
+    __device__ __forceinline__ void step()
+    {
+        left -= STEP;
+        w += by_w, h += by_h, d += by_d, n += by_n;
+        if (w >= width) w -= width, ++h;
+        if (h >= height) h -= height, ++d;
+        if (d >= depth) d -= depth, ++n;
+    }
+};
+
+// Where the pixel's numbers are; behind the last one, those of place 0, of which none may be read.
+struct Found { i64 x, y; int lacks; };
+
+template <int STEP> __device__ __forceinline__ Found found(const Walk<STEP>& walk, i64 x_image, i64 y_image)
+{
+    if (walk.left <= 0) return {0, 0, -1};
+    const int4 d = walk.at_d[walk.d], h = walk.at_h[walk.h], w = walk.at_w[walk.w];
+    return {walk.n * x_image + d.x + h.x + w.x, walk.n * y_image + d.z + h.z + w.z, d.y | h.y | w.y};
+}
+
+// A block makes BM x BN weights of a group (blockIdx.y) from `each` pixels: eight neighbouring threads read eight
+// neighbouring pixels, of which they read some channels of dy and some terms of x.
+template <typename T, int BM, int BN, bool TENSOR>
+__global__ void __launch_bounds__(Tile<T, BM, BN, TENSOR>::THREADS, Tile<T, BM, BN, TENSOR>::BLOCKS)
+tile_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts, const int* __restrict__ phase,
+        const int2* __restrict__ rows, const int* __restrict__ terms, const int4* __restrict__ places, int pixels, int each,
+        i64 x_image, i64 x_group, i64 y_plane, int m, int all)
+{
+    constexpr int PAD = TENSOR ? 8 : 16 / sizeof(T);  // frees what is stored of bank conflicts, but for two-fold ones of TENSOR
+    using Sums = Tile<T, BM, BN, TENSOR, PAD>;
+    constexpr int THREADS = Sums::THREADS, RUN = Sums::RUN, SIDE = Sums::SIDE, STRIDE = THREADS / BK;
+    __shared__ __align__(16) T as[2][BK][BM + PAD];
+    __shared__ __align__(16) T bs[2][BK][BN + PAD];
+    __shared__ int2 met[BN];
+    __shared__ int weight[BN];
+
+    const int tid = threadIdx.x, tiles_m = (m + BM - 1) / BM, count = phase[1], tiles_n = (count + BN - 1) / BN;
+    const int m0 = blockIdx.x % tiles_m * BM, n0 = blockIdx.x / tiles_m % tiles_n * BN, split = blockIdx.x / tiles_m / tiles_n;
+    for (int i = tid; i < BN; i += THREADS) {
+        const bool in = n0 + i < count;
+        met[i] = in ? rows[n0 + i] : make_int2(0, -1);
+        met[i].y |= BEYOND;
+        weight[i] = in ? terms[n0 + i] : -1;
+    }
+    const int end = min(pixels - split * each, each) + split * each, steps = (end - split * each + BK - 1) / BK;
+    const int k = tid % BK, first = tid / BK;
+    const i64 y_image = (i64)gridDim.y * m * y_plane;
+    x += blockIdx.y * x_group, dy += ((i64)blockIdx.y * m + m0 + first) * y_plane;
+    Walk<BK> walk(split * each + k, end, phase, places);
+    Found next = found(walk, x_image, y_image);
+
+    T av[BM / STRIDE], bv[BN / STRIDE];
+    const auto read = [&]() {  // the next BK pixels
+        const T *from = x + next.x, *to = dy + next.y;
+        #pragma unroll
+        for (int i = 0; i < BM / STRIDE; ++i)
+            av[i] = next.lacks & BEYOND || m0 + first + i * STRIDE >= m ? T(0) : to[i * STRIDE * y_plane];
+        #pragma unroll
+        for (int i = 0; i < BN / STRIDE; ++i) {
+            const int2 term = met[first + i * STRIDE];
+            bv[i] = next.lacks & term.y ? T(0) : from[term.x];
+        }
+        walk.step();
+        next = found(walk, x_image, y_image);
+    };
+    const auto write = [&](int half) {
+        #pragma unroll
+        for (int i = 0; i < BM / STRIDE; ++i) as[half][k][first + i * STRIDE] = Sums::rounded(av[i]);
+        #pragma unroll
+        for (int i = 0; i < BN / STRIDE; ++i) bs[half][k][first + i * STRIDE] = Sums::rounded(bv[i]);
+        __syncthreads();
+    };
+    Sums sums;
+    __syncthreads();
+    read(), write(0);
+    for (int left = steps; left > 0; left -= 2) {  // the first half is full; left counts it
+        if (left > 1) read();
+        sums.add(as[0], bs[0]);
+        if (left == 1) break;
+        write(1);
+        if (left > 2) read();
+        sums.add(as[1], bs[1]);
+        if (left > 2) write(0);
+    }
+    parts += ((i64)split * gridDim.y + blockIdx.y) * m * all;
+    #pragma unroll
+    for (int j = 0; j < SIDE; j += RUN) {
+        const int* to = &weight[sums.column(j)];
+        const bool together = all % RUN == 0 && to[0] % RUN == 0 && to[RUN - 1] == to[0] + RUN - 1;
+        #pragma unroll
+        for (int i = 0; i < SIDE; ++i) {
+            const int channel = m0 + sums.row(i);
+            if (channel >= m) continue;
+            T* p = parts + (i64)channel * all;
+            Vector<T, RUN> v;
+            #pragma unroll
+            for (int r = 0; r < RUN; ++r) {
+                v.v[r] = sums.sum[i][j + r];
+                if (!together && to[r] >= 0) p[to[r]] = v.v[r];
+            }
+            if (together) store(p + to[0], v);
+        }
+    }
+}
+
+// Few weights for each group: a block makes TAPS of one output, its threads take every 256th pixel.
+template <typename T>
+__global__ void __launch_bounds__(256)
+narrow_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts, const int* __restrict__ phase,
+          const int2* __restrict__ rows, const int* __restrict__ terms, const int4* __restrict__ places, int pixels, int each,
+          i64 x_image, i64 x_group, i64 y_image, i64 y_plane, int m, int outputs, int all)
+{
+    constexpr int TAPS = 9, THREADS = 256;
+    __shared__ T part[THREADS / WARP][TAPS];
+    const int tid = threadIdx.x, o = blockIdx.x % outputs, count = phase[1], chunks = (count + TAPS - 1) / TAPS;
+    const int c0 = blockIdx.x / outputs % chunks * TAPS, split = blockIdx.x / outputs / chunks;
+    x += o / m * x_group, dy += o * y_plane;
+    int2 met[TAPS];
+    T sum[TAPS] = {};
+    #pragma unroll
+    for (int t = 0; t < TAPS; ++t) met[t] = rows[c0 + t];  // behind the last come rows that no pixel meets
+    const int end = min(pixels - split * each, each) + split * each;
+    for (Walk<THREADS> walk(split * each + tid, end, phase, places); walk.left > 0; walk.step()) {
+        const Found at = found(walk, x_image, y_image);
+        const T* from = x + at.x;
+        const T g = dy[at.y];
+        #pragma unroll
+        for (int t = 0; t < TAPS; ++t)
+            if (!(at.lacks & met[t].y)) sum[t] += g * from[met[t].x];
+    }
+    #pragma unroll
+    for (int t = 0; t < TAPS; ++t) {
+        const T all_lanes = warp_sum(sum[t]);
+        if (tid % WARP == 0) part[tid / WARP][t] = all_lanes;
+    }
+    __syncthreads();
+    if (tid >= TAPS || c0 + tid >= count) return;
+    T whole = 0;
+    for (int i = 0; i < THREADS / WARP; ++i) whole += part[i][tid];
+    parts[((i64)split * outputs + o) * all + terms[c0 + tid]] = whole;
+}
+
+// A thread adds the parts of one weight, in their order.
+template <typename T>
+__global__ void add(const T* __restrict__ parts, T* __restrict__ dw, int splits, i64 size)
+{
+    const i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= size) return;
+    T sum = 0;
+    for (int s = 0; s < splits; ++s) sum += parts[s * size + i];
+    dw[i] = sum;
+}
