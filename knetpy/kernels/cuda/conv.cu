@@ -3,29 +3,29 @@
 //
 //   rows[k] = (offset, need): what term k meets lies `offset` behind the pixel's base, unless the pixel lacks a bit of
 //   `need`: then it is beside the array, and no part of any sum.
-//   places[] = (base, lacks, target, 0), for each axis and place along it: they add up to the pixel's base, the bits that
-//   it lacks, and where its sums are put.
-//   phases[] = (first tile, terms, first row, places along 3 axes, where those begin in places[]), by FIELDS; one launch
+//   places[] = (base, lacks, target, 0), for each line of pixels, then for each place along it: they add up to the pixel's
+//   base, the bits that it lacks, and where its sums are put.
+//   phases[] = (first tile, terms, first row, lines, places of a line, where both begin in places[]), by FIELDS; one launch
 //   makes all phases. A gradient by x has a phase for each remainder of a place by the stride, as each has its own terms.
-constexpr int FIELDS = 9, RELU = 1, MORE = 2, BESIDE = 4;  // flags: MORE adds to what is there, BESIDE: some need bits
+// Numbers of elements of an image and of the weights fit into an int.
+constexpr int FIELDS = 7, RELU = 1, MORE = 2, BESIDE = 4;  // flags: MORE adds to what is there, BESIDE: some need bits
 
 struct Pixel { i64 base, target; int lacks; };
 
 // Pixel p (one behind the last counts as the first, but is put nowhere) of `images` images.
-__device__ __forceinline__ Pixel pixel(i64 p, const int* phase, const int4* places, int images, i64 x_image, i64 y_image)
+__device__ __forceinline__ Pixel pixel(i64 p, const int* phase, const int4* places, int images, int x_image, int y_image)
 {
-    const int width = phase[5], height = phase[4], size = phase[3] * height * width;
+    const int width = phase[4], size = phase[3] * width;
     const bool in = p < (i64)images * size;
-    const int n = in ? (int)(p / size) : 0, q = in ? (int)(p - (i64)n * size) : 0;
-    const int4 d = places[phase[6] + q / width / height], h = places[phase[7] + q / width % height];
-    const int4 w = places[phase[8] + q % width];
-    return {n * x_image + d.x + h.x + w.x, in ? n * y_image + d.z + h.z + w.z : -1, d.y | h.y | w.y};
+    const int n = in ? (int)p / size : 0, q = in ? (int)p % size : 0;
+    const int4 line = places[phase[5] + q / width], at = places[phase[6] + q % width];
+    return {(i64)n * x_image + line.x + at.x, in ? (i64)n * y_image + line.z + at.z : -1, line.y | at.y};
 }
 
 // The weights as tile() reads them: a[group][row][m], with zeros beyond the last m and in rows without a term. A block
 // turns 32 x 32 of them.
 template <typename T>
-__global__ void pack(const T* __restrict__ w, const int* __restrict__ terms, T* __restrict__ a, i64 w_group, i64 w_m, int m,
+__global__ void pack(const T* __restrict__ w, const int* __restrict__ terms, T* __restrict__ a, int w_group, int w_m, int m,
                      int wide, int rows)
 {
     __shared__ T part[WARP][WARP + 1];
@@ -50,8 +50,8 @@ template <typename T> __device__ __forceinline__ T finished(T v, const T* bias, 
 template <typename T, int BM, int BN, int BK, bool TENSOR>
 __global__ void __launch_bounds__(Tile<T, BM, BN, TENSOR>::THREADS, Tile<T, BM, BN, TENSOR>::BLOCKS)
 tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bias, T* __restrict__ y,
-     const int* __restrict__ phases, const int2* __restrict__ rows, const int4* __restrict__ places, int images, i64 x_image,
-     i64 x_group, i64 y_plane, int m, int wide, int all_rows, int flags)
+     const int* __restrict__ phases, const int2* __restrict__ rows, const int4* __restrict__ places, int images, int x_image,
+     int x_group, int y_plane, int m, int wide, int all_rows, int flags)
 {
     using Sums = Tile<T, BM, BN, TENSOR>;
     constexpr int THREADS = Sums::THREADS, V = Sums::V, RUN = Sums::RUN, PAD = TENSOR ? 8 : 0, SIDE = Sums::SIDE;
@@ -63,6 +63,7 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
     __shared__ i64 base[BN];
     __shared__ i64 target[BN];
     __shared__ int without[BN];
+    __shared__ int depth[2];  // for the end, as registers are few: the first row and the number of terms
 
     const int tid = threadIdx.x, tiles_m = wide / BM, m0 = blockIdx.x % tiles_m * BM, number = blockIdx.x / tiles_m;
     const int* phase = phases;
@@ -73,14 +74,13 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
     #pragma unroll
     for (int s = 0; s < SPOTS; ++s) {
         const int at = spot + s * THREADS;
-        const Pixel p = pixel((i64)(number - phase[0]) * BN + at, phase, places, images, x_image, gridDim.y * m * y_plane);
+        const Pixel p = pixel((i64)(number - phase[0]) * BN + at, phase, places, images, x_image, (int)gridDim.y * m * y_plane);
         from[s] = x + blockIdx.y * x_group + p.base, lacks[s] = p.lacks;
         if (share == 0) base[at] = p.base, target[at] = p.target, without[at] = p.lacks;
     }
-    a += ((i64)blockIdx.y * all_rows + first) * wide + m0;
-    rows += first;
-    const T* weights = a + tid * V / BM * wide + tid * V % BM;
-    const int2* row = rows + tid;
+    if (tid == 0) depth[0] = first, depth[1] = terms;
+    const T* weights = a + ((i64)blockIdx.y * all_rows + first + tid * V / BM) * wide + m0 + tid * V % BM;
+    const int2* row = rows + first + tid;
 
     Vector<T> av[LOADS];
     T bv[SPOTS][TERMS];
@@ -128,36 +128,53 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
         if (left > 2) write(0);
     }
 
-    // A zero beside x times an infinite weight gave NaN: such sums are made anew, of what is inside.
-    u64 bad = flags & BESIDE && sums.some_nan() ? sums.nans() : 0;
-    for (int e = 0; bad; ++e, bad >>= 1) {
-        if (!(bad & 1)) continue;
-        const int at = sums.column(e % SIDE);
-        const T* around = x + blockIdx.y * x_group + base[at];
-        T sum = 0;
-        for (int k = 0; k < terms && sum == sum; ++k)
-            if (!(without[at] & rows[k].y)) sum += a[(i64)k * wide + sums.row(e / SIDE)] * around[rows[k].x];
-        sums.set(e, sum);
-    }
+    u64 bad = 0;
+    bool together[SIDE / RUN];
     #pragma unroll
     for (int j = 0; j < SIDE; j += RUN) {
         const i64* to = &target[sums.column(j)];
-        const bool together = y_plane % RUN == 0 && to[0] % RUN == 0 && to[RUN - 1] == to[0] + RUN - 1;
+        together[j / RUN] = y_plane % RUN == 0 && to[0] % RUN == 0 && to[RUN - 1] == to[0] + RUN - 1;
+    }
+    #pragma unroll
+    for (int i = 0; i < SIDE; ++i) {
+        const int channel = m0 + sums.row(i);
+        const i64 whole = blockIdx.y * (i64)m + channel;
+        if (channel >= m) continue;
+        T* p = y + whole * y_plane;
         #pragma unroll
-        for (int i = 0; i < SIDE; ++i) {
-            const int channel = m0 + sums.row(i);
-            const i64 whole = blockIdx.y * (i64)m + channel;
-            if (channel >= m) continue;
-            T* p = y + whole * y_plane;
-            Vector<T, RUN> v;
+        for (int j = 0; j < SIDE; j += RUN) {
+            const i64* to = &target[sums.column(j)];
+            bool odd = false;
+            #pragma unroll
+            for (int k = 0; k < RUN; ++k) odd |= sums.sum[i][j + k] != sums.sum[i][j + k];
+            odd = odd && flags & BESIDE;
+            if (together[j / RUN] && !odd && !(flags & MORE)) {
+                Vector<T, RUN> v;
+                #pragma unroll
+                for (int k = 0; k < RUN; ++k) v.v[k] = finished(sums.sum[i][j + k], bias, whole, flags);
+                store(p + to[0], v);
+                continue;
+            }
             #pragma unroll
             for (int k = 0; k < RUN; ++k) {
-                const T before = flags & MORE && to[k] >= 0 ? p[to[k]] : T(0);
-                v.v[k] = finished(sums.sum[i][j + k] + before, bias, whole, flags);
-                if (!together && to[k] >= 0) p[to[k]] = v.v[k];
+                const T sum = sums.sum[i][j + k];
+                if (to[k] < 0) continue;
+                if (odd && sum != sum) bad |= 1ull << (i * SIDE + j + k);
+                else p[to[k]] = finished(flags & MORE ? p[to[k]] + sum : sum, bias, whole, flags);
             }
-            if (together) store(p + to[0], v);
         }
+    }
+    // A zero beside x times an infinite weight gave NaN: such sums are made anew, of what is inside.
+    for (int e = 0; bad; ++e, bad >>= 1) {
+        const int channel = m0 + sums.row(e / SIDE), at = sums.column(e % SIDE);
+        const i64 whole = blockIdx.y * (i64)m + channel;
+        if (!(bad & 1)) continue;
+        const T* around = x + blockIdx.y * x_group + base[at];
+        T sum = 0;
+        for (int k = depth[0]; k < depth[0] + depth[1] && sum == sum; ++k)
+            if (!(without[at] & rows[k].y)) sum += a[((i64)blockIdx.y * all_rows + k) * wide + channel] * around[rows[k].x];
+        T* p = y + whole * y_plane + target[at];
+        *p = finished(flags & MORE ? *p + sum : sum, bias, whole, flags);
     }
 }
 
@@ -167,7 +184,7 @@ template <typename T, int MR>
 __global__ void __launch_bounds__(128)
 narrow(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ bias, T* __restrict__ y,
        const int* __restrict__ phases, const int2* __restrict__ rows, const int* __restrict__ terms,
-       const int4* __restrict__ places, int images, i64 x_image, i64 x_group, i64 y_image, i64 y_plane, i64 w_group, i64 w_m,
+       const int4* __restrict__ places, int images, int x_image, int x_group, int y_image, int y_plane, int w_group, int w_m,
        int m, int groups, int flags)
 {
     constexpr int SPOTS = 4, CHUNK = 64, THREADS = 128;

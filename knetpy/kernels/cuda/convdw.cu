@@ -3,38 +3,33 @@
 // of conv.cu's forward product, whose rows are the columns here.
 constexpr int BK = 8, BEYOND = 1 << 30;  // no place lacks that bit, only pixels behind the last do
 
-// A pixel of which a thread walks to every STEP-th.
+// A thread walks from pixel to pixel, by STEP: n, line, place and what is left up to the end, this pixel too.
 template <int STEP> struct Walk {
-    int left, n, d, h, w;  // pixels up to the end, this one too; and where it is
-    int depth, height, width, by_n, by_d, by_h, by_w;
-    const int4 *at_d, *at_h, *at_w;
+    int left, n, line, at, lines, width, by_n, by_line, by;
+    const int4 *of_line, *of_place;
 
     __device__ __forceinline__ Walk(int pixel, int end, const int* phase, const int4* places)
-        : left(end - pixel), depth(phase[3]), height(phase[4]), width(phase[5]), at_d(places + phase[6]), at_h(places + phase[7]),
-          at_w(places + phase[8])
+        : left(end - pixel), lines(phase[3]), width(phase[4]), of_line(places + phase[5]), of_place(places + phase[6])
     {
-        w = pixel % width, h = pixel / width % height, d = pixel / width / height % depth, n = pixel / width / height / depth;
-        by_w = STEP % width, by_h = STEP / width % height, by_d = STEP / width / height % depth;
-        by_n = STEP / width / height / depth;
+        at = pixel % width, line = pixel / width % lines, n = pixel / width / lines;
+        by = STEP % width, by_line = STEP / width % lines, by_n = STEP / width / lines;
     }
     __device__ __forceinline__ void step()
     {
-        left -= STEP;
-        w += by_w, h += by_h, d += by_d, n += by_n;
-        if (w >= width) w -= width, ++h;
-        if (h >= height) h -= height, ++d;
-        if (d >= depth) d -= depth, ++n;
+        left -= STEP, at += by, line += by_line, n += by_n;
+        if (at >= width) at -= width, ++line;
+        if (line >= lines) line -= lines, ++n;
     }
 };
 
-// Where the pixel's numbers are; behind the last one, those of place 0, of which none may be read.
+// Where a pixel's numbers are; behind the last one none may be read.
 struct Found { i64 x, y; int lacks; };
 
-template <int STEP> __device__ __forceinline__ Found found(const Walk<STEP>& walk, i64 x_image, i64 y_image)
+template <int STEP> __device__ __forceinline__ Found found(const Walk<STEP>& walk, int x_image, int y_image)
 {
     if (walk.left <= 0) return {0, 0, -1};
-    const int4 d = walk.at_d[walk.d], h = walk.at_h[walk.h], w = walk.at_w[walk.w];
-    return {walk.n * x_image + d.x + h.x + w.x, walk.n * y_image + d.z + h.z + w.z, d.y | h.y | w.y};
+    const int4 line = walk.of_line[walk.line], at = walk.of_place[walk.at];
+    return {(i64)walk.n * x_image + (line.x + at.x), (i64)walk.n * y_image + (line.z + at.z), line.y | at.y};
 }
 
 // A block makes BM x BN weights of a group (blockIdx.y) from `each` pixels: eight neighbouring threads read eight
@@ -43,7 +38,7 @@ template <typename T, int BM, int BN, bool TENSOR>
 __global__ void __launch_bounds__(Tile<T, BM, BN, TENSOR>::THREADS, Tile<T, BM, BN, TENSOR>::BLOCKS)
 tile_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts, const int* __restrict__ phase,
         const int2* __restrict__ rows, const int* __restrict__ terms, const int4* __restrict__ places, int pixels, int each,
-        i64 x_image, i64 x_group, i64 y_plane, int m, int all)
+        int x_image, int x_group, int y_plane, int m, int all)
 {
     constexpr int PAD = TENSOR ? 8 : 16 / sizeof(T);  // frees what is stored of bank conflicts, but for two-fold ones of TENSOR
     using Sums = Tile<T, BM, BN, TENSOR, PAD>;
@@ -63,17 +58,18 @@ tile_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts
     }
     const int end = min(pixels - split * each, each) + split * each, steps = (end - split * each + BK - 1) / BK;
     const int k = tid % BK, first = tid / BK;
-    const i64 y_image = (i64)gridDim.y * m * y_plane;
-    x += blockIdx.y * x_group, dy += ((i64)blockIdx.y * m + m0 + first) * y_plane;
+    const int y_image = (int)gridDim.y * m * y_plane, rows_left = m - m0 - first;
+    const i64 apart = (i64)STRIDE * y_plane;
+    x += (int)blockIdx.y * x_group, dy += ((i64)blockIdx.y * m + m0 + first) * y_plane;
     Walk<BK> walk(split * each + k, end, phase, places);
     Found next = found(walk, x_image, y_image);
 
     T av[BM / STRIDE], bv[BN / STRIDE];
     const auto read = [&]() {  // the next BK pixels
         const T *from = x + next.x, *to = dy + next.y;
+        const int some = next.lacks & BEYOND ? 0 : rows_left;
         #pragma unroll
-        for (int i = 0; i < BM / STRIDE; ++i)
-            av[i] = next.lacks & BEYOND || m0 + first + i * STRIDE >= m ? T(0) : to[i * STRIDE * y_plane];
+        for (int i = 0; i < BM / STRIDE; ++i) av[i] = i * STRIDE < some ? to[i * apart] : T(0);
         #pragma unroll
         for (int i = 0; i < BN / STRIDE; ++i) {
             const int2 term = met[first + i * STRIDE];
@@ -127,13 +123,13 @@ template <typename T>
 __global__ void __launch_bounds__(256)
 narrow_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts, const int* __restrict__ phase,
           const int2* __restrict__ rows, const int* __restrict__ terms, const int4* __restrict__ places, int pixels, int each,
-          i64 x_image, i64 x_group, i64 y_image, i64 y_plane, int m, int outputs, int all)
+          int x_image, int x_group, int y_image, int y_plane, int m, int outputs, int all)
 {
     constexpr int TAPS = 9, THREADS = 256;
     __shared__ T part[THREADS / WARP][TAPS];
     const int tid = threadIdx.x, o = blockIdx.x % outputs, count = phase[1], chunks = (count + TAPS - 1) / TAPS;
     const int c0 = blockIdx.x / outputs % chunks * TAPS, split = blockIdx.x / outputs / chunks;
-    x += o / m * x_group, dy += o * y_plane;
+    x += o / m * x_group, dy += (i64)o * y_plane;
     int2 met[TAPS];
     T sum[TAPS] = {};
     #pragma unroll

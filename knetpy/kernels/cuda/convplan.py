@@ -165,20 +165,19 @@ def _cut(phase: Phase) -> list[Phase]:
 def _tables(layout: Layout, phases: list[Phase], wide: int) -> Tables:
     records, rows, places, tiles = [], [], [], 0
     for phase in phases:
-        found, bits = _places(layout, phase)
-        terms = _rows(layout, phase, bits)
-        counts = [axis.count for axis in phase]
-        starts = np.cumsum([sum(map(len, places)), *counts[:2]])
+        line, needs = _places(layout, phase)
+        starts = np.cumsum([sum(map(len, places)), len(line[0])])
         valid = layout.channels * math.prod([len(axis.taps) for axis in phase])
-        records.append([tiles, valid, sum(map(len, rows)), *counts, *starts])
-        rows.append(terms)
-        places += found
-        tiles += -(-layout.images * math.prod(counts) // wide)
+        records.append([tiles, valid, sum(map(len, rows)), *map(len, line), *starts])
+        rows.append(_rows(layout, phase, needs))
+        places += line
+        tiles += -(-layout.images * math.prod(map(len, line)) // wide)
     rows.append(_unused(2 * DEPTH))  # what is read ahead
-    records.append([tiles, *[0] * 8])
+    records.append([tiles, *[0] * 6])
     row = np.concatenate(rows)
     beside = bool(np.any(row[:, 1] & ~NEVER))
-    return Tables(*map(_put, (records, row[:, :2], row[:, 2], np.concatenate(places))), tiles, records[0][1], beside)
+    arrays = map(_put, (records, row[:, :2], row[:, 2], np.concatenate(places)))
+    return Tables(*arrays, tiles, records[0][1], beside)
 
 
 def _put(table: Any) -> Any:
@@ -187,7 +186,7 @@ def _put(table: Any) -> Any:
 
 
 def _places(layout: Layout, phase: Phase) -> tuple[list[np.ndarray], list[list[int]]]:
-    """For each axis its rows of (base, lacks, target, 0), and the bit that each of its taps needs."""
+    """Rows of (base, lacks, target, 0) for each line of pixels and each place along it; the bits that the taps need."""
     found, needs, bit = [], [], 0
     for a, axis in enumerate(phase):
         q = np.arange(axis.count)
@@ -200,7 +199,10 @@ def _places(layout: Layout, phase: Phase) -> tuple[list[np.ndarray], list[list[i
         base, target = base * math.prod(layout.size[a + 1 :]), target * math.prod(layout.out[a + 1 :])
         found.append(np.stack([base, lacks, target, 0 * q], 1))
         needs.append(need)
-    return found, needs
+    plane, line, place = found
+    both = plane[:, None] + line
+    both[..., 1] = plane[:, None, 1] | line[:, 1]
+    return [both.reshape(-1, 4), place], needs
 
 
 def _rows(layout: Layout, phase: Phase, needs: list[list[int]]) -> np.ndarray:

@@ -96,26 +96,4 @@ template <typename T, int BM, int BN, bool TENSOR, int PAD = TENSOR ? 8 : 0> str
             }
         }
     }
-
-    // Which sums are NaN: whether any, then a bit for each; and a sum set by its number.
-    __device__ __forceinline__ bool some_nan() const
-    {
-        bool some = false;
-        #pragma unroll
-        for (int e = 0; e < SIDE * SIDE; ++e) some |= sum[e / SIDE][e % SIDE] != sum[e / SIDE][e % SIDE];
-        return some;
-    }
-    __device__ __forceinline__ u64 nans() const
-    {
-        u64 bits = 0;
-        #pragma unroll
-        for (int e = 0; e < SIDE * SIDE; ++e) bits |= (u64)(sum[e / SIDE][e % SIDE] != sum[e / SIDE][e % SIDE]) << e;
-        return bits;
-    }
-    __device__ __forceinline__ void set(int number, T value)
-    {
-        #pragma unroll
-        for (int e = 0; e < SIDE * SIDE; ++e)
-            if (e == number) sum[e / SIDE][e % SIDE] = value;
-    }
 };
