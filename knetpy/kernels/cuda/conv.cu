@@ -80,7 +80,7 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
     }
     if (tid == 0) depth[0] = first, depth[1] = terms;
     const T* weights = a + ((i64)blockIdx.y * all_rows + first + tid * V / BM) * wide + m0 + tid * V % BM;
-    const int2* row = rows + first + tid;
+    int row = first + tid;
 
     Vector<T> av[LOADS];
     T bv[SPOTS][TERMS];
@@ -97,7 +97,7 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
             for (int s = 0; s < SPOTS; ++s) bv[s][t] = lacks[s] & term.y ? T(0) : from[s][term.x];
         }
         row += BK;
-        if (tid < BK) next = *row;
+        if (tid < BK) next = rows[row];
     };
     const auto write = [&](int half) {
         #pragma unroll
@@ -115,7 +115,7 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
         __syncthreads();
     };
     Sums sums;
-    if (tid < BK) met[0][tid] = *row;
+    if (tid < BK) met[0][tid] = rows[row];
     __syncthreads();
     if (steps) read(0), write(0);
     for (int left = steps; left > 0; left -= 2) {  // the first half is full; left counts it
