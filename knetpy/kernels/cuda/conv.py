@@ -6,9 +6,10 @@ convplan.py makes the tables that the kernels read, convdw.py launches what make
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
+from knetpy import settings
 from knetpy.devices import cupy
 from knetpy.kernels.cuda import convdw
 from knetpy.kernels.cuda.convplan import Geometry, Tables, geometry, tables
@@ -30,9 +31,11 @@ class Shape(NamedTuple):
     depth: int
     rate: float  # of multiplications, where enough blocks run beside each other, as a part of the best
 
-    def kernel(self, c: str, tensor: bool) -> str:
+    tensor: bool = False
+
+    def kernel(self, c: str) -> str:
         """C++'s name of the instance."""
-        return f"tile<{c}, {self.rows}, {self.pixels}, {self.depth}, {str(bool(tensor)).lower()}>"
+        return f"tile<{c}, {self.rows}, {self.pixels}, {self.depth}, {str(self.tensor).lower()}>"
 
     def threads(self, c: str) -> int:
         """Of a block."""
@@ -41,13 +44,13 @@ class Shape(NamedTuple):
 
 FLOAT = [Shape(128, 128, 8, 1.0), Shape(64, 128, 8, 0.9), Shape(32, 256, 8, 0.8), Shape(64, 64, 8, 0.75)]
 DOUBLE = [Shape(64, 64, 8, 1.0)]
-TENSOR = [Shape(128, 128, 16, 1.0), Shape(64, 128, 16, 0.8)]
+TENSOR = [Shape(128, 128, 16, 1.0, True), Shape(64, 128, 16, 0.8, True)]
 
 _run = Module(
     "conv",
     [
-        *[s.kernel(c, t) for c, shapes, t in (("float", FLOAT, False), ("double", DOUBLE, False), ("float", TENSOR, True))
-          for s in shapes],
+        *[shape.kernel("float") for shape in (*FLOAT, *TENSOR)],
+        *[shape.kernel("double") for shape in DOUBLE],
         *instances("narrow<{T}, {n}>", T=("float", "double"), n=(1, 4)),
         *instances("pack<{T}>", T=("float", "double")),
     ],
@@ -143,13 +146,13 @@ def _narrow(c, t, how, m, weights, x, w, bias, y, flags):
 
 
 def _tiles(kind, c, t, how, m, weights, x, w, bias, y, flags):
-    tensor, wide, rows = _tensor(x), blocks_for(m, kind.rows) * kind.rows, len(t.terms)
+    wide, rows = blocks_for(m, kind.rows) * kind.rows, len(t.terms)
     packed = empty((how.groups, rows, wide), x.dtype)
     turned = blocks_for(rows, 32) * (wide // 32)
     _run(f"pack<{c}>", (turned, how.groups), 256, w, t.terms, packed, *weights, m, wide, rows)
     read = math.prod(x.shape[1:]), math.prod(x.shape[1:]) // how.groups
     _run(
-        kind.kernel(c, tensor), (t.tiles * (wide // kind.rows), how.groups), kind.threads(c), x, packed, bias, y,
+        kind.kernel(c), (t.tiles * (wide // kind.rows), how.groups), kind.threads(c), x, packed, bias, y,
         t.phases, t.rows, t.places, how.images, *read, math.prod(y.shape[2:]), m, wide, rows, flags,
     )  # fmt: skip
 
@@ -177,4 +180,10 @@ def best(shapes: list[Shape], m: int, pixels: list[int], groups: int, c: str) ->
 
 
 def _tensor(x: Any) -> bool:
-    return False
+    """Whether tensor cores are asked for, and can be had."""
+    return settings.tf32 and x.dtype.char == "f" and _capability(cupy().cuda.Device().id) >= 80
+
+
+@cache
+def _capability(device: int) -> int:
+    return int(cupy().cuda.Device(device).compute_capability)

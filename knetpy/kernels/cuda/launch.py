@@ -20,7 +20,7 @@ WARPS = 4  # of a block in which each warp takes a row
 class Module:
     """The kernels of the file `family`.cu; called, it launches one of them.
 
-    instances: every kernel that may be launched, as C++ writes it, such as "rows<float, 4>". They are compiled together.
+    instances: every kernel that may be launched, as C++ writes it, such as "rows<float, 4>"; compiled together.
     headers: files that it needs beside common.h.
     """
 
