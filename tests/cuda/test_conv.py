@@ -1,4 +1,6 @@
-"""Convolution on the GPU, beyond drawn calls: every shape of tiles, large windows, NaN, tensor cores, memory accesses."""
+"""Convolution on the GPU, beyond drawn calls: every shape of tiles, large windows, NaN, tensor cores, accesses."""
+
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -25,7 +27,8 @@ def random(*shape, dtype="f4"):
 def agree(name, args, options, tolerance=2e-5):
     """The kernel's result, which has to be the reference's."""
     found = kn.cpu(getattr(conv, name)(*kn.gpu(args), **options))
-    exact = getattr(reference, name)(*[None if a is None else a.astype("f8") for a in args], **options)
+    with np.errstate(invalid="ignore"):  # Inf - Inf
+        exact = getattr(reference, name)(*[None if a is None else a.astype("f8") for a in args], **options)
     assert found.shape == exact.shape and found.dtype == args[0].dtype
     scale = np.abs(exact).max(initial=1, where=np.isfinite(exact))
     np.testing.assert_allclose(found, exact, rtol=0, atol=tolerance * scale)
@@ -97,9 +100,8 @@ def test_every_shape_of_tiles(shape, size, forced, order):
     agree("conv", (x, w, random(len(w), dtype=x.dtype)), {**plain(2), "activation": "relu"})
     options = plain(2, stride=(2, 1), dilation=(1, 2), padding=((1, 0), (2, 3)))
     y = reference.conv(x, w[:2], **options)
-    agree(
-        "conv_dx", (random(len(y), 2, *y.shape[2:], dtype=x.dtype), w[:, :2].swapaxes(0, 1)), {**options, "size": size}
-    )
+    dy = random(len(y), 2, *y.shape[2:], dtype=x.dtype)
+    agree("conv_dx", (dy, w.swapaxes(0, 1)), {**options, "size": size})
 
 
 @pytest.mark.parametrize("outputs, terms", [(130, 15), (20, 45), (9, 2)], ids=str)
@@ -107,12 +109,9 @@ def test_every_shape_of_tiles(shape, size, forced, order):
 def test_every_shape_of_tiles_of_weights(outputs, terms, blocks, monkeypatch, order):
     monkeypatch.setattr(convdw, "BLOCKS", blocks)
     monkeypatch.setattr(convdw, "LEAST", 64)
-    x, dy = random(3, terms, 5, 7), random(3, outputs, 5, 7)
-    agree(
-        "conv_dw",
-        (x, dy),
-        {**plain(2), "window": (3, 3)} if terms < 40 else {**plain(2, padding=((0, 0),) * 2), "window": (1, 1)},
-    )
+    x, dy, taps = random(3, terms, 5, 7), random(3, outputs, 5, 7), 3 if terms < 40 else 1
+    around = plain(2, padding=((taps // 2,) * 2,) * 2)
+    agree("conv_dw", (x, dy), {**around, "window": (taps, taps)})
 
 
 def test_tiles_of_weights_in_several_columns_and_rows(order):
@@ -250,7 +249,19 @@ def test_the_rule_by_which_shapes_are_chosen():
 
     assert chosen(256, [100_000]) == chosen(128, [100_000] * 4) == (128, 128)
     assert chosen(64, [100_000]) == (64, 128) and chosen(32, [100_000]) == chosen(16, [100_000]) == (32, 256)
-    assert chosen(512, [3136])[1] < 128  # few pixels: smaller tiles busy more multiprocessors
+    assert chosen(256, [3136]) == (64, 128)  # few pixels: smaller tiles busy more multiprocessors
+    assert chosen(64, [50]) == chosen(64, [30], groups=2) == (64, 128)
+
+
+def conflicts(requests):
+    """Accesses of shared memory that take more passes over its banks than they must; not those of where sums go."""
+    found = [r for r in requests if r.space == "shared" and r.cost > r.ideal]
+    return [r for r in found if "to[" not in line(r.line)]
+
+
+def line(place):
+    name, number = place.split(":")
+    return (files("knetpy.kernels.cuda") / name).read_text().splitlines()[int(number) - 1]
 
 
 @emulated
@@ -269,11 +280,10 @@ def test_accesses_of_tiles(shape, forced, spy, tensor_cores):
         )
     assert [stats.idle_blocks for _, stats in spy.launches] == [0, 0]
     requests = spy.launches[1][1].requests()
-    shared = [r for r in requests if r.space == "shared" and r.kind == "read"]
-    assert shared and all(r.cost == r.ideal for r in shared)
-    assert all(r.cost == r.ideal for r in requests if r.space == "shared" and r.count > 8)  # what is written, too
+    assert {"conv.cu", "tiles.h"} == {r.line.split(":")[0] for r in requests}
+    assert conflicts(requests) == []
     stored = [r for r in requests if r.space == "global" and r.kind == "write"]
-    assert stored and all(r.cost == r.ideal for r in stored)
+    assert stored and [r for r in stored if r.cost > r.ideal] == []
 
 
 @emulated
@@ -290,8 +300,7 @@ def test_accesses_of_tiles_of_weights(outputs, dtype, tensor, spy, tensor_cores)
         agree("conv_dw", (x, dy), {**plain(2), "window": (3, 3)}, 2e-3)
     assert [stats.idle_blocks for _, stats in spy.launches] == [0]
     requests = spy.launches[0][1].requests()
-    shared = [r for r in requests if r.space == "shared" and (r.kind == "read" or not tensor)]
-    assert shared and all(r.cost == r.ideal for r in shared)
+    assert conflicts([r for r in requests if r.kind == "read" or not tensor]) == []  # these store with two-fold ones
 
 
 @emulated

@@ -52,8 +52,8 @@ tile_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts
     const int m0 = blockIdx.x % tiles_m * BM, n0 = blockIdx.x / tiles_m % tiles_n * BN, split = blockIdx.x / tiles_m / tiles_n;
     for (int i = tid; i < BN; i += THREADS) {
         const bool in = n0 + i < count;
-        met[i] = in ? rows[n0 + i] : make_int2(0, -1);
-        met[i].y |= BEYOND;
+        const int2 term = in ? rows[n0 + i] : make_int2(0, -1);
+        met[i] = make_int2(term.x, term.y | BEYOND);
         weight[i] = in ? terms[n0 + i] : -1;
     }
     const int end = min(pixels - split * each, each) + split * each, steps = (end - split * each + BK - 1) / BK;

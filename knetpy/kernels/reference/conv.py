@@ -34,7 +34,7 @@ def conv(
     """
     padded = [s + before + after for s, (before, after) in zip(x.shape[2:], padding)]
     out = places(padded, w.shape[2:], stride, dilation)
-    y = np.zeros((len(x), len(w), *out), x.dtype)
+    y = np.zeros_like(x, order="C", shape=(len(x), len(w), *out))
     for tap, at_x, at_y in _taps(x.shape[2:], w.shape[2:], out, stride, padding, dilation):
         y[at_y] += _product(_matrices(w[(..., *tap)], groups), x[at_x])
     if bias is not None:
@@ -47,7 +47,7 @@ def conv_dx(
     dy: np.ndarray, w: np.ndarray, *, size: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
 ) -> np.ndarray:
     """Return dx (N, C, *size): the transpose of `conv` in x, whose spatial size is `size`."""
-    dx = np.zeros((len(dy), w.shape[1] * groups, *size), dy.dtype)
+    dx = np.zeros_like(dy, order="C", shape=(len(dy), w.shape[1] * groups, *size))
     for tap, at_x, at_y in _taps(size, w.shape[2:], dy.shape[2:], stride, padding, dilation):
         dx[at_x] += _product(_matrices(w[(..., *tap)], groups).swapaxes(1, 2), dy[at_y])
     return dx
@@ -58,7 +58,7 @@ def conv_dw(
     x: np.ndarray, dy: np.ndarray, *, window: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
 ) -> np.ndarray:
     """Return dw (O, C/groups, *window): the transpose of `conv` in w, whose spatial size is `window`."""
-    dw = np.empty((dy.shape[1], x.shape[1] // groups, *window), dy.dtype)
+    dw = np.empty_like(dy, order="C", shape=(dy.shape[1], x.shape[1] // groups, *window))
     for tap, at_x, at_y in _taps(x.shape[2:], window, dy.shape[2:], stride, padding, dilation):
         part = _grouped(dy[at_y], groups) @ _grouped(x[at_x], groups).swapaxes(2, 3)
         dw[(..., *tap)] = part.sum(axis=0).reshape(dw.shape[:2])
