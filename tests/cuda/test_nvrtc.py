@@ -17,9 +17,7 @@ ARCHS = (75, 80, 90, 100, 120)
 QUICK = (75, 90, 120)  # the others are `slow`: they rarely differ
 FAMILIES = sorted(path.stem for path in (Path(kn.kernels.__file__).parent / "cuda").glob("*.cu"))
 LEAST = 0.25  # of the warps that a multiprocessor could hold, at blocks of 256 threads
-SPARSE = {
-    name: 0.12 for name in ("tile", "tile_dw")
-}  # kernels with less, and why: those that keep much in registers on purpose
+SPARSE = dict.fromkeys(("tile", "tile_dw"), 0.12)  # kernels with less, and why: 64 sums stay in registers
 
 
 @cache

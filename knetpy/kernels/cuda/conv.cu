@@ -181,7 +181,7 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
 // Few channels for each group (depthwise, grouped, or few outputs): a thread makes MR of them at SPOTS pixels. Terms and
 // weights pass through shared memory, x comes straight from the cache, where neighbouring threads read neighbours.
 template <typename T, int MR>
-__global__ void __launch_bounds__(128, sizeof(T) == 4 ? 5 : 4)
+__global__ void __launch_bounds__(128, 5)
 narrow(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ bias, T* __restrict__ y,
        const int* __restrict__ phases, const int2* __restrict__ rows, const int* __restrict__ terms,
        const int4* __restrict__ places, int images, int x_image, int x_group, int y_image, int y_plane, int w_group, int w_m,

@@ -51,8 +51,8 @@ _run = Module(
     [
         *[shape.kernel("float") for shape in (*FLOAT, *TENSOR)],
         *[shape.kernel("double") for shape in DOUBLE],
-        *instances("narrow<{T}, {n}>", T=("float", "double"), n=(1, 4)),
-        *instances("pack<{T}>", T=("float", "double")),
+        "narrow<float, 4>",
+        *instances("{k}>", k=("narrow<float, 1", "narrow<double, 1", "pack<float", "pack<double")),
     ],
     headers=("tiles.h",),
 )  # fmt: skip
@@ -136,7 +136,7 @@ def _gathered(how: Geometry, back: bool, x: Any, w: Any, bias: Any, activation: 
 
 
 def _narrow(c, t, how, m, weights, x, w, bias, y, flags):
-    each, plane = 1 if m == 1 else 4, math.prod(y.shape[2:])
+    each, plane = 4 if m > 1 and c == "float" else 1, math.prod(y.shape[2:])
     read = math.prod(x.shape[1:]), math.prod(x.shape[1:]) // how.groups
     _run(
         f"narrow<{c}, {each}>", t.tiles * how.groups * blocks_for(m, each), 128, x, w, bias, y,
@@ -163,7 +163,7 @@ def _plan(how: Geometry, back: bool, c: str, tensor: bool, device: int) -> tuple
     layout, m = how.layout(back), how.channels if back else how.outputs
     if m <= NARROW:
         return None, tables(layout, SPOTS, device)
-    pixels = [how.images * math.prod([axis.count for axis in phase]) for phase in layout.phases]
+    pixels = [how.images * math.prod([axis.places for axis in phase]) for phase in layout.phases]
     kind = best(TENSOR if tensor else FLOAT if c == "float" else DOUBLE, m, pixels, how.groups, c)
     return kind, tables(layout, kind.pixels, device)
 

@@ -29,14 +29,14 @@ class Axis(NamedTuple):
 
     taps: tuple[tuple[int, int], ...]  # (index in the window, the coordinate that it meets at place 0)
     size: int  # of the coordinates that there are
-    count: int  # of places
+    places: int
     step: int  # from a place to the next, in coordinates
     start: int  # where the first place is put
     stride: int  # from there to the next
 
     def leaves(self, offset: int) -> bool:
         """Whether a tap is beside the array at some place."""
-        return offset < 0 or offset + (self.count - 1) * self.step >= self.size
+        return offset < 0 or offset + (self.places - 1) * self.step >= self.size
 
     def pieces(self, most: int) -> list[Axis]:
         """The axis with some of its taps at a time, of which at most so many leave the array."""
@@ -139,9 +139,9 @@ class Geometry(NamedTuple):
 
 def geometry(x, w, size, out, stride, padding, dilation, groups) -> Geometry:
     """The geometry of a convolution from x (N, C, *size) to (N, O, *out); x and w are shapes."""
-    spatial = [threes(a, 1) for a in (size, out, w[2:], stride)]
     before = threes([first for first, _ in padding], 0)
-    return Geometry(x[0], groups, w[1], w[0] // groups, *spatial, before, threes(dilation, 1))
+    size, out, window, stride, dilation = [threes(a, 1) for a in (size, out, w[2:], stride, dilation)]
+    return Geometry(x[0], groups, w[1], w[0] // groups, size, out, window, stride, before, dilation)
 
 
 @lru_cache(maxsize=512)
@@ -163,12 +163,16 @@ def _cut(phase: Phase) -> list[Phase]:
 
 
 def _tables(layout: Layout, phases: list[Phase], wide: int) -> Tables:
-    records, rows, places, tiles = [], [], [], 0
+    records: list[list[int]] = []
+    rows: list[np.ndarray] = []
+    places: list[np.ndarray] = []
+    tiles = 0
     for phase in phases:
         line, needs = _places(layout, phase)
-        starts = np.cumsum([sum(map(len, places)), len(line[0])])
+        start = sum([len(part) for part in places])
         valid = layout.channels * math.prod([len(axis.taps) for axis in phase])
-        records.append([tiles, valid, sum(map(len, rows)), *map(len, line), *starts])
+        first = sum([len(part) for part in rows])
+        records.append([tiles, valid, first, *map(len, line), start, start + len(line[0])])
         rows.append(_rows(layout, phase, needs))
         places += line
         tiles += -(-layout.images * math.prod(map(len, line)) // wide)
@@ -176,8 +180,8 @@ def _tables(layout: Layout, phases: list[Phase], wide: int) -> Tables:
     records.append([tiles, *[0] * 6])
     row = np.concatenate(rows)
     beside = bool(np.any(row[:, 1] & ~NEVER))
-    arrays = map(_put, (records, row[:, :2], row[:, 2], np.concatenate(places)))
-    return Tables(*arrays, tiles, records[0][1], beside)
+    where = np.concatenate(places)
+    return Tables(_put(records), _put(row[:, :2]), _put(row[:, 2]), _put(where), tiles, records[0][1], beside)
 
 
 def _put(table: Any) -> Any:
@@ -189,7 +193,7 @@ def _places(layout: Layout, phase: Phase) -> tuple[list[np.ndarray], list[list[i
     """Rows of (base, lacks, target, 0) for each line of pixels and each place along it; the bits that the taps need."""
     found, needs, bit = [], [], 0
     for a, axis in enumerate(phase):
-        q = np.arange(axis.count)
+        q = np.arange(axis.places)
         base, target = q * axis.step, axis.start + q * axis.stride
         lacks, need = np.full_like(q, NEVER), []
         for _, offset in axis.taps:
