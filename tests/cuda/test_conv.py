@@ -152,6 +152,9 @@ def test_what_is_beside_the_array_is_no_part_of_any_sum(bad, outputs, dtype):
         agree("conv_dx", (random(2, outputs, 6, 5, dtype=dtype), w), {**plain(2), "size": (6, 5)})
         x[1, 2, 3, 4] = bad
         agree("conv", (x, w, None), {**plain(2, stride=(2, 1)), "activation": "relu"})
+        dy = random(2, outputs, 6, 5, dtype=dtype)
+        dy[1, outputs // 2][(0, 2) if at == (0, 0) else (5, 4)] = bad
+        agree("conv_dw", (random(2, 9, 6, 5, dtype=dtype), dy), {**plain(2), "window": (3, 3)})
     w = random(outputs, 2, 40, dtype=dtype)
     w[2, 1, 3], w[1, 0, 36] = bad, bad
     agree("conv", (random(1, 2, 36, dtype=dtype), w, None), plain(1, padding=((20, 20),)))
@@ -274,7 +277,7 @@ def test_accesses_of_tiles(shape, forced, spy, tensor_cores):
     dtype = "f8" if shape in conv.DOUBLE else "f4"
     pixels = 8, shape.pixels // 8
     with emulator.configured(undefined=False):
-        (spy, _) = spy(trace=60_000)
+        (spy, _) = spy(trace=200_000)
         agree(
             "conv", (random(1, 2, *pixels, dtype=dtype), random(shape.rows, 2, 3, 3, dtype=dtype), None), plain(2), 2e-3
         )
@@ -296,7 +299,7 @@ def test_accesses_of_tiles_of_weights(outputs, dtype, tensor, spy, tensor_cores)
     kn.kernels.tf32(bool(tensor))
     x, dy = random(1, 16, 8, 8, dtype=dtype), random(1, outputs, 8, 8, dtype=dtype)
     with emulator.configured(undefined=False):
-        (_, spy) = spy(trace=60_000)
+        (_, spy) = spy(trace=200_000)
         agree("conv_dw", (x, dy), {**plain(2), "window": (3, 3)}, 2e-3)
     assert [stats.idle_blocks for _, stats in spy.launches] == [0]
     requests = spy.launches[0][1].requests()

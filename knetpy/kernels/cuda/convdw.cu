@@ -97,24 +97,43 @@ tile_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts
         sums.add(as[1], bs[1]);
         if (left > 2) write(0);
     }
-    parts += ((i64)split * gridDim.y + blockIdx.y) * m * all;
+    parts += (((i64)split * gridDim.y + blockIdx.y) * m + m0) * all;
+    u64 bad = 0;
     #pragma unroll
-    for (int j = 0; j < SIDE; j += RUN) {
-        const int* to = &weight[sums.column(j)];
-        const bool together = all % RUN == 0 && to[0] % RUN == 0 && to[RUN - 1] == to[0] + RUN - 1;
+    for (int i = 0; i < SIDE; ++i) {
+        T* p = parts + (i64)sums.row(i) * all;
+        if (m0 + sums.row(i) >= m) continue;
         #pragma unroll
-        for (int i = 0; i < SIDE; ++i) {
-            const int channel = m0 + sums.row(i);
-            if (channel >= m) continue;
-            T* p = parts + (i64)channel * all;
-            Vector<T, RUN> v;
+        for (int j = 0; j < SIDE; j += RUN) {
+            const int* to = &weight[sums.column(j)];
+            bool odd = false;
+            #pragma unroll
+            for (int r = 0; r < RUN; ++r) odd |= sums.sum[i][j + r] != sums.sum[i][j + r];
+            if (!odd && all % RUN == 0 && to[0] % RUN == 0 && to[RUN - 1] == to[0] + RUN - 1) {
+                Vector<T, RUN> v;
+                #pragma unroll
+                for (int r = 0; r < RUN; ++r) v.v[r] = sums.sum[i][j + r];
+                store(p + to[0], v);
+                continue;
+            }
             #pragma unroll
             for (int r = 0; r < RUN; ++r) {
-                v.v[r] = sums.sum[i][j + r];
-                if (!together && to[r] >= 0) p[to[r]] = v.v[r];
+                if (to[r] < 0) continue;
+                p[to[r]] = sums.sum[i][j + r];
+                if (odd && sums.sum[i][j + r] != sums.sum[i][j + r]) bad |= 1ull << (i * SIDE + j + r);
             }
-            if (together) store(p + to[0], v);
         }
+    }
+    // A zero beside x times an infinite dy gave NaN: such sums are made anew, of what is inside.
+    for (int e = 0; bad; ++e, bad >>= 1) {
+        if (!(bad & 1)) continue;
+        const int row = sums.row(e / SIDE), at = sums.column(e % SIDE);
+        T sum = 0;
+        for (Walk<1> walk(split * each, end, phase, places); walk.left > 0 && sum == sum; walk.step()) {
+            const Found pixel = found(walk, x_image, y_image);
+            if (!(pixel.lacks & met[at].y)) sum += dy[pixel.y + (i64)(row - first) * y_plane] * x[pixel.x + met[at].x];
+        }
+        parts[(i64)row * all + weight[at]] = sum;
     }
 }
 

@@ -41,7 +41,7 @@ __device__ __forceinline__ void mma(float& d0, float& d1, float& d2, float& d3, 
 // A warp makes 8V x 16V sums from V at a time (V of T are a vector), or, on tensor cores, 64 x 32.
 template <typename T, int BM, int BN, bool TENSOR, int PAD = TENSOR ? 8 : 0> struct Tile {
     static constexpr int V = 16 / sizeof(T), SIDE = 2 * V, RUN = TENSOR ? 2 : V;
-    static constexpr int THREADS = BM * BN / (SIDE * SIDE), BLOCKS = THREADS < 256 ? 384 / THREADS : 2;  // of a multiprocessor
+    static constexpr int THREADS = BM * BN / (SIDE * SIDE), BLOCKS = THREADS < 128 ? 4 : THREADS < 256 ? 3 : 2;
     static constexpr int WARPM = TENSOR ? 64 : 8 * V, WARPN = TENSOR ? 32 : 16 * V;
     T sum[SIDE][SIDE] = {};
     int top, left;
