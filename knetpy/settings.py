@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any, overload
 
 device = "cpu"  # where new params are made; `knetpy.default_device` sets it
+tf32 = False  # whether convolutions on a GPU may use tensor cores; `knetpy.kernels.tf32` sets it
 
 # ------------------------------------------------------------------------------------------------- threads
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import settings
 from ..devices import is_gpu_class
 
 _kernels: dict[str, _Table] = {}  # by "family.name"
@@ -151,6 +152,27 @@ def _state(name: str, backend: str, function: Callable, reason: str) -> tuple[st
     if declined := getattr(function, "declined", None):
         states.append(f"reference for {', '.join(sorted(declined))}")
     return "; ".join(states) or "nothing to compile", seconds
+
+
+def tf32(flag: bool | None = None) -> bool:
+    """Whether convolutions of float32 on a GPU run on its tensor cores, which round their factors to 10 bits (TF32).
+
+    Sums stay in float32. It is several times as fast, and off unless you ask; GPUs before Ampere (sm_80), float64 and
+    what is no convolution are not concerned.
+
+    Parameters:
+      flag=None: True or False sets it for the whole program; None asks.
+    Returns: a bool, how it is now.
+    Raises: TypeError if flag is given and is neither True nor False.
+
+    >>> import knetpy as kn
+    >>> kn.kernels.tf32()
+    False
+    """
+    if flag is not None and not isinstance(flag, bool):
+        raise TypeError(f"tf32: flag must be True or False, got {flag!r}")
+    settings.tf32 = settings.tf32 if flag is None else flag
+    return settings.tf32
 
 
 def warmup(f: Callable, *args: Any) -> float:

@@ -6,6 +6,7 @@
 #define NAN __int_as_float(0x7fc00000)
 #endif
 typedef long long i64;  // offsets: arrays may have more than 2^31 elements
+typedef unsigned long long u64;
 constexpr unsigned ALL = 0xffffffffu;
 constexpr int WARP = 32;
 

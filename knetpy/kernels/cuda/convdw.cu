@@ -1,0 +1,186 @@
+// The gradient of a convolution by its weights: dw[o][term] is the sum over all pixels of dy[o] times what the term meets in
+// x. The pixels are split over blocks, whose sums are added in a second pass, always in the same order. The tables are those
+// of conv.cu's forward product, whose rows are the columns here.
+constexpr int BK = 8, BEYOND = 1 << 30;  // no place lacks that bit, only pixels behind the last do
+
+// A thread walks from pixel to pixel, by STEP: n, line, place and what is left up to the end, this pixel too.
+template <int STEP> struct Walk {
+    int left, n, line, at, lines, width, by_n, by_line, by;
+    const int4 *of_line, *of_place;
+
+    __device__ __forceinline__ Walk(int pixel, int end, const int* phase, const int4* places)
+        : left(end - pixel), lines(phase[3]), width(phase[4]), of_line(places + phase[5]), of_place(places + phase[6])
+    {
+        at = pixel % width, line = pixel / width % lines, n = pixel / width / lines;
+        by = STEP % width, by_line = STEP / width % lines, by_n = STEP / width / lines;
+    }
+    __device__ __forceinline__ void step()
+    {
+        left -= STEP, at += by, line += by_line, n += by_n;
+        if (at >= width) at -= width, ++line;
+        if (line >= lines) line -= lines, ++n;
+    }
+};
+
+// Where a pixel's numbers are; behind the last one none may be read.
+struct Found { i64 x, y; int lacks; };
+
+template <int STEP> __device__ __forceinline__ Found found(const Walk<STEP>& walk, int x_image, int y_image)
+{
+    if (walk.left <= 0) return {0, 0, -1};
+    const int4 line = walk.of_line[walk.line], at = walk.of_place[walk.at];
+    return {(i64)walk.n * x_image + (line.x + at.x), (i64)walk.n * y_image + (line.z + at.z), line.y | at.y};
+}
+
+// A block makes BM x BN weights of a group (blockIdx.y) from `each` pixels: eight neighbouring threads read eight
+// neighbouring pixels, of which they read some channels of dy and some terms of x.
+template <typename T, int BM, int BN, bool TENSOR>
+__global__ void __launch_bounds__(Tile<T, BM, BN, TENSOR>::THREADS, Tile<T, BM, BN, TENSOR>::BLOCKS)
+tile_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts, const int* __restrict__ phase,
+        const int2* __restrict__ rows, const int* __restrict__ terms, const int4* __restrict__ places, int pixels, int each,
+        int x_image, int x_group, int y_plane, int m, int all)
+{
+    constexpr int PAD = TENSOR ? 8 : 16 / sizeof(T);  // frees what is stored of bank conflicts, but for two-fold ones of TENSOR
+    using Sums = Tile<T, BM, BN, TENSOR, PAD>;
+    constexpr int THREADS = Sums::THREADS, RUN = Sums::RUN, SIDE = Sums::SIDE, STRIDE = THREADS / BK;
+    __shared__ __align__(16) T as[2][BK][BM + PAD];
+    __shared__ __align__(16) T bs[2][BK][BN + PAD];
+    __shared__ int2 met[BN];
+    __shared__ int weight[BN];
+
+    const int tid = threadIdx.x, tiles_m = (m + BM - 1) / BM, count = phase[1], tiles_n = (count + BN - 1) / BN;
+    const int m0 = blockIdx.x % tiles_m * BM, n0 = blockIdx.x / tiles_m % tiles_n * BN, split = blockIdx.x / tiles_m / tiles_n;
+    for (int i = tid; i < BN; i += THREADS) {
+        const bool in = n0 + i < count;
+        const int2 term = in ? rows[n0 + i] : make_int2(0, -1);
+        met[i] = make_int2(term.x, term.y | BEYOND);
+        weight[i] = in ? terms[n0 + i] : -1;
+    }
+    const int end = min(pixels - split * each, each) + split * each, steps = (end - split * each + BK - 1) / BK;
+    const int k = tid % BK, first = tid / BK;
+    const int y_image = (int)gridDim.y * m * y_plane, rows_left = m - m0 - first;
+    const i64 apart = (i64)STRIDE * y_plane;
+    x += (int)blockIdx.y * x_group, dy += ((i64)blockIdx.y * m + m0 + first) * y_plane;
+    Walk<BK> walk(split * each + k, end, phase, places);
+    Found next = found(walk, x_image, y_image);
+
+    T av[BM / STRIDE], bv[BN / STRIDE];
+    const auto read = [&]() {  // the next BK pixels
+        const T *from = x + next.x, *to = dy + next.y;
+        const int some = next.lacks & BEYOND ? 0 : rows_left;
+        #pragma unroll
+        for (int i = 0; i < BM / STRIDE; ++i) av[i] = i * STRIDE < some ? to[i * apart] : T(0);
+        #pragma unroll
+        for (int i = 0; i < BN / STRIDE; ++i) {
+            const int2 term = met[first + i * STRIDE];
+            bv[i] = next.lacks & term.y ? T(0) : from[term.x];
+        }
+        walk.step();
+        next = found(walk, x_image, y_image);
+    };
+    const auto write = [&](int half) {
+        #pragma unroll
+        for (int i = 0; i < BM / STRIDE; ++i) as[half][k][first + i * STRIDE] = Sums::rounded(av[i]);
+        #pragma unroll
+        for (int i = 0; i < BN / STRIDE; ++i) bs[half][k][first + i * STRIDE] = Sums::rounded(bv[i]);
+        __syncthreads();
+    };
+    Sums sums;
+    __syncthreads();
+    read(), write(0);
+    for (int left = steps; left > 0; left -= 2) {  // the first half is full; left counts it
+        if (left > 1) read();
+        sums.add(as[0], bs[0]);
+        if (left == 1) break;
+        write(1);
+        if (left > 2) read();
+        sums.add(as[1], bs[1]);
+        if (left > 2) write(0);
+    }
+    parts += (((i64)split * gridDim.y + blockIdx.y) * m + m0) * all;
+    u64 bad = 0;
+    #pragma unroll
+    for (int i = 0; i < SIDE; ++i) {
+        T* p = parts + (i64)sums.row(i) * all;
+        if (m0 + sums.row(i) >= m) continue;
+        #pragma unroll
+        for (int j = 0; j < SIDE; j += RUN) {
+            const int* to = &weight[sums.column(j)];
+            bool odd = false;
+            #pragma unroll
+            for (int r = 0; r < RUN; ++r) odd |= sums.sum[i][j + r] != sums.sum[i][j + r];
+            if (!odd && all % RUN == 0 && to[0] % RUN == 0 && to[RUN - 1] == to[0] + RUN - 1) {
+                Vector<T, RUN> v;
+                #pragma unroll
+                for (int r = 0; r < RUN; ++r) v.v[r] = sums.sum[i][j + r];
+                store(p + to[0], v);
+                continue;
+            }
+            #pragma unroll
+            for (int r = 0; r < RUN; ++r) {
+                if (to[r] < 0) continue;
+                p[to[r]] = sums.sum[i][j + r];
+                if (odd && sums.sum[i][j + r] != sums.sum[i][j + r]) bad |= 1ull << (i * SIDE + j + r);
+            }
+        }
+    }
+    // A zero beside x times an infinite dy gave NaN: such sums are made anew, of what is inside.
+    for (int e = 0; bad; ++e, bad >>= 1) {
+        if (!(bad & 1)) continue;
+        const int row = sums.row(e / SIDE), at = sums.column(e % SIDE);
+        T sum = 0;
+        for (Walk<1> walk(split * each, end, phase, places); walk.left > 0 && sum == sum; walk.step()) {
+            const Found pixel = found(walk, x_image, y_image);
+            if (!(pixel.lacks & met[at].y)) sum += dy[pixel.y + (i64)(row - first) * y_plane] * x[pixel.x + met[at].x];
+        }
+        parts[(i64)row * all + weight[at]] = sum;
+    }
+}
+
+// Few weights for each group: a block makes TAPS of one output, its threads take every 256th pixel.
+template <typename T>
+__global__ void __launch_bounds__(256)
+narrow_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts, const int* __restrict__ phase,
+          const int2* __restrict__ rows, const int* __restrict__ terms, const int4* __restrict__ places, int pixels, int each,
+          int x_image, int x_group, int y_image, int y_plane, int m, int outputs, int all)
+{
+    constexpr int TAPS = 9, THREADS = 256;
+    __shared__ T part[THREADS / WARP][TAPS];
+    const int tid = threadIdx.x, o = blockIdx.x % outputs, count = phase[1], chunks = (count + TAPS - 1) / TAPS;
+    const int c0 = blockIdx.x / outputs % chunks * TAPS, split = blockIdx.x / outputs / chunks;
+    x += o / m * x_group, dy += (i64)o * y_plane;
+    int2 met[TAPS];
+    T sum[TAPS] = {};
+    #pragma unroll
+    for (int t = 0; t < TAPS; ++t) met[t] = rows[c0 + t];  // behind the last come rows that no pixel meets
+    const int end = min(pixels - split * each, each) + split * each;
+    for (Walk<THREADS> walk(split * each + tid, end, phase, places); walk.left > 0; walk.step()) {
+        const Found at = found(walk, x_image, y_image);
+        const T* from = x + at.x;
+        const T g = dy[at.y];
+        #pragma unroll
+        for (int t = 0; t < TAPS; ++t)
+            if (!(at.lacks & met[t].y)) sum[t] += g * from[met[t].x];
+    }
+    #pragma unroll
+    for (int t = 0; t < TAPS; ++t) {
+        const T all_lanes = warp_sum(sum[t]);
+        if (tid % WARP == 0) part[tid / WARP][t] = all_lanes;
+    }
+    __syncthreads();
+    if (tid >= TAPS || c0 + tid >= count) return;
+    T whole = 0;
+    for (int i = 0; i < THREADS / WARP; ++i) whole += part[i][tid];
+    parts[((i64)split * outputs + o) * all + terms[c0 + tid]] = whole;
+}
+
+// A thread adds the parts of one weight, in their order.
+template <typename T>
+__global__ void add(const T* __restrict__ parts, T* __restrict__ dw, int splits, i64 size)
+{
+    const i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= size) return;
+    T sum = 0;
+    for (int s = 0; s < splits; ++s) sum += parts[s * size + i];
+    dw[i] = sum;
+}

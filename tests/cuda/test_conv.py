@@ -1,0 +1,316 @@
+"""Convolution on the GPU, beyond drawn calls: every shape of tiles, large windows, NaN, tensor cores, accesses."""
+
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+import knetpy as kn
+from knetpy.kernels.cuda import conv, convdw
+from knetpy.kernels.reference import conv as reference
+from tests.cuda.conftest import EMULATED
+
+RNG = np.random.default_rng(0)
+emulated = pytest.mark.skipif(not EMULATED, reason="the emulator measures it")
+
+
+def plain(axes, **changes):
+    """Options of a convolution with three taps along each axis and an image that keeps its size."""
+    steps = {"stride": (1,) * axes, "padding": ((1, 1),) * axes, "dilation": (1,) * axes, "groups": 1}
+    return steps | changes
+
+
+def random(*shape, dtype="f4"):
+    return RNG.standard_normal(shape).astype(dtype)
+
+
+def agree(name, args, options, tolerance=2e-5):
+    """The kernel's result, which has to be the reference's."""
+    found = kn.cpu(getattr(conv, name)(*kn.gpu(args), **options))
+    with np.errstate(invalid="ignore"):  # Inf - Inf
+        exact = getattr(reference, name)(*[None if a is None else a.astype("f8") for a in args], **options)
+    assert found.shape == exact.shape and found.dtype == args[0].dtype
+    scale = np.abs(exact).max(initial=1, where=np.isfinite(exact))
+    np.testing.assert_allclose(found, exact, rtol=0, atol=tolerance * scale)
+    return found
+
+
+def all_agree(x, w, options, **kwargs):
+    """Forward and both gradients."""
+    y = agree("conv", (x, w, None), options, **kwargs)
+    dy = random(*y.shape, dtype=x.dtype)
+    agree("conv_dx", (dy, w), {**options, "size": x.shape[2:]}, **kwargs)
+    agree("conv_dw", (x, dy), {**options, "window": w.shape[2:]}, **kwargs)
+
+
+class Spy:
+    """Launches kernels of a module and keeps what the emulator says of each."""
+
+    def __init__(self, module, **trace):
+        self.module, self.trace, self.launches = module, trace, []
+
+    def __call__(self, kernel, blocks, threads, *args):
+        self.module(kernel, blocks, threads, *args)
+        function = self.module._load(kernel)
+        function(blocks if isinstance(blocks, tuple) else (blocks,), (threads,), args, **self.trace)
+        self.launches.append((kernel, function.stats))
+
+    def names(self):
+        return [kernel.split("<")[0] for kernel, _ in self.launches]
+
+
+@pytest.fixture
+def spy(monkeypatch):
+    def start(**trace):
+        spies = [Spy(module._run, **trace) for module in (conv, convdw)]
+        monkeypatch.setattr(conv, "_run", spies[0])
+        monkeypatch.setattr(convdw, "_run", spies[1])
+        return spies
+
+    yield start
+    conv._plan.cache_clear()
+
+
+@pytest.fixture
+def forced(monkeypatch):
+    """Makes the rule choose one shape of tiles."""
+
+    def force(shape):
+        conv._plan.cache_clear()
+        monkeypatch.setattr(conv, "best", lambda *args: shape)
+
+    yield force
+    conv._plan.cache_clear()
+
+
+@pytest.fixture
+def tensor_cores():
+    kn.kernels.tf32(True)
+    yield
+    kn.kernels.tf32(False)
+
+
+@pytest.mark.parametrize("shape", [*conv.FLOAT, *conv.DOUBLE], ids=lambda s: f"{s.rows}x{s.pixels}")
+@pytest.mark.parametrize("size", [(7, 9), (4, 12)], ids=str)
+def test_every_shape_of_tiles(shape, size, forced, order):
+    forced(shape)
+    x, w = random(5, 2, *size), random(shape.rows + 3, 2, 3, 3)
+    if shape in conv.DOUBLE:
+        x, w = x.astype("f8"), w.astype("f8")
+    agree("conv", (x, w, random(len(w), dtype=x.dtype)), {**plain(2), "activation": "relu"})
+    options = plain(2, stride=(2, 1), dilation=(1, 2), padding=((1, 0), (2, 3)))
+    y = reference.conv(x, w[:2], **options)
+    dy = random(len(y), 2, *y.shape[2:], dtype=x.dtype)
+    agree("conv_dx", (dy, w.swapaxes(0, 1)), {**options, "size": size})
+
+
+@pytest.mark.parametrize("outputs, terms", [(130, 15), (20, 45), (9, 2)], ids=str)
+@pytest.mark.parametrize("blocks", [1, 512])
+def test_every_shape_of_tiles_of_weights(outputs, terms, blocks, monkeypatch, order):
+    monkeypatch.setattr(convdw, "BLOCKS", blocks)
+    monkeypatch.setattr(convdw, "LEAST", 64)
+    x, dy, taps = random(3, terms, 5, 7), random(3, outputs, 5, 7), 3 if terms < 40 else 1
+    around = plain(2, padding=((taps // 2,) * 2,) * 2)
+    agree("conv_dw", (x, dy), {**around, "window": (taps, taps)})
+
+
+def test_tiles_of_weights_in_several_columns_and_rows(order):
+    agree("conv_dw", (random(1, 15, 5, 6), random(1, 70, 5, 6)), {**plain(2), "window": (3, 3)})
+    agree("conv_dw", (random(1, 15, 5, 6, dtype="f8"), random(1, 70, 5, 6, dtype="f8")), {**plain(2), "window": (3, 3)})
+
+
+@pytest.mark.parametrize("channels", [3, 12])
+@pytest.mark.parametrize(
+    "size, window, options",
+    [
+        ((40,), (70,), plain(1, padding=((33, 36),))),
+        ((9, 9), (17, 16), plain(2, padding=((8, 8), (7, 8)))),
+        ((30,), (9,), plain(1, padding=((31, 31),), dilation=(8,), stride=(2,))),
+        ((3, 4, 5), (3, 3, 3), plain(3, stride=(1, 2, 3))),
+        ((64,), (40,), plain(1, padding=((0, 0),))),
+    ],
+    ids=str,
+)
+def test_large_windows_and_other_axes(channels, size, window, options):
+    all_agree(random(2, 2, *size), random(channels, 2, *window), options)
+
+
+@pytest.mark.parametrize("groups, more", [(7, 1), (3, 2), (2, 9), (1, 5)])
+def test_groups(groups, more, order):
+    all_agree(random(2, groups * 2, 6, 5), random(groups * more, 2, 3, 2), plain(2, groups=groups, stride=(1, 2)))
+    all_agree(random(2, groups, 6, 5), random(groups * more, 1, 3, 3), plain(2, groups=groups))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("outputs", [5, 20])
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+def test_what_is_beside_the_array_is_no_part_of_any_sum(bad, outputs, dtype):
+    for at in ((0, 0), (2, 1)):
+        x, w = random(2, 9, 6, 5, dtype=dtype), random(outputs, 9, 3, 3, dtype=dtype)
+        w[outputs // 2, 1][at] = bad
+        agree("conv", (x, w, random(outputs, dtype=dtype)), plain(2))
+        agree("conv_dx", (random(2, outputs, 6, 5, dtype=dtype), w), {**plain(2), "size": (6, 5)})
+        x[1, 2, 3, 4] = bad
+        agree("conv", (x, w, None), {**plain(2, stride=(2, 1)), "activation": "relu"})
+        dy = random(2, outputs, 6, 5, dtype=dtype)
+        dy[1, outputs // 2][(0, 2) if at == (0, 0) else (5, 4)] = bad
+        agree("conv_dw", (random(2, 9, 6, 5, dtype=dtype), dy), {**plain(2), "window": (3, 3)})
+    w = random(outputs, 2, 40, dtype=dtype)
+    w[2, 1, 3], w[1, 0, 36] = bad, bad
+    agree("conv", (random(1, 2, 36, dtype=dtype), w, None), plain(1, padding=((20, 20),)))
+
+
+def test_nothing_to_do():
+    for x, w in (
+        (random(0, 3, 5), random(4, 3, 3)),
+        (random(2, 0, 5), random(12, 0, 3)),
+        (random(2, 3, 5), random(0, 3, 3)),
+    ):
+        y = agree("conv", (x, w, random(len(w))), plain(1))
+        agree("conv_dx", (y, w), {**plain(1), "size": (5,)})
+        agree("conv_dw", (x, y), {**plain(1), "window": (3,)})
+    agree("conv_dw", (random(2, 3, 0), random(2, 4, 0)), {**plain(1), "window": (3,)})
+
+
+def test_a_window_of_one_is_a_product(spy):
+    spies, options = spy(), plain(2, padding=((0, 0),) * 2)
+    x, w = random(2, 12, 3, 4), random(20, 12, 1, 1)
+    agree("conv", (x, w, random(20)), {**options, "activation": "relu"})
+    agree("conv", (x, w, None), options)
+    agree("conv_dx", (random(2, 20, 3, 4), w), {**options, "size": (3, 4)})
+    assert spies[0].launches == []
+    agree("conv", (x, w, None), {**options, "stride": (2, 1)})
+    assert spies[0].names() == ["pack", "tile"]
+
+
+def test_other_dtypes():
+    x, w = RNG.integers(0, 9, (1, 2, 5)), RNG.integers(0, 9, (3, 2, 3))
+    np.testing.assert_array_equal(kn.cpu(conv.conv(*kn.gpu((x, w)), **plain(1))), reference.conv(x, w, **plain(1)))
+    x, w = random(1, 2, 5).astype("f2"), random(3, 2, 3)
+    found = kn.cpu(conv.conv(*kn.gpu((x, w)), **plain(1)))
+    np.testing.assert_array_equal(found, reference.conv(x, w, **plain(1)).astype("f2"))
+
+
+# ------------------------------------------------------------------------------------------- tensor cores
+
+
+def tf32(x):
+    return ((x.view("u4") + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view("f4")
+
+
+@emulated
+def test_tensor_cores_on_request(spy, tensor_cores):
+    spies = spy()
+    x, w = random(2, 5, 9, 8), random(70, 5, 3, 3)
+    dy = random(2, 70, 9, 8)
+    y = kn.cpu(conv.conv(*kn.gpu((x, w)), **plain(2)))
+    dx = kn.cpu(conv.conv_dx(*kn.gpu((dy, random(70, 12, 3, 3))), **plain(2), size=(9, 8)))
+    dw = kn.cpu(conv.conv_dw(*kn.gpu((x, dy)), **plain(2), window=(3, 3)))
+    np.testing.assert_allclose(y, reference.conv(tf32(x).astype("f8"), tf32(w), **plain(2)), atol=1e-4)
+    exact = reference.conv_dw(tf32(x).astype("f8"), tf32(dy), **plain(2), window=(3, 3))
+    np.testing.assert_allclose(dw, exact, atol=1e-4)
+    kernels = [kernel for spy in spies for kernel, _ in spy.launches if kernel.startswith("tile")]
+    assert dx.shape == (2, 12, 9, 8) and len(kernels) == 3 and all(kernel.endswith("true>") for kernel in kernels)
+
+
+@emulated
+@pytest.mark.parametrize("shape", conv.TENSOR, ids=str)
+def test_tiles_of_tensor_cores(shape, forced, tensor_cores, order):
+    forced(shape)
+    x, w = random(1, 3, 8, 20), random(shape.rows + 1, 3, 3, 3)
+    found = kn.cpu(conv.conv(*kn.gpu((x, w)), **plain(2)))
+    np.testing.assert_allclose(found, reference.conv(tf32(x).astype("f8"), tf32(w), **plain(2)), atol=1e-4)
+
+
+@emulated
+@pytest.mark.parametrize("outputs", [50, 70])
+def test_weights_on_tensor_cores(outputs, tensor_cores, order):
+    x, dy = random(2, 15, 5, 6), random(2, outputs, 5, 6)
+    found = kn.cpu(conv.conv_dw(*kn.gpu((x, dy)), **plain(2), window=(3, 3)))
+    exact = reference.conv_dw(tf32(x).astype("f8"), tf32(dy), **plain(2), window=(3, 3))
+    np.testing.assert_allclose(found, exact, atol=1e-4)
+
+
+def test_tensor_cores_are_off_unless_asked_for(spy):
+    spies = spy() if EMULATED else []
+    assert kn.kernels.tf32() is False and kn.kernels.tf32(True) is True
+    conv.conv(*kn.gpu((random(1, 2, 5, dtype="f8"), random(9, 2, 3, dtype="f8"))), **plain(1))
+    assert kn.kernels.tf32(False) is False
+    conv.conv(*kn.gpu((random(1, 2, 5), random(9, 2, 3))), **plain(1))
+    assert not any("true" in kernel for spy in spies for kernel, _ in spy.launches)
+    with pytest.raises(TypeError, match="tf32: flag must be True or False, got 1"):
+        kn.kernels.tf32(1)
+
+
+# ------------------------------------------------------------------------------- what the emulator measures
+
+
+def test_the_rule_by_which_shapes_are_chosen():
+    def chosen(m, pixels, groups=1):
+        shape = conv.best(conv.FLOAT, m, pixels, groups, "float")
+        return shape.rows, shape.pixels
+
+    assert chosen(256, [100_000]) == chosen(128, [100_000] * 4) == (128, 128)
+    assert chosen(64, [100_000]) == (64, 128) and chosen(32, [100_000]) == chosen(16, [100_000]) == (32, 256)
+    assert chosen(256, [3136]) == (64, 128)  # few pixels: smaller tiles busy more multiprocessors
+    assert chosen(64, [50]) == chosen(64, [30], groups=2) == (64, 128)
+
+
+def conflicts(requests):
+    """Accesses of shared memory that take more passes over its banks than they must; not those of where sums go."""
+    found = [r for r in requests if r.space == "shared" and r.cost > r.ideal]
+    return [r for r in found if "to[" not in line(r.line)]
+
+
+def line(place):
+    name, number = place.split(":")
+    return (files("knetpy.kernels.cuda") / name).read_text().splitlines()[int(number) - 1]
+
+
+@emulated
+@pytest.mark.parametrize("shape", [*conv.FLOAT, *conv.DOUBLE, *conv.TENSOR], ids=str)
+def test_accesses_of_tiles(shape, forced, spy, tensor_cores):
+    from tests.cudacpu import emulator
+
+    kn.kernels.tf32(shape.tensor)
+    forced(shape)
+    dtype = "f8" if shape in conv.DOUBLE else "f4"
+    pixels = 8, shape.pixels // 8
+    with emulator.configured(undefined=False):
+        (spy, _) = spy(trace=200_000)
+        agree(
+            "conv", (random(1, 2, *pixels, dtype=dtype), random(shape.rows, 2, 3, 3, dtype=dtype), None), plain(2), 2e-3
+        )
+    assert [stats.idle_blocks for _, stats in spy.launches] == [0, 0]
+    requests = spy.launches[1][1].requests()
+    assert {"conv.cu", "tiles.h"} == {r.line.split(":")[0] for r in requests}
+    assert conflicts(requests) == []
+    stored = [r for r in requests if r.space == "global" and r.kind == "write"]
+    assert stored and [r for r in stored if r.cost > r.ideal] == []
+
+
+@emulated
+@pytest.mark.parametrize(
+    "outputs, dtype, tensor", [(128, "f4", 0), (64, "f4", 0), (64, "f8", 0), (128, "f4", 1), (64, "f4", 1)]
+)
+def test_accesses_of_tiles_of_weights(outputs, dtype, tensor, spy, tensor_cores):
+    from tests.cudacpu import emulator
+
+    kn.kernels.tf32(bool(tensor))
+    x, dy = random(1, 16, 8, 8, dtype=dtype), random(1, outputs, 8, 8, dtype=dtype)
+    with emulator.configured(undefined=False):
+        (_, spy) = spy(trace=200_000)
+        agree("conv_dw", (x, dy), {**plain(2), "window": (3, 3)}, 2e-3)
+    assert [stats.idle_blocks for _, stats in spy.launches] == [0]
+    requests = spy.launches[0][1].requests()
+    assert conflicts([r for r in requests if r.kind == "read" or not tensor]) == []  # these store with two-fold ones
+
+
+@emulated
+def test_no_block_is_idle(spy):
+    spies = spy()
+    all_agree(random(3, 10, 9, 7), random(15, 10, 3, 3), plain(2, stride=(2, 3)))
+    all_agree(random(3, 4, 17, 31), random(8, 1, 3, 3), plain(2, groups=4))
+    launches = [launch for spy in spies for launch in spy.launches]
+    assert {kernel.split("<")[0] for kernel, _ in launches} == {"pack", "tile", "narrow", "tile_dw", "narrow_dw", "add"}
+    assert [kernel for kernel, stats in launches if stats.idle_blocks] == []
