@@ -304,6 +304,8 @@ def test_accesses_of_tiles_of_weights(outputs, dtype, tensor, spy, tensor_cores)
     assert [stats.idle_blocks for _, stats in spy.launches] == [0]
     requests = spy.launches[0][1].requests()
     assert conflicts([r for r in requests if r.kind == "read" or not tensor]) == []  # these store with two-fold ones
+    stored = [r for r in requests if r.space == "global" and r.kind == "write"]
+    assert stored and [r for r in stored if r.cost > r.ideal] == []
 
 
 @emulated
