@@ -110,7 +110,8 @@ def conv_dw(x, dy, *, window, stride, padding, dilation, groups):
 
 
 def _product(matrix: Any, x: Any, shape: tuple[int, ...]) -> Any:
-    return cupy().matmul(matrix, dense(x).reshape(len(x), matrix.shape[1], -1)).reshape(shape)
+    columns = dense(x).reshape(len(x), matrix.shape[1], math.prod(x.shape[2:]))
+    return cupy().matmul(matrix, columns).reshape(shape)
 
 
 def _finished(y: Any, bias: Any, activation: str | None) -> Any:
