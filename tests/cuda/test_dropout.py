@@ -47,6 +47,8 @@ def test_masks_that_elements_share(mask_shape, order):
     for dtype in ("f4", "f8"):
         same(x.astype(dtype), 0.5, mask_shape, (3, 1, 4))
     same(x[:, :, :1], 0.5, (4, 5, 1, 7), (3, 1, 4))
+    for inner in (2, 3):
+        same(x[..., :inner], 0.5, (4, 5, 6, 1), (3, 1, 4))
 
 
 def test_strides_places_and_half_precision():

@@ -25,6 +25,8 @@ PATTERNS = {
     "layernorm of the longest rows": ((2, 4100), (1,), (1, 4100)),
     "layernorm of rows in parts": ((3, 8300), (1,), (1, 8300)),
     "groupnorm of long rows": ((2, 2, 450, 10), (2, 3), (1, 2, 450, 1)),
+    "rows of three": ((30, 3), (1,), (1, 3)),
+    "batches of two": ((9, 4, 2), (0, 2), (1, 4, 1)),
     "layernorm over images": ((5, 3, 4, 5), (1, 2, 3), (1, 3, 4, 5)),
     "layernorm along a middle axis": ((3, 19, 5), (1,), (1, 19, 1)),
     "scales of the last axis only": ((4, 3, 7), (1, 2), (1, 1, 7)),

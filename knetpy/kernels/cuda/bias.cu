@@ -83,7 +83,7 @@ __global__ void __launch_bounds__(256, 2) back_columns(const T* __restrict__ dy,
 
 // The derivative by the bias: sums (n, channels, items) over the first and the last axis.
 template <typename T>
-__global__ void __launch_bounds__(256) totals(const double* __restrict__ sums, T* __restrict__ dbias, i64 n,
+__global__ void __launch_bounds__(256, 4) totals(const double* __restrict__ sums, T* __restrict__ dbias, i64 n,
                                               i64 channels, int items)
 {
     __shared__ double box[LANES][WARP];

@@ -2,7 +2,7 @@
 
 // A team takes a row of up to PER TEAM elements, which stay in registers: every element is read once.
 template <typename T, int PER, int TEAM>
-__global__ void __launch_bounds__(256) rows(const T* __restrict__ x, const T* __restrict__ residual,
+__global__ void __launch_bounds__(256, 2) rows(const T* __restrict__ x, const T* __restrict__ residual,
     const T* __restrict__ scale, const T* __restrict__ bias, T* __restrict__ y, double* __restrict__ means,
     double* __restrict__ vars, i64 count, int size, i64 period, int per, int run, double eps, int centred, int relu)
 {

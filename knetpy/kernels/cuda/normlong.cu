@@ -97,7 +97,7 @@ __global__ void __launch_bounds__(256) column_stats(const T* __restrict__ x, dou
 
 // Mean and variance of groups of `count` elements from sums (2, n, groups, items).
 template <typename T>
-__global__ void __launch_bounds__(256) finish(const double* __restrict__ sums, const T* __restrict__ x,
+__global__ void __launch_bounds__(256, 4) finish(const double* __restrict__ sums, const T* __restrict__ x,
     double* __restrict__ means, double* __restrict__ vars, i64 n, i64 groups, int items, i64 size, double count,
     int centred)
 {
@@ -237,7 +237,7 @@ __global__ void __launch_bounds__(256, 2) column_sums(const T* __restrict__ dy, 
 
 // Rows with scales of their own for each few elements, two passes: here the sums of a part of a row, weighted by these.
 template <typename T>
-__global__ void __launch_bounds__(256) weighted_sums(const T* __restrict__ dy, const T* __restrict__ y,
+__global__ void __launch_bounds__(256, 4) weighted_sums(const T* __restrict__ dy, const T* __restrict__ y,
     const T* __restrict__ x, const double* __restrict__ means, const double* __restrict__ vars,
     const T* __restrict__ scale, const T* __restrict__ bias, T* __restrict__ dresidual, double* __restrict__ sums,
     i64 rows, i64 size, i64 parts, i64 period, i64 per, i64 run, double eps, int relu)
@@ -262,7 +262,7 @@ __global__ void __launch_bounds__(256) weighted_sums(const T* __restrict__ dy, c
 // And those over rows, for scale and bias: `period` rows are read as one of width = period size.
 // sums (2, parts, width).
 template <typename T>
-__global__ void __launch_bounds__(256, 4) scale_sums(const T* __restrict__ dy, const T* __restrict__ y,
+__global__ void __launch_bounds__(256, 2) scale_sums(const T* __restrict__ dy, const T* __restrict__ y,
     const T* __restrict__ x, const double* __restrict__ means, const double* __restrict__ vars,
     const T* __restrict__ scale, const T* __restrict__ bias, double* __restrict__ sums, i64 rows, i64 size, i64 parts,
     i64 period, i64 per, i64 run, double eps, int relu)
@@ -290,7 +290,7 @@ __global__ void __launch_bounds__(256, 4) scale_sums(const T* __restrict__ dy, c
 
 // Both sums (2, n, columns, items), weighted, over `divisor`.
 template <typename In, typename T>
-__global__ void __launch_bounds__(256) totals(const In* __restrict__ sums, const T* __restrict__ weights,
+__global__ void __launch_bounds__(256, 4) totals(const In* __restrict__ sums, const T* __restrict__ weights,
     T* __restrict__ both, T* __restrict__ plain, i64 n, i64 columns, int items, i64 period, int split, double divisor)
 {
     __shared__ double box[LANES][WARP];
