@@ -5,6 +5,8 @@ from .augment import cutout as cutout
 from .augment import flip as flip
 from .augment import mixup as mixup
 from .augment import shift as shift
+from .balance import oversample as oversample
+from .balance import undersample as undersample
 from .bounded import DataFileError as DataFileError
 from .collate import batchseq as batchseq
 from .collate import collate as collate
@@ -25,8 +27,10 @@ from .sources import LoaderError as LoaderError
 from .split import kfolds as kfolds
 from .split import onecold as onecold
 from .split import split as split
+from .split import timefolds as timefolds
 from .text import Vocabulary as Vocabulary
 from .text import follow as follow
 from .text import pride_and_prejudice as pride_and_prejudice
 from .text import read_text as read_text
 from .text import words as words
+from .windows import windows as windows

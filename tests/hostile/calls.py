@@ -266,6 +266,11 @@ def _others():
     yield Call("evaluate", lambda data: kn.evaluate(_scores, data, kn.train.Accuracy()),
                {"data": [(F(2, 3), LABELS), (F(2, 3), LABELS)]}, own=False)  # fmt: skip  # metrics answer, too
     yield Call("predict", lambda x, **o: kn.predict(_scores, x, **o), {"x": F(5, 3)}, {"batchsize": 2})
+    for f in (kn.data.oversample, kn.data.undersample):
+        yield Call(f.__name__, f, {"data": F(6, 2), "labels": I(0, 1, 1, 1, 2, 1)}, {"shuffle": True, "seed": 1})
+    yield Call("timefolds", lambda data, k, **o: list(kn.data.timefolds(data, k, **o)), {"data": F(6, 2), "k": 2},
+               {"longest": None, "gap": 0})  # fmt: skip
+    yield Call("windows", kn.data.windows, {"x": F(6, 2), "length": 3}, {"step": 1})
     yield Call("onecold", kn.onecold, {"scores": F(2, 3)}, {"axis": -1})
     yield Call("save", _saved, {"tree": {"w": F(2), "n": 3}}, {"keep": 1})
     yield Call("load", _loaded, {"into": {"w": F(2), "n": 3}}, {"strict": True, "change": None})
