@@ -21,7 +21,7 @@ def windows(x: Any, length: int, *, step: int = 1) -> np.ndarray:
       x: the sequence: an array, or what NumPy makes one of, whose first axis is time, (T, ...).
       length: of each window, from 1 to T.
       step=1: how much later each window begins than the one before.
-    Returns: array (N, length, ...), N = (T - length) // step + 1, of x's dtype. It is a view of x, which takes no
+    Returns: array (N, length, ...), N = (T - length) // step + 1, of x's dtype, lists' being float32 or int64. It is a view of x, which takes no
       memory of its own and cannot be written to; batches of it, as of `kn.minibatch`, are copies.
     Raises: ValueError if length or step is out of range, TypeError for what is no integer or no sequence.
 
@@ -30,7 +30,9 @@ def windows(x: Any, length: int, *, step: int = 1) -> np.ndarray:
     array([[0, 1, 2],
            [2, 3, 4]])
     """
-    x = instances("windows", "x", x)
+    given, x = x, instances("windows", "x", x)
+    if x.dtype == np.float64 and not hasattr(given, "dtype"):
+        x = x.astype(np.float32)
     length, step = count_of("windows", "length", length, 1), count_of("windows", "step", step, 1)
     if length > len(x):
         raise ValueError(f"windows: length is {length} but x has {len(x)} (axis 0 of {x.shape})")

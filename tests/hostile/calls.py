@@ -257,7 +257,8 @@ def _others():
     )
     yield Call("now", lambda name: kn.chain(kn.SGD(), kn.optim.EMA()).now(name), {"name": "keep"})
     yield Call("every", lambda n: kn.train.every(n)(abs)(-1), {"n": 1})
-    yield Call("throttle", lambda seconds: kn.train.throttle(seconds)(abs)(-1), {"seconds": 1.0})
+    yield Call("throttle", lambda seconds, **o: kn.train.throttle(seconds, **o)(abs)(-1), {"seconds": 1.0},
+               {"leading": True, "trailing": False})  # fmt: skip
     yield Call("take", lambda losses, n: list(kn.train.take(losses, n)), {"losses": [3.0, 2.0], "n": 2})
     yield Call("History", lambda loss: kn.History(a=lambda: 1.0).take(loss), {"loss": 0.5})
     for name, options in SCHEDULES.items():
