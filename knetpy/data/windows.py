@@ -21,8 +21,9 @@ def windows(x: Any, length: int, *, step: int = 1) -> np.ndarray:
       x: the sequence: an array, or what NumPy makes one of, whose first axis is time, (T, ...).
       length: of each window, from 1 to T.
       step=1: how much later each window begins than the one before.
-    Returns: array (N, length, ...), N = (T - length) // step + 1, of x's dtype, lists' being float32 or int64. It is a view of x, which takes no
-      memory of its own and cannot be written to; batches of it, as of `kn.minibatch`, are copies.
+    Returns: array (N, length, ...), N = (T - length) // step + 1, of x's dtype, lists' being float32 or int64. It is a
+      view of x, which takes no memory of its own and cannot be written to; batches of it, as of `kn.minibatch`, are
+      copies.
     Raises: ValueError if length or step is out of range, TypeError for what is no integer or no sequence.
 
     >>> import numpy as np, knetpy as kn

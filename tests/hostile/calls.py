@@ -217,6 +217,13 @@ def _loaded(into, **options):
         kn.load(f"{folder}/save", into, **options)
 
 
+def _table(target, **options):
+    with TemporaryDirectory() as folder:
+        with open(f"{folder}/table", "w") as file:
+            file.write("a,b,c,d\n1,x,no,2\n,,yes,4\n")
+        return kn.data.read_csv(f"{folder}/table", target, **options)
+
+
 def _pulled(f, x, dy):
     return kn.vjp(f, x)[1](dy)
 
@@ -272,6 +279,8 @@ def _others():
     yield Call("timefolds", lambda data, k, **o: list(kn.data.timefolds(data, k, **o)), {"data": F(6, 2), "k": 2},
                {"longest": None, "gap": 0})  # fmt: skip
     yield Call("windows", kn.data.windows, {"x": F(6, 2), "length": 3}, {"step": 1})
+    yield Call("read_csv", _table, {"target": -1}, {"leave": "b", "classes": {"c": ("no", "yes")}, "missing": 0.0,
+               "delimiter": ",", "limit": 1000})  # fmt: skip
     yield Call("onecold", kn.onecold, {"scores": F(2, 3)}, {"axis": -1})
     yield Call("save", _saved, {"tree": {"w": F(2), "n": 3}}, {"keep": 1})
     yield Call("load", _loaded, {"into": {"w": F(2), "n": 3}}, {"strict": True, "change": None})
