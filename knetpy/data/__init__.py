@@ -12,6 +12,10 @@ from .collate import batchseq as batchseq
 from .collate import collate as collate
 from .columns import Columns as Columns
 from .columns import read_csv as read_csv
+from .corpora import Corpus as Corpus
+from .corpora import Reviews as Reviews
+from .corpora import corpus as corpus
+from .corpora import imdb as imdb
 from .fashion import fashion_mini as fashion_mini
 from .idx import read_idx as read_idx
 from .images import Images as Images
@@ -33,4 +37,7 @@ from .text import follow as follow
 from .text import pride_and_prejudice as pride_and_prejudice
 from .text import read_text as read_text
 from .text import words as words
+from .toys import iris as iris
+from .toys import moons as moons
+from .toys import spirals as spirals
 from .windows import windows as windows

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..calls import telling
 from ..ops.arguments import axis_of, constant_of, count_of, flag, numbers_of, whole
-from ..random import SHUFFLE, permutation, take
+from ..random import SHUFFLE, Position, permutation, take
 from .sources import Table, table
 
 
@@ -160,14 +160,17 @@ def _got(given: Any, way: str) -> str:
     return f"got {reprlib.repr(given)}{more}"
 
 
-def drawn(name: str, n: int, shuffle: Any, seed: Any) -> np.ndarray:
-    """The numbers 0 to n - 1, in random order or not."""
-    if not flag(name, "shuffle", shuffle):
-        return np.arange(n)
+def position(name: str, seed: Any, stream: int) -> Position:
+    """Where a seed that was given begins to draw; of None the next of `kn.seed`'s."""
     number = whole(seed)
     if seed is not None and (number is None or not 0 <= number < 2**64):
         raise ValueError(f"{name}: seed must be an integer from 0 to 2**64 - 1, got {seed!r}")
-    return permutation(take(SHUFFLE) if number is None else (number, SHUFFLE, 0), n)
+    return take(stream) if number is None else (number, stream, 0)
+
+
+def drawn(name: str, n: int, shuffle: Any, seed: Any) -> np.ndarray:
+    """The numbers 0 to n - 1, in random order or not."""
+    return permutation(position(name, seed, SHUFFLE), n) if flag(name, "shuffle", shuffle) else np.arange(n)
 
 
 def classes_of(name: str, labels: Any, order: np.ndarray) -> np.ndarray:

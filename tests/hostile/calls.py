@@ -224,6 +224,14 @@ def _table(target, **options):
         return kn.data.read_csv(f"{folder}/table", target, **options)
 
 
+def _corpus(**options):
+    with TemporaryDirectory() as folder:
+        for part in ("train", "valid", "test"):
+            with open(f"{folder}/{part}.txt", "w") as file:
+                file.write("to be\n")
+        return kn.data.corpus(folder, **options)
+
+
 def _pulled(f, x, dy):
     return kn.vjp(f, x)[1](dy)
 
@@ -279,6 +287,9 @@ def _others():
     yield Call("timefolds", lambda data, k, **o: list(kn.data.timefolds(data, k, **o)), {"data": F(6, 2), "k": 2},
                {"longest": None, "gap": 0})  # fmt: skip
     yield Call("windows", kn.data.windows, {"x": F(6, 2), "length": 3}, {"step": 1})
+    yield Call("moons", kn.data.moons, {"n": 4}, {"noise": 0.1, "seed": 1})
+    yield Call("spirals", kn.data.spirals, {"n": 4}, {"classes": 2, "turns": 1.0, "noise": 0.1, "seed": 1})
+    yield Call("corpus", _corpus, {}, {"end": "<eos>", "limit": 100})
     yield Call("read_csv", _table, {"target": -1}, {"leave": "b", "classes": {"c": ("no", "yes")}, "missing": 0.0,
                "delimiter": ",", "limit": 1000})  # fmt: skip
     yield Call("onecold", kn.onecold, {"scores": F(2, 3)}, {"axis": -1})

@@ -248,7 +248,7 @@ def test_folders(tmp_path):
             kn.save(wrong, 1)
 
 
-@pytest.mark.parametrize("number, way", [(errno.EACCES, "that you may write to"), (errno.EROFS, "that you may write to"),
+@pytest.mark.parametrize("number, way", [(errno.EACCES, "you may write to"), (errno.EROFS, "that you may write to"),
                                          (errno.ENOSPC, "another folder, or make room")])  # fmt: skip
 def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch, number, way):
     kn.save(tmp_path / "f", 1)
