@@ -134,7 +134,7 @@ def matching(path: Path, pattern: str, most: int) -> dict[str, bytes]:
         whole = _Limited(stream, MOST + 4 * most, path)  # there is more in it, and a short text takes a kilobyte
         archive = tarfile.open(fileobj=whole, mode="r|")
         for member in archive:
-            archive.members.clear()  # which would grow with the file
+            archive.members = []  # type: ignore[attr-defined]  # which would grow with the file
             name = member.name.removeprefix("./")
             if re.fullmatch(pattern, name) and member.isreg() and not member.issparse():
                 left -= member.size

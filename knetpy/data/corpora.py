@@ -132,8 +132,8 @@ def corpus(folder: Any, *, end: str | None = "<eos>", limit: int = MOST) -> Corp
     `kn.data.Vocabulary(corpus.train)` numbers the words, `kn.data.follow` makes batches of them.
 
     Parameters:
-      folder: where three text files lie, gzipped or not, that are called by `train`, `valid` and `test` between dots
-        or at the beginning: ptb.train.txt, wiki.train.tokens, train.txt.
+      folder: where three text files lie, gzipped or not, that have "train", "valid" and "test" in their names, at
+        the beginning or after the first dot: ptb.train.txt, wiki.train.tokens, train.txt.
       end="<eos>": the word that is put at the end of every line; None puts none.
       limit=2**30: how many bytes of each file are read at most.
     Returns: a named tuple: train, valid and test, lists of str: what stands between spaces.
