@@ -27,6 +27,11 @@ _ELSEWHERE = {
     "Variable": "kn.param", "Parameter": "kn.param", "manual_seed": "kn.seed",
     "no_grad": "kn.stop_gradient(x) inside kn.grad; outside of it nothing is recorded",
     "vmap": "np.stack([f(x) for x in batch])",
+    "sgd": "kn.minimize(loss, data, kn.SGD())", "adam": "kn.minimize(loss, data, kn.Adam())", "setseed": "kn.seed",
+    "Descent": "kn.SGD", "Sgd": "kn.SGD", "Rmsprop": "kn.RMSprop", "OptimiserChain": "kn.chain",
+    "splitobs": "kn.data.split",
+    "leavepout": "kn.data.kfolds(data, N // p)", "timeseries_kfolds": "kn.data.timefolds",
+    "slidingwindow": "kn.data.windows", "make_moons": "kn.data.moons", "make_spiral": "kn.data.spirals",
 }  # fmt: skip
 
 

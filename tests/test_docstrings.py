@@ -27,8 +27,10 @@ MET = {
     "Result",
     "Param",
     "data.Columns",
+    "data.Corpus",
     "data.Images",
     "data.Minibatches",
+    "data.Reviews",
     "optim.Optimizer",
 }  # not made
 WORDS = {"parameters", "returns", "raises", "errors", "derivative", "derivatives", "source", "attributes"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import io
+import re
 import struct
 import tarfile
 import zipfile
@@ -122,6 +123,26 @@ def members(path: Path, wanted: dict[str, int]) -> dict[str, np.ndarray]:
     missing = sorted(set(wanted) - set(found))
     if missing:
         raise DataFileError(f"{path} has no member {missing[0]}")
+    return found
+
+
+def matching(path: Path, pattern: str, most: int) -> dict[str, bytes]:
+    """The regular members of a tar file whose whole names match, if all together have no more than `most` bytes."""
+    found: dict[str, bytes] = {}
+    left = most
+    with opened(path) as stream, explained(path):
+        whole = _Limited(stream, MOST + 4 * most, path)  # there is more in it, and a short text takes a kilobyte
+        archive = tarfile.open(fileobj=whole, mode="r|")
+        for member in archive:
+            archive.members = []  # type: ignore[attr-defined]  # which would grow with the file
+            name = member.name.removeprefix("./")
+            if re.fullmatch(pattern, name) and member.isreg() and not member.issparse():
+                left -= member.size
+                if left < 0:
+                    raise DataFileError(f"{path} has more than {most} bytes of texts; pass limit= to allow more")
+                found[name] = bytes(exactly(archive.extractfile(member), member.size, path))  # type: ignore[arg-type]
+        while whole.read(PIECE):  # to its end, where gzip's checksum is
+            pass
     return found
 
 

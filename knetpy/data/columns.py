@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..calls import telling
 from ..files import file_named
-from ..ops.arguments import count_of, whole
+from ..ops.arguments import count_of, real, whole
 from .bounded import MOST, DataFileError
+from .fields import Numbers, fields_of, is_number
 from .text import read_text
-
-MISSING = {"", "na", "n/a", "nan", "?", "null", "none", "-"}  # what stands for a number, and makes no line a header
 
 
 class Columns(NamedTuple):
@@ -29,87 +29,118 @@ class Columns(NamedTuple):
     names: tuple[str, ...]
 
 
-def read_csv(path: Any, target: Any = -1, *, delimiter: str | None = None, limit: int = MOST) -> Columns:
+@telling(
+    "read_csv(path, target), and options by name",
+    sep="delimiter",
+    na_values="missing",
+    usecols="leave, its opposite",
+    header="none of it: the first line is one if it has texts",
+)
+def read_csv(
+    path: Any,
+    target: Any = -1,
+    *,
+    leave: Any = (),
+    classes: Mapping | None = None,
+    missing: float | None = None,
+    delimiter: str | None = None,
+    limit: int = MOST,
+) -> Columns:
     """A table of numbers in a text file, one instance a line: comma- or space-separated, with or without a header.
 
     Parameters:
       path: of the file, plain or gzipped.
       target=-1: the column to predict, by its name or its number, which becomes y; None leaves all in x.
+      leave=(): columns to leave out, whatever they hold: a name or number, or a tuple of such.
+      classes=None: what texts in columns mean: a dict from the name or number of a column to its texts in order, which
+        become 0, 1, 2 ..., as `{"river": ("no", "yes")}`.
+      missing=None: the number that stands for an empty field, and for na, n/a, null, none, ? and -; often np.nan. None
+        refuses them.
       delimiter=None: what stands between numbers; None is the first of comma, semicolon and tab that the first line
         has, else any spaces.
       limit=2**30: how many bytes are read at most, unpacked.
-    Returns: a named tuple: x (N, F) and y (N,) float32, and the names of the columns of x, which are their numbers if
-      the first line is no header.
+    Returns: a named tuple: x (N, F) float32; y (N,) float32, or int64 if it is one of classes; and the names of the
+      columns of x, which are their numbers in the file if the first line is no header.
     Raises: kn.data.DataFileError, a ValueError, that tells the line if it has something else than numbers or as many as
-      the others; ValueError if there is no such column, FileNotFoundError if there is no file.
+      the others; ValueError if there is no such column, TypeError for arguments of the wrong kind, FileNotFoundError if
+      there is no file.
 
     >>> import os, tempfile, knetpy as kn
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "housing.csv")
     ...     with open(path, "w") as file:
-    ...         _ = file.write("rooms,age,price\\n6,65,24\\n7,79,21.5\\n")
-    ...     x, y, names = kn.data.read_csv(path, "price")
+    ...         _ = file.write("rooms,street,river,price\\n6,Elm,no,24\\n7,Oak,yes,21.5\\n")
+    ...     x, y, names = kn.data.read_csv(path, "price", leave="street", classes={"river": ("no", "yes")})
     >>> x.tolist(), y.tolist(), names
-    ([[6.0, 65.0], [7.0, 79.0]], [24.0, 21.5], ('rooms', 'age'))
+    ([[6.0, 0.0], [7.0, 1.0]], [24.0, 21.5], ('rooms', 'river'))
     """
     path, limit = file_named("read_csv", path), count_of("read_csv", "limit", limit)
     if not (delimiter is None or isinstance(delimiter, str) and len(delimiter) == 1 and delimiter not in "\n\r"):
         raise ValueError(f"read_csv: delimiter must be None or one character, got {delimiter!r}")
-    lines = _fields(path, read_text(path, limit=limit), delimiter)
-    number, first = next(lines, (0, []))
-    header = not all(_is_number(field) or field.strip().lower() in MISSING for field in first)
-    names = tuple(field.strip() for field in first) if header else tuple(str(i) for i in range(len(first)))
-    rows = [] if header else [_numbers(path, number, first, names)]
-    rows += [_numbers(path, number, fields, names) for number, fields in lines]
-    if not rows or not names:
+    left, texts = list(leave) if isinstance(leave, tuple | list) else [leave], _texts(classes)
+    filler = None if missing is None else real("read_csv", "missing", missing)
+    content = read_text(path, limit=limit)
+    first = next(fields_of(path, content, delimiter), (0, []))[1]
+    if not first:
         raise DataFileError(f"{path} has no line of numbers")
-    with np.errstate(over="ignore"):  # beyond 3.4e38 they are infinite
-        table = np.array(rows, np.float32)
-    if target is None:
-        return Columns(table, None, names)
-    column = _column(target, names)
-    return Columns(np.delete(table, column, axis=1), table[:, column].copy(), names[:column] + names[column + 1 :])
+    header = _is_header(first, left, texts)
+    names = tuple([field.strip() for field in first] if header else map(str, range(len(first))))
+    at = None if target is None else _column("target", target, names)
+    gone = {_column("leave", one, names) for one in left}
+    known = {_column("classes", one, names): found for one, found in texts.items()}
+    if at in gone:
+        raise ValueError(f"read_csv: target is column {target!r}, which leave leaves out")
+    kept = [i for i in range(len(names)) if i not in gone]
+    lines = partial(fields_of, path, content, delimiter, int(header))
+    table = Numbers(path, lines, names, kept, known, filler).table()
+    inputs = [place for place, i in enumerate(kept) if i != at]
+    x, own = (table if at is None else table[:, inputs]), tuple(names[kept[place]] for place in inputs)
+    return Columns(x, None if at is None else _target(path, table[:, kept.index(at)], at in known), own)
 
 
-def _fields(path: Any, text: str, delimiter: str | None) -> Iterator[tuple[int, list[str]]]:
-    """The number of each line that is not empty, and its fields."""
-    lines = text.split("\n")
-    first = next((line for line in lines if line.strip()), "")
-    if delimiter is None:
-        delimiter = next((mark for mark in ",;\t" if mark in first), None)
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                yield number, line.split() if delimiter is None else next(csv.reader([line], delimiter=delimiter))
-            except csv.Error as error:
-                raise DataFileError(f"{path}, line {number}: {error}") from None
+def _target(path: Any, y: np.ndarray, labels: bool) -> np.ndarray:
+    if not labels:
+        return y.copy()
+    none = int(np.sum(~np.isfinite(y)))
+    if none:
+        raise DataFileError(f"{path} has no class in {none} lines; pass missing=-1 to read_csv and ignore=-1 to kn.nll")
+    return y.astype(np.int64)
 
 
-def _numbers(path: Any, line: int, fields: list[str], names: tuple[str, ...]) -> list[float]:
-    if len(fields) != len(names):
-        raise DataFileError(f"{path}, line {line}: {len(fields)} fields, where the first line has {len(names)}")
-    for name, field in zip(names, fields):
-        if not _is_number(field):
-            raise DataFileError(
-                f"{path}, line {line}, column {name}: {field!r:.40} is no number; write nan where none is"
-            )
-    return [float(field) for field in fields]
+def _texts(classes: Any) -> dict[Any, tuple[str, ...]]:
+    """What each column's texts are, of those that have texts."""
+    given = {} if classes is None else classes
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            f"read_csv: classes must be a dict from columns to their texts, as {{'river': ('no', 'yes')}}, got "
+            f"{type(classes).__name__}"
+        )
+    for column, texts in given.items():
+        if not isinstance(texts, tuple | list) or not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"read_csv: classes of column {column!r} must be a tuple of texts, got {texts!r:.40}")
+        if len(set(texts)) < len(texts):
+            raise ValueError(f"read_csv: classes of column {column!r} must be all different, got {texts!r:.80}")
+    return {column: tuple(texts) for column, texts in given.items()}
 
 
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True
+def _is_header(first: list[str], left: list, texts: dict[Any, tuple[str, ...]]) -> bool:
+    """Whether the first line has texts where there should be numbers."""
+    known = {_number(one, len(first)): found for one, found in texts.items()}
+    gone = {_number(one, len(first)) for one in left}
+    return not all(is_number(field, known.get(i)) for i, field in enumerate(first) if i not in gone)
 
 
-def _column(target: Any, names: tuple[str, ...]) -> int:
-    at = whole(target)
-    if at is None and names.count(target) > 1:
-        raise ValueError(f"read_csv: {names.count(target)} columns are called {target!r}; give target by its number")
-    if at is None and target in names:
-        return names.index(target)
+def _number(column: Any, count: int) -> int | None:
+    at = int(column) if isinstance(column, str) and column.isdecimal() else whole(column)
+    return None if at is None or not -count <= at < count else at % count
+
+
+def _column(option: str, given: Any, names: tuple[str, ...]) -> int:
+    at = whole(given)
+    if at is None and names.count(given) > 1:
+        raise ValueError(f"read_csv: {names.count(given)} columns are called {given!r}; give {option} by its number")
+    if at is None and given in names:
+        return names.index(given)
     if at is None or not -len(names) <= at < len(names):
-        raise ValueError(f"read_csv: target must be one of {', '.join(names)}, or its number, got {target!r}")
+        raise ValueError(f"read_csv: {option} must be one of {', '.join(names)}, or its number, got {given!r}")
     return at % len(names)

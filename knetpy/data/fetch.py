@@ -51,6 +51,13 @@ REMOTE: dict[str, dict[str, Remote]] = {
             ("https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",), "58c8d27c78d21e728a6bc7b3cc06412e", 561753746
         )
     },
+    "imdb": {
+        "aclImdb_v1.tar.gz": Remote(
+            ("https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",),
+            "7c2ac02c03563afcf9b574c7e56c153a",
+            84125825,
+        )
+    },
     "cifar10": {
         "cifar-10-binary.tar.gz": Remote(
             (_CIFAR + "cifar-10-binary.tar.gz",), "c32a1d4ab5d03f1284b67883e8d87530", 170052171

@@ -10,9 +10,16 @@ import numpy as np
 from ..calls import telling
 from ..ops.arguments import count_of, flags
 from ..random import SHUFFLE, as_dtype, permutation, take
+from .sources import taken_from
 
 
-@telling("minibatch(x, y, 50), and options by name, such as shuffle=True", batch_size="batchsize", drop_last="partial")
+@telling(
+    "minibatch(x, y, 50), and options by name, such as shuffle=True",
+    batch_size="batchsize",
+    drop_last="partial, its opposite",
+    xsize="x.reshape(-1, 1, 28, 28)",
+    ysize="y.reshape(-1, 1)",
+)
 def minibatch(
     x: Any,
     y: Any = None,
@@ -26,7 +33,8 @@ def minibatch(
     """An iterable over batches of `x` and `y`: `minibatch(x, y, 50)`, or of `x` alone: `minibatch(x, 50)`.
 
     Parameters:
-      x, y=None: arrays or what NumPy makes arrays of; their first axis counts the instances.
+      x, y=None: arrays or what NumPy makes arrays of; their first axis counts the instances. To have batches of
+        another shape, give `x.reshape(-1, 1, 28, 28)`, which copies nothing.
       batchsize=None: how many instances each batch has; it must be given, after y or in the place of y.
       shuffle=False: whether every epoch has a new order, which `kn.seed` determines.
       partial=False: whether a last batch that is shorter comes too; else it is left out.
@@ -104,7 +112,7 @@ class Minibatches:
 
 
 def _rows(array: np.ndarray, indices: np.ndarray, dtype: Any) -> np.ndarray:
-    rows = array.take(indices, axis=0)  # take, unlike indexing, returns C order whatever the array's order
+    rows = taken_from(array, indices)
     return rows if dtype is None else rows.astype(dtype, copy=False)
 
 

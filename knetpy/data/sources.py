@@ -61,17 +61,24 @@ class Rows:
         return len(self.array)
 
     def rows(self, indices: np.ndarray) -> np.ndarray:
-        taken = self.array.take(indices, axis=0)  # take returns C order whatever the array's order
+        taken = taken_from(self.array, indices)
         return taken if self.dtype is None else taken.astype(self.dtype, copy=False)
 
     def instance(self, i: int) -> Any:
         return self.rows(np.array([i]))[0]
 
     def part(self, indices: np.ndarray) -> np.ndarray:
-        return self.array.take(indices, axis=0)
+        return taken_from(self.array, indices)
 
     def __repr__(self) -> str:
         return str(self.array.shape)
+
+
+def taken_from(array: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """These instances of an array, as a fresh one in C order."""
+    if array.flags.c_contiguous:
+        return array.take(indices, axis=0)
+    return np.ascontiguousarray(array[indices])  # where take would first copy the array, whole
 
 
 class Items:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..calls import telling
-from ..ops.arguments import axis_of, flag, numbers_of, whole
-from ..random import SHUFFLE, permutation, take
+from ..ops.arguments import axis_of, constant_of, count_of, flag, numbers_of, whole
+from ..random import SHUFFLE, Position, permutation, take
 from .sources import Table, table
 
 
@@ -48,7 +48,7 @@ def kfolds(
 
     Parameters:
       data: what `split` takes.
-      k: how many, from 2 to the number of instances.
+      k: how many, from 2 to the number of instances N; N leaves one out each time, N // p leaves p out.
       labels=None, shuffle=True, seed=None: what they are to `split`.
     Returns: an iterator over pairs (train, test), both like data; test parts differ in size by at most one.
     Raises: ValueError and TypeError for arguments that do not fit.
@@ -66,6 +66,40 @@ def kfolds(
     return (
         (instances.part(np.sort(np.delete(order, slice(a, b)))), instances.part(np.sort(order[a:b])))
         for a, b in zip(bounds, bounds[1:])
+    )
+
+
+@telling("timefolds((x, y), 5)", n_splits="k", max_train_size="longest")
+def timefolds(data: Any, k: int, *, longest: int | None = None, gap: int = 0) -> Iterator[tuple[Any, Any]]:
+    """k pairs of training and test data in which nothing is trained on that comes after what is tested.
+
+    Parameters:
+      data: what `split` takes; its instances follow each other in time.
+      k: how many pairs, from 1 to one less than the number of instances N.
+      longest=None: how many instances there are to train on at most, the last ones before those tested; None is all.
+      gap=0: how many instances between the two are left out, as those whose windows overlap.
+    Returns: an iterator over pairs (train, test), both like data. Test parts have N // (k + 1) instances each and
+      follow each other up to the end.
+    Raises: ValueError if nothing is left to train on, and ValueError and TypeError for arguments that do not fit.
+
+    >>> import numpy as np, knetpy as kn
+    >>> [(train.tolist(), test.tolist()) for train, test in kn.data.timefolds(np.arange(6), 2)]
+    [([0, 1], [2, 3]), ([0, 1, 2, 3], [4, 5])]
+    """
+    instances, folds = table("timefolds", data), whole(k)
+    n, gap = instances.n, count_of("timefolds", "gap", gap)
+    if folds is None or not 1 <= folds < n:
+        got = _got(k, "timefolds((x, y), 5)")
+        raise ValueError(f"timefolds: k must be an integer from 1 to {n - 1}, one less than the instances, {got}")
+    longest = n if longest is None else count_of("timefolds", "longest", longest, 1)
+    size = n // (folds + 1)
+    begins = range(n - folds * size, n, size)
+    if gap >= begins[0]:
+        raise ValueError(f"timefolds: gap is {gap}, but only {begins[0]} instances come before the first test part")
+    every = np.arange(n)
+    return (
+        (instances.part(every[max(0, at - gap - longest) : at - gap]), instances.part(every[at : at + size]))
+        for at in begins
     )
 
 
@@ -126,25 +160,40 @@ def _got(given: Any, way: str) -> str:
     return f"got {reprlib.repr(given)}{more}"
 
 
+def position(name: str, seed: Any, stream: int) -> Position:
+    """Where a seed that was given begins to draw; of None the next of `kn.seed`'s."""
+    number = whole(seed)
+    if seed is not None and (number is None or not 0 <= number < 2**64):
+        raise ValueError(f"{name}: seed must be an integer from 0 to 2**64 - 1, got {seed!r}")
+    return take(stream) if number is None else (number, stream, 0)
+
+
+def drawn(name: str, n: int, shuffle: Any, seed: Any) -> np.ndarray:
+    """The numbers 0 to n - 1, in random order or not."""
+    return permutation(position(name, seed, SHUFFLE), n) if flag(name, "shuffle", shuffle) else np.arange(n)
+
+
+def classes_of(name: str, labels: Any, order: np.ndarray) -> np.ndarray:
+    """The number of the class of each instance, in this order."""
+    given = np.asarray(constant_of(name, "labels", labels))
+    if given.shape != order.shape:
+        raise ValueError(f"{name}: labels must be one for each of the {len(order)} instances, got shape {given.shape}")
+    return np.unique(given[order], return_inverse=True)[1]
+
+
+def places(classes: np.ndarray) -> np.ndarray:
+    """For each instance how many of its class come before it."""
+    count = np.bincount(classes)
+    found = np.empty(len(classes), np.int64)
+    found[np.argsort(classes, kind="stable")] = np.arange(len(classes)) - np.repeat(np.cumsum(count) - count, count)
+    return found
+
+
 def _order(name: str, instances: Table, labels: Any, shuffle: Any, seed: Any) -> np.ndarray:
     """The instances in an order whose every stretch has each class in proportion."""
-    n = instances.n
-    if flag(name, "shuffle", shuffle):
-        number = whole(seed)
-        if seed is not None and (number is None or not 0 <= number < 2**64):
-            raise ValueError(f"{name}: seed must be an integer from 0 to 2**64 - 1, got {seed!r}")
-        order = permutation(take(SHUFFLE) if number is None else (number, SHUFFLE, 0), n)
-    else:
-        order = np.arange(n)
+    order = drawn(name, instances.n, shuffle, seed)
     if labels is None:
         return order
-    given = np.asarray(labels)
-    if given.shape != (n,):
-        raise ValueError(f"{name}: labels must be one for each of the {n} instances, got shape {given.shape}")
-    classes = np.unique(given[order], return_inverse=True)[1]
-    count = np.bincount(classes)
-    by_class = np.argsort(classes, kind="stable")
-    place = np.arange(n) - np.repeat(np.cumsum(count) - count, count)  # 0, 1, ... within its class
-    quantile = np.empty(n)
-    quantile[by_class] = (place + 0.5) / np.repeat(count, count)
+    classes = classes_of(name, labels, order)
+    quantile = (places(classes) + 0.5) / np.bincount(classes)[classes]
     return order[np.argsort(quantile, kind="stable")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -60,7 +61,12 @@ def save(path: Any, tree: Any, *, keep: int = 1) -> None:
     if os.path.exists(path) and not os.path.isfile(path):
         raise OSError(f"save: {path!r} is a device or a pipe, which would be replaced; name a file")
     arrays, description = describe(tree)
-    replace(path, lambda file: tensors.write(file, arrays, description), count)
+    try:
+        replace(path, lambda file: tensors.write(file, arrays, description), count)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise _unwritten(error, path, folder) from error
 
 
 @telling("load(path, into), and strict=False by name")
@@ -123,6 +129,16 @@ def _checked_path(path: Any) -> str:
     if not name or "\0" in name:
         raise ValueError(f"save: path must be the name of a file, got {name!r}")
     return name
+
+
+def _unwritten(error: OSError, path: str, folder: str) -> OSError:
+    """What the system refused, said of the folder and not of a temporary file in it."""
+    way = "take a shorter name" if error.errno == errno.ENAMETOOLONG else "name a file in another folder, or make room"
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        way = "name a file in a folder that you may write to"
+    said = type(error)(f"save: {path!r} cannot be written into the folder {folder!r}: {error.strerror}; {way}")
+    said.errno = error.errno
+    return said
 
 
 def _read(path: str) -> tuple[dict[str, np.ndarray], Any]:

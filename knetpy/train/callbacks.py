@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..calls import told
 from ..core.errors import label_of
-from ..ops.arguments import count_of, number
+from ..ops.arguments import count_of, flags, number
 from .arguments import function_of, iterable_of
 from .signals import Skip, Stop
 
@@ -46,17 +47,26 @@ class Tap:
 
     def __iter__(self) -> Iterator[Any]:
         for loss in self.losses:
-            try:
-                for callback in self.callbacks:
-                    callback(loss)
-            except Stop:
-                return
-            except Skip:
-                raise RuntimeError(
-                    "tap: a callback raised kn.train.Skip, but the step of this loss has been made; raise it in the "
-                    "loss function or in minimize's before"
-                ) from None
+            if not self._call(loss):
+                break
             yield loss
+        for callback in self.callbacks:
+            if isinstance(callback, Throttle):
+                callback.finish()
+
+    def _call(self, loss: Any) -> bool:
+        """Call the callbacks, and tell whether the loop goes on."""
+        try:
+            for callback in self.callbacks:
+                callback(loss)
+        except Stop:
+            return False
+        except Skip:
+            raise RuntimeError(
+                "tap: a callback raised kn.train.Skip, but the step of this loss has been made; raise it in the "
+                "loss function or in minimize's before"
+            ) from None
+        return True
 
     def __repr__(self) -> str:
         return f"tap({', '.join([repr(self.losses), *map(label_of, self.callbacks)])})"
@@ -109,40 +119,60 @@ class Every:
 
 
 @told
-def throttle(seconds: float, *misplaced: Any) -> Callable[[Callable], Throttle]:
+def throttle(
+    seconds: float, *misplaced: Any, leading: bool = True, trailing: bool = False
+) -> Callable[[Callable], Throttle]:
     """A decorator: the function is called at most once in so many seconds; calls in between do nothing.
 
     Parameters:
-      seconds: a number of at least 0. The first call goes through; the time runs from the end of a call that did.
+      seconds: a number of at least 0. The time runs from the end of a call that went through.
+      leading=True: whether the first call goes through; else the time runs from it.
+      trailing=False: whether the last call, if it was held back, goes through after all when the loop of `tap` comes to
+        its end; after a break, when finish() is called, a method of what was made.
     Returns: a decorator. What it makes takes the function's arguments and returns its result or None.
-    Raises: TypeError if it is not a number, ValueError if it is negative or infinite.
+    Raises: TypeError for arguments of the wrong kind, ValueError if seconds is negative or infinite.
 
     >>> import knetpy as kn
-    >>> show = kn.train.throttle(60)(print)
-    >>> for loss in (0.5, 0.25):
-    ...     show(loss)
+    >>> show = kn.train.throttle(60, trailing=True)(print)
+    >>> for loss in kn.train.tap([0.5, 0.25, 0.125], show):
+    ...     pass
     0.5
+    0.125
     """
     seconds = number("throttle", "seconds", seconds, least=0)
     alone("throttle", seconds, misplaced)
-    return lambda callback: Throttle(seconds, function_of("throttle", "callback", callback, "throttle(10)(callback)"))
+    leading, trailing = flags("throttle", leading=leading, trailing=trailing)
+    way = "throttle(10)(callback)"
+    return lambda callback: Throttle(seconds, function_of("throttle", "callback", callback, way), leading, trailing)
 
 
 class Throttle:
     """What `throttle(seconds)(callback)` returns."""
 
-    def __init__(self, seconds: float, callback: Callable):
-        self.seconds, self.callback = seconds, callback
-        self.due = float("-inf")  # of the clock that no change of the date moves
+    def __init__(self, seconds: float, callback: Callable, leading: bool = True, trailing: bool = False):
+        self.seconds, self.callback, self.trailing = seconds, callback, trailing
+        self.due = -math.inf if leading else math.nan  # of the clock that no change of the date moves; NaN: not yet set
+        self.held: tuple[tuple, dict] | None = None  # the arguments of the last call, if it was held back
         self.__name__ = f"throttle({seconds:g})({label_of(callback)})"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if time.monotonic() < self.due:
+        now = time.monotonic()
+        self.due = now + self.seconds if math.isnan(self.due) else self.due
+        if now < self.due:
+            self.held = (args, kwargs) if self.trailing else None
             return None
+        self.held = None
         try:
             return self.callback(*args, **kwargs)
         finally:
             self.due = time.monotonic() + self.seconds
+
+    def finish(self) -> Any:
+        """Let the last call through if it was held back."""
+        if self.held is None:
+            return None
+        (args, kwargs), self.due = self.held, -math.inf
+        return self(*args, **kwargs)
 
     def __repr__(self) -> str:
         return self.__name__

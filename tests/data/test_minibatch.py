@@ -1,10 +1,12 @@
 """minibatch: batches, orders, dtypes, errors."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from knetpy import random
-from knetpy.data import minibatch
+from knetpy.data import DataLoader, minibatch
 
 X = np.arange(30, dtype=np.float64).reshape(10, 3)
 Y = np.arange(10)
@@ -96,6 +98,26 @@ def test_read_only_data_is_fine():
     x = X.copy()
     x.flags.writeable = False
     assert next(iter(minibatch(x, 2))).flags.writeable
+
+
+X_LAST = np.zeros((64, 64, 1000), np.float32).transpose(2, 0, 1)  # 16 MB, as Julia and MATLAB lay images
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        lambda: next(iter(minibatch(X_LAST, 10, shuffle=True))),
+        lambda: next(iter(DataLoader(X_LAST, 10, shuffle=True))),
+    ],
+)
+def test_a_batch_of_an_array_in_another_order_takes_memory_for_itself_only(batch):
+    tracemalloc.start()
+    try:
+        found = batch()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.shape == (10, 64, 64) and found.flags.c_contiguous and peak < 8 * found.nbytes
 
 
 @pytest.mark.parametrize(

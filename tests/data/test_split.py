@@ -1,10 +1,10 @@
-"""split, kfolds, onecold."""
+"""split, kfolds, timefolds, onecold."""
 
 import numpy as np
 import pytest
 
 import knetpy as kn
-from knetpy.data import DataLoader, kfolds, onecold, split
+from knetpy.data import DataLoader, kfolds, onecold, split, timefolds
 from tests.data.loaded import Pair, Squares
 
 X, Y = np.arange(200).reshape(100, 2), np.arange(100) % 4
@@ -78,6 +78,21 @@ def test_stratified_folds():
         assert np.bincount(test).tolist() == [5, 5, 5, 5]
 
 
+def test_leaving_p_out():
+    for p in (1, 4):
+        assert [len(test) for _, test in kfolds(Y, len(Y) // p)] == [p] * (100 // p)
+
+
+@pytest.mark.parametrize("n, k, longest, gap", [(100, 4, None, 0), (103, 4, 7, 3), (10, 9, None, 0), (7, 2, 100, 1)])
+def test_folds_in_time(n, k, longest, gap):
+    folds = list(timefolds({"x": np.arange(n)}, k, longest=longest, gap=gap))
+    trains, tests = zip(*[(train["x"], test["x"]) for train, test in folds], strict=True)
+    assert len(folds) == k and {len(test) for test in tests} == {n // (k + 1)}
+    assert np.concatenate(tests).tolist() == list(range(n - k * (n // (k + 1)), n))
+    for train, test in zip(trains, tests, strict=True):
+        assert train.tolist() == list(range(max(0, test[0] - gap - (longest or n)), test[0] - gap)) and len(train)
+
+
 @pytest.mark.parametrize("sizes", [0, 101, (50, 51), -0.1, 1.5, (0.5, 0.6), 0.0, 0.001, float("nan"), (50, -10)])
 def test_sizes_that_do_not_fit(sizes):
     with pytest.raises(ValueError, match="leave no part empty"):
@@ -97,6 +112,24 @@ def test_mistakes():
     for k in (1, 101, 2.0):
         with pytest.raises(ValueError, match="k must be an integer from 2 to 100"):
             kfolds(X, k)
+
+
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda: timefolds(X, 0), ValueError, "k must be an integer from 1 to 99, one less than the instances, got 0"),
+        (lambda: timefolds(X, 100), ValueError, "k must be an integer from 1 to 99"),
+        (lambda: timefolds(X, Y), ValueError, r"write timefolds\(\(x, y\), 5\)"),
+        (lambda: timefolds(X, 4, gap=20), ValueError, "gap is 20, but only 20 instances come before the first"),
+        (lambda: timefolds(X, 4, gap=-1), ValueError, "gap must be at least 0"),
+        (lambda: timefolds(X, 4, longest=0), ValueError, "longest must be at least 1"),
+        (lambda: timefolds(X, n_splits=4), TypeError, "no argument 'n_splits'; did you mean k?"),
+        (lambda: split(X, 0.5, labels=[[1], [1, 2]]), TypeError, "split: labels must be an array or numbers in lists"),
+    ],
+)
+def test_mistakes_with_folds_in_time(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
 
 
 def test_onecold():

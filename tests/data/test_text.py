@@ -1,4 +1,4 @@
-"""Texts, vocabularies, steps that follow a text, and tables of numbers."""
+"""Texts, vocabularies, steps that follow a text."""
 
 import gzip
 from collections import Counter
@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from knetpy.data import DataFileError, DataLoader, Vocabulary, follow, pride_and_prejudice, read_csv, read_text, words
+from knetpy.data import DataFileError, DataLoader, Vocabulary, follow, pride_and_prejudice, read_text, words
 
 
 def test_the_novel():
@@ -97,72 +97,3 @@ def test_text_files(tmp_path):
         read_text(path, limit=1_000_000)
     with pytest.raises(FileNotFoundError):
         read_text(tmp_path / "nothing")
-
-
-HOUSING = " 0.00632  18.00   2.310  0  24.00\n 0.02731   0.00   7.070  1  21.60\n\n"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        HOUSING,
-        "0.00632,18,2.31,0,24\n0.02731,0,7.07,1,21.6",
-        "a,b,c,d,e\r\n0.00632,18,2.31,0,24\r\n0.02731,0,7.07,1,21.6\r\n",
-        'a;"b";c;d;e\n0.00632;18;2.31;0;24\n0.02731;0;7.07;1;21.6\n',
-        "a\tb\tc\td\te\n0.00632\t18\t2.31\t0\t24\n0.02731\t0\t7.07\t1\t21.6\n",
-    ],
-)
-def test_tables(tmp_path, text):
-    path = tmp_path / "housing"
-    path.write_text(text)
-    x, y, names = read_csv(path)
-    assert x.dtype == y.dtype == np.float32 and x.shape == (2, 4) and y.tolist() == np.float32([24, 21.6]).tolist()
-    assert names == (tuple("abcd") if "e" in text else tuple("0123"))
-    third = read_csv(path, names[2])
-    assert (third.y == x[:, 2]).all() and third.x.shape == (2, 4) and (read_csv(path, 2).y == x[:, 2]).all()
-    everything = read_csv(path, None)
-    assert everything.y is None and everything.x.shape == (2, 5) and (everything.x[:, :4] == x).all()
-
-
-@pytest.mark.parametrize(
-    "text, message",
-    [
-        ("", "no line of numbers"),
-        ("a,b\n", "no line of numbers"),
-        ("1,2\n3\n", "line 2: 1 fields, where the first line has 2"),
-        ("a,b\n1,2\n\n3,\n", "line 4, column b: '' is no number; write nan"),
-        ("a,b\n1,x\n", "line 2, column b: 'x' is no number"),
-        ("1,NA\n1,2\n", "line 1, column 1: 'NA' is no number; write nan"),
-        ("a,b\n1,2\0\n", r"'2\\x00' is no number"),
-        ("a,b\n1," + "9" * 10**6, "line 2: field larger than"),
-    ],
-)
-def test_wrong_tables(tmp_path, text, message):
-    path = tmp_path / "table.csv"
-    path.write_text(text)
-    with pytest.raises(DataFileError, match=message):
-        read_csv(path)
-
-
-def test_mistakes_with_tables_and_texts(tmp_path):
-    path = tmp_path / "table.csv"
-    path.write_text("a,b,a\n1,1e39,3\n")
-    assert read_csv(path, "b").y.tolist() == [np.inf]
-    for call, error, message in (
-        (lambda: read_csv(path, "a"), ValueError, "2 columns are called 'a'; give target by its number"),
-        (lambda: read_csv(path, delimiter=",,"), ValueError, "delimiter must be None or one character, got ',,'"),
-        (lambda: read_csv(path, limit="x"), TypeError, "limit must be an integer, got str"),
-        (lambda: read_text(path, encoding="nope"), ValueError, "encoding must be the name of one, .*'nope'"),
-        (lambda: read_text(tmp_path), IsADirectoryError, "read_text: .* is a folder; name a file in it"),
-    ):
-        with pytest.raises(error, match=message):
-            call()
-
-
-def test_a_column_that_is_not_there(tmp_path):
-    path = tmp_path / "table.csv"
-    path.write_text("a,b\n1,2\n3,nan\n")
-    assert np.isnan(read_csv(path).y[1])
-    for target in ("c", 2, -3, 1.0):
-        with pytest.raises(ValueError, match="target must be one of a, b, or its number"):
-            read_csv(path, target)

@@ -217,6 +217,21 @@ def _loaded(into, **options):
         kn.load(f"{folder}/save", into, **options)
 
 
+def _table(target, **options):
+    with TemporaryDirectory() as folder:
+        with open(f"{folder}/table", "w") as file:
+            file.write("a,b,c,d\n1,x,no,2\n,,yes,4\n")
+        return kn.data.read_csv(f"{folder}/table", target, **options)
+
+
+def _corpus(**options):
+    with TemporaryDirectory() as folder:
+        for part in ("train", "valid", "test"):
+            with open(f"{folder}/{part}.txt", "w") as file:
+                file.write("to be\n")
+        return kn.data.corpus(folder, **options)
+
+
 def _pulled(f, x, dy):
     return kn.vjp(f, x)[1](dy)
 
@@ -257,7 +272,8 @@ def _others():
     )
     yield Call("now", lambda name: kn.chain(kn.SGD(), kn.optim.EMA()).now(name), {"name": "keep"})
     yield Call("every", lambda n: kn.train.every(n)(abs)(-1), {"n": 1})
-    yield Call("throttle", lambda seconds: kn.train.throttle(seconds)(abs)(-1), {"seconds": 1.0})
+    yield Call("throttle", lambda seconds, **o: kn.train.throttle(seconds, **o)(abs)(-1), {"seconds": 1.0},
+               {"leading": True, "trailing": False})  # fmt: skip
     yield Call("take", lambda losses, n: list(kn.train.take(losses, n)), {"losses": [3.0, 2.0], "n": 2})
     yield Call("History", lambda loss: kn.History(a=lambda: 1.0).take(loss), {"loss": 0.5})
     for name, options in SCHEDULES.items():
@@ -266,6 +282,16 @@ def _others():
     yield Call("evaluate", lambda data: kn.evaluate(_scores, data, kn.train.Accuracy()),
                {"data": [(F(2, 3), LABELS), (F(2, 3), LABELS)]}, own=False)  # fmt: skip  # metrics answer, too
     yield Call("predict", lambda x, **o: kn.predict(_scores, x, **o), {"x": F(5, 3)}, {"batchsize": 2})
+    for f in (kn.data.oversample, kn.data.undersample):
+        yield Call(f.__name__, f, {"data": F(6, 2), "labels": I(0, 1, 1, 1, 2, 1)}, {"shuffle": True, "seed": 1})
+    yield Call("timefolds", lambda data, k, **o: list(kn.data.timefolds(data, k, **o)), {"data": F(6, 2), "k": 2},
+               {"longest": None, "gap": 0})  # fmt: skip
+    yield Call("windows", kn.data.windows, {"x": F(6, 2), "length": 3}, {"step": 1})
+    yield Call("moons", kn.data.moons, {"n": 4}, {"noise": 0.1, "seed": 1})
+    yield Call("spirals", kn.data.spirals, {"n": 4}, {"classes": 2, "turns": 1.0, "noise": 0.1, "seed": 1})
+    yield Call("corpus", _corpus, {}, {"end": "<eos>", "limit": 100})
+    yield Call("read_csv", _table, {"target": -1}, {"leave": "b", "classes": {"c": ("no", "yes")}, "missing": 0.0,
+               "delimiter": ",", "limit": 1000})  # fmt: skip
     yield Call("onecold", kn.onecold, {"scores": F(2, 3)}, {"axis": -1})
     yield Call("save", _saved, {"tree": {"w": F(2), "n": 3}}, {"keep": 1})
     yield Call("load", _loaded, {"into": {"w": F(2), "n": 3}}, {"strict": True, "change": None})

@@ -1,5 +1,6 @@
 """What is saved comes back: values, dtypes, structure, and what is the same object."""
 
+import errno
 import math
 import os
 from collections import namedtuple
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import knetpy as kn
+from knetpy.store import atomic
 from knetpy.tree import tree_map
 
 DTYPES = ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", ">f4", ">i8"]
@@ -244,6 +246,28 @@ def test_folders(tmp_path):
     for wrong in ("", "a\0b"):
         with pytest.raises(ValueError, match="save: path must be the name of a file, got"):
             kn.save(wrong, 1)
+
+
+@pytest.mark.parametrize("number, way", [(errno.EACCES, "you may write to"), (errno.EROFS, "that you may write to"),
+                                         (errno.ENOSPC, "another folder, or make room")])  # fmt: skip
+def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch, number, way):
+    kn.save(tmp_path / "f", 1)
+
+    def refuse(name, mode):
+        raise OSError(number, os.strerror(number), name)
+
+    monkeypatch.setattr(atomic, "open", refuse, raising=False)
+    with pytest.raises(OSError) as error:
+        kn.save(tmp_path / "f", 2)
+    reason = f"cannot be written into the folder {str(tmp_path)!r}: {os.strerror(number)}; name a file in "
+    assert str(error.value).startswith(f"save: {str(tmp_path / 'f')!r} {reason}") and str(error.value).endswith(way)
+    assert error.value.errno == number and isinstance(error.value, PermissionError) == (number == errno.EACCES)
+    assert kn.load(tmp_path / "f") == 1
+
+
+def test_a_name_that_is_too_long(tmp_path):
+    with pytest.raises(OSError, match="save: .* cannot be written into the folder .*; take a shorter name$"):
+        kn.save(tmp_path / ("a" * 250), 1)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes among files")

@@ -32,6 +32,61 @@ def test_throttle(monkeypatch):
     assert calls == [100.0, 110.0, 121.0] and repr(note) == "throttle(10)(append)"
 
 
+@pytest.mark.parametrize(
+    "leading, trailing, expected",
+    [
+        (True, False, [0, 10, 21]),
+        (False, False, [10, 21]),
+        (True, True, [0, 10, 21, 29]),
+        (False, True, [10, 21, 29]),
+    ],
+)
+def test_the_first_and_the_last_call(monkeypatch, leading, trailing, expected):
+    clock, calls = [0.0], []
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock[0])
+    note = throttle(10, leading=leading, trailing=trailing)(calls.append)
+
+    def times():
+        for now in (0, 5, 9, 10, 12, 21, 25, 29):
+            clock[0] = float(now)
+            yield now
+
+    assert len(list(tap(times(), note))) == 8 and calls == expected
+    assert note.finish() is None and calls == expected  # nothing is left
+
+
+def test_what_is_held_back_goes_through_once_at_an_end():
+    def loop(*more):
+        calls = []
+        note = throttle(1000, trailing=True)(lambda loss: calls.append(loss) or len(calls))
+        return calls, note, tap([1.0, 2.0, 3.0], note, *more)
+
+    def stop(loss):
+        if loss == 2.0:
+            raise kn.train.Stop
+
+    calls, _, losses = loop(stop)
+    assert list(losses) == [1.0] and calls == [1.0, 2.0]
+    calls, note, losses = loop()
+    for loss in losses:
+        if loss == 2.0:
+            break
+    assert calls == [1.0] and note.finish() == 2 and calls == [1.0, 2.0] and note.finish() is None
+    calls, _, losses = loop(lambda loss: 1 / (loss - 2))
+    with pytest.raises(ZeroDivisionError):
+        list(losses)
+    assert calls == [1.0]
+
+
+def test_stop_of_the_losses_is_not_taps():
+    def losses():
+        yield 1.0
+        raise kn.train.Stop
+
+    with pytest.raises(kn.train.Stop):
+        list(tap(losses(), print))
+
+
 def test_throttle_counts_from_the_end_of_a_call(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock[0])
@@ -74,6 +129,8 @@ def test_an_error_in_a_callback_is_the_users():
         (lambda: throttle(-1), ValueError, "throttle: seconds"),
         (lambda: throttle("1"), TypeError, "throttle: seconds must be a number"),
         (lambda: throttle(1)(None), TypeError, "throttle: callback"),
+        (lambda: throttle(1, leading=0), TypeError, "throttle: leading must be True or False"),
+        (lambda: throttle(1, trailling=True), TypeError, "did you mean trailing"),
         (lambda: tap([1.0], 3), TypeError, "tap: a callback must be a function"),
         (lambda: tap(print, [1.0]), TypeError, "tap: a callback must be a function"),
         (lambda: kn.train.patience(3, 2), TypeError, "patience: predicate"),

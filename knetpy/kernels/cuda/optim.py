@@ -88,7 +88,6 @@ def source(formula: Formula, arrays: int, c: str) -> str:
 
 
 _TEMPLATE = """
-template <typename T> __device__ __forceinline__ T smaller(T a, T b) {{ return a < b || a != a ? a : b; }}
 template <typename T> __device__ __forceinline__ T sign_of(T a) {{
     return a > T(0) ? T(1) : a < T(0) ? T(-1) : a == T(0) ? T(0) : a;
 }}
