@@ -29,7 +29,7 @@ def why_not() -> str:
     True
     """
     try:
-        found = cupy()
+        import cupy as found
     except ModuleNotFoundError:
         return f"CuPy is not installed; {INSTALL}"
     except ImportError as broken:  # its libraries do not fit: CuPy's own text says which
@@ -72,9 +72,7 @@ def asarray(x: Any) -> Any:
 
 
 def memory() -> str:
-    """What the GPU's memory holds, for messages; "" if none is in use."""
-    if not GPU:
-        return ""
+    """What the GPU's memory holds, for messages."""
     pool, (free, total) = cupy().get_default_memory_pool(), cupy().cuda.runtime.memGetInfo()
     used, kept = pool.used_bytes(), pool.total_bytes() - pool.used_bytes()
     parts = ((used, "in arrays"), (kept, "kept by CuPy for new ones"), (free, f"free of {total / 2**20:,.0f} MiB"))

@@ -68,9 +68,9 @@ def explained_by(check, args, attrs):
 
 def explain_device(failure, name, operands, args):
     """Raise in the user's terms what went wrong with devices in a call that failed, if that is why."""
-    if isinstance(failure, MemoryError) and (held := memory()):
+    if isinstance(failure, MemoryError) and type(failure).__module__.startswith("cupy"):
         raise DeviceError(
-            f"{name}: the GPU has not enough memory: {failure}; {held}; take smaller batches, wrap parts of the model "
+            f"{name}: the GPU has not enough memory: {failure}; {memory()}; take smaller batches, wrap parts of the model "
             "in kn.checkpoint, or del arrays that are not needed"
         ) from failure
     refuse_mixed(name, operands, args)

@@ -157,8 +157,10 @@ def test_why_there_is_no_gpu(monkeypatch):
 def test_what_is_said_when_memory_runs_out(monkeypatch):
     x = kn.gpu(np.ones((2, 2), "f4"))
 
+    out_of_memory = type("OutOfMemoryError", (MemoryError,), {"__module__": "cupy.cuda.memory"})
+
     def full(*args, **options):
-        raise MemoryError("Out of memory allocating 17,179,869,184 bytes (allocated so far: 1,024 bytes)")
+        raise out_of_memory("Out of memory allocating 17,179,869,184 bytes (allocated so far: 1,024 bytes)")
 
     monkeypatch.setattr(type(x), "__array_ufunc__", full)
     for call in (lambda: kn.grad(lambda x: np.sum(np.exp(x)), 0)(x), lambda: np.exp(kn.param(x))):
