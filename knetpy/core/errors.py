@@ -70,8 +70,8 @@ def explain_device(failure, name, operands, args):
     """Raise in the user's terms what went wrong with devices in a call that failed, if that is why."""
     if isinstance(failure, MemoryError) and type(failure).__module__.startswith("cupy"):
         raise DeviceError(
-            f"{name}: the GPU has not enough memory: {failure}; {memory()}; take smaller batches, wrap parts of the model "
-            "in kn.checkpoint, or del arrays that are not needed"
+            f"{name}: the GPU has not enough memory: {failure}; {memory()}; take smaller batches, wrap parts of the "
+            "model in kn.checkpoint, or del arrays that are not needed"
         ) from failure
     refuse_mixed(name, operands, args)
 

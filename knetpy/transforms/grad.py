@@ -145,7 +145,7 @@ def _swept(tape, y, f, scale=1.0):
     seed = np.ones_like(y.value)
     if scale != 1.0:
         with np.errstate(over="ignore"):  # a scale that is too much for half precision makes infinite gradients
-            seed = seed * np.asarray(scale, seed.dtype)
+            seed = seed * seed.dtype.type(scale)
     return sweep(tape.steps, {y.uid: seed}, watch())
 
 
