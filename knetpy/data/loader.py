@@ -13,10 +13,12 @@ import numpy as np
 
 from ..calls import telling
 from ..ops.arguments import count_of, flags, integers
+from ..parameters.moving import checked_device
 from ..random import SHUFFLE, as_dtype, bits, permutation, take
 from .collate import collate as joined
 from .maker import Maker, Taken
 from .sources import Stream, Table, source
+from .transfer import transferred
 from .workers import Processes, ahead
 
 BUCKET = 50  # batches whose instances are sorted together by their lengths
@@ -48,11 +50,14 @@ class DataLoader:
       processes=False: whether workers are processes, spawned (never forked) by the first loop, which wait for the next
         one and end with the loader; functions and data must then be picklable, and defined in a file.
       prefetch=None: how many batches are made ahead at most; None is 2 for each worker.
+      device="cpu": where batches come; to the "gpu" the next one is copied, asynchronously from pinned memory, while
+        the one before it is worked on.
       rank=0: which share of the instances comes, from 0 to ranks - 1, for training by several programs.
       ranks=1: how many shares there are. They are disjoint; with partial=False equally many batches each, with
         partial=True they hold everything, and a share may have a batch less.
     Raises: TypeError and ValueError for arguments that do not fit, such as parts of different lengths or fewer
-      instances than a batch has; in a loop LoaderError, which tells the instance or batch that could not be made.
+      instances than a batch has; DeviceError if there is no GPU; in a loop LoaderError, which tells the instance or
+      batch that could not be made.
 
     >>> import numpy as np, knetpy as kn
     >>> data = kn.data.DataLoader({"x": np.zeros((5, 3)), "y": [0, 1, 2, 3, 4]}, 2, partial=True)
@@ -83,6 +88,7 @@ class DataLoader:
         workers: int = 0,
         processes: bool = False,
         prefetch: int | None = None,
+        device: str = "cpu",
         rank: int = 0,
         ranks: int = 1,
     ):
@@ -97,6 +103,7 @@ class DataLoader:
             raise ValueError("DataLoader: processes=True needs workers; pass workers=1 or more")
         self._processes = Processes() if spawned else None
         self._prefetch = 2 * self._workers if prefetch is None else count_of("DataLoader", "prefetch", prefetch, 0)
+        self._device = checked_device("DataLoader", "device", device)
         self._rank, self._ranks = count_of("DataLoader", "rank", rank, 0), count_of("DataLoader", "ranks", ranks, 1)
         if self._rank >= self._ranks:
             raise ValueError(f"DataLoader: rank must be less than ranks={ranks}, got {rank}; ranks count from 0")
@@ -246,7 +253,8 @@ class DataLoader:
         tasks = self._tasks(epoch, first)
         made = ahead(self._maker, tasks, self._workers, self._processes, self._prefetch)
         with closing(made) as batches:
-            for done, batch in enumerate(batches, first + 1):
+            arriving = batches if self._device == "cpu" else transferred(batches)
+            for done, batch in enumerate(arriving, first + 1):
                 if self._latest is mine:
                     self._batch = done
                 yield batch

@@ -307,3 +307,35 @@ def test_moments_follow_their_data():
     assert kn.device([moments.mean, moments.var]) == "gpu"
     agree([kn.cpu(kn.batchnorm(a, moments))], [kn.batchnorm(X, moments)])
     assert kn.device(moments.mean) == "cpu"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_come_to_the_gpu(workers):
+    x, y = np.arange(22.0).reshape(11, 2), np.arange(11)
+    options = {"shuffle": True, "seed": 3, "workers": workers, "partial": True}
+    here, there = (kn.DataLoader({"x": x, "y": y}, 3, device=device, **options) for device in ("cpu", "gpu"))
+    for _ in range(2):
+        for wanted, found in zip(here, there, strict=True):
+            assert kn.device(found) == "gpu" and found["x"].dtype == np.float32
+            assert there.state() == here.state()  # batches that were copied ahead do not count
+            np.testing.assert_array_equal(kn.cpu(found["x"]), wanted["x"])
+            np.testing.assert_array_equal(kn.cpu(found["y"]), wanted["y"])
+    batches = iter(there)
+    next(batches)
+    state = there.state()
+    rest = [kn.cpu(batch["y"]).tolist() for batch in batches]
+    there.restore(state)
+    assert [kn.cpu(batch["y"]).tolist() for batch in there] == rest
+    with pytest.raises(ValueError, match='DataLoader: device must be "cpu" or "gpu"'):
+        kn.DataLoader(x, 3, device="cuda")
+
+
+def test_a_batch_that_cannot_be_made_comes_after_those_that_can():
+    def prepare(x):
+        return x if x[0] < 4 else 1 / 0
+
+    found = []
+    with pytest.raises(kn.data.LoaderError, match="ZeroDivisionError"):
+        for batch in kn.DataLoader(np.arange(9.0), 2, device="gpu", prepare=prepare):
+            found.append(kn.cpu(batch).tolist())
+    assert found == [[0, 1], [2, 3]]

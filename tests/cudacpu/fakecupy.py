@@ -314,6 +314,7 @@ def _scatter(ufunc, kinds):
 
 cupyx = types.ModuleType("cupyx")
 cupyx.scatter_add = _scatter(np.add, "ifdIQL")
+cupyx.empty_pinned = np.empty
 cupyx.scatter_max, cupyx.scatter_min = _scatter(np.maximum, "ifdIQL"), _scatter(np.minimum, "ifdIQL")
 
 
@@ -435,7 +436,11 @@ class _Null:
     def synchronize(self):
         return None
 
-    record = wait_event = free_all_blocks = lambda self, *args: None
+    wait_event = free_all_blocks = lambda self, *args: None
+
+    def record(self, *args):
+        return _Null()  # of a stream: the event
+
     used_bytes = total_bytes = lambda self: 0
 
 
