@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -137,10 +138,13 @@ def _number(column: Any, count: int) -> int | None:
 
 def _column(option: str, given: Any, names: tuple[str, ...]) -> int:
     at = whole(given)
-    if at is None and names.count(given) > 1:
-        raise ValueError(f"read_csv: {names.count(given)} columns are called {given!r}; give {option} by its number")
-    if at is None and given in names:
-        return names.index(given)
+    name = given if isinstance(given, str) else None
+    if names.count(name) > 1:
+        raise ValueError(f"read_csv: {names.count(name)} columns are called {given!r}; give {option} by its number")
+    if name in names:
+        return names.index(name)
     if at is None or not -len(names) <= at < len(names):
-        raise ValueError(f"read_csv: {option} must be one of {', '.join(names)}, or its number, got {given!r}")
+        raise ValueError(
+            f"read_csv: {option} must be one of {', '.join(names)}, or its number, got {reprlib.repr(given)}"
+        )
     return at % len(names)

@@ -178,7 +178,10 @@ def classes_of(name: str, labels: Any, order: np.ndarray) -> np.ndarray:
     given = np.asarray(constant_of(name, "labels", labels))
     if given.shape != order.shape:
         raise ValueError(f"{name}: labels must be one for each of the {len(order)} instances, got shape {given.shape}")
-    return np.unique(given[order], return_inverse=True)[1]
+    try:
+        return np.unique(given[order], return_inverse=True)[1]
+    except TypeError as reason:  # of objects that have no order
+        raise TypeError(f"{name}: labels must be numbers or texts: {reason}") from None
 
 
 def places(classes: np.ndarray) -> np.ndarray:

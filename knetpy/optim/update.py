@@ -263,7 +263,8 @@ def check_values(g: Any, name: str) -> None:
 
 def is_array(x: Any) -> bool:
     """Whether `x` is a Param or an array, of any device; NumPy's scalars are not."""
-    return hasattr(x, "dtype") and hasattr(x, "shape") and not isinstance(x, np.generic)
+    is_one = isinstance(getattr(x, "dtype", None), np.dtype) and hasattr(x, "shape")
+    return is_one and not isinstance(x, np.generic)
 
 
 def described(x: Any) -> str:

@@ -116,7 +116,7 @@ def default_device(name: str | None = None) -> str:
 
 def checked_device(caller: str, option: str, name: Any) -> str:
     """The name of a device that can be used."""
-    if name not in ("cpu", "gpu"):
+    if not isinstance(name, str) or name not in ("cpu", "gpu"):
         raise ValueError(f'{caller}: {option} must be "cpu" or "gpu", got {name!r:.60}')
     if name == "gpu" and why_not():
         raise DeviceError(f'{caller}: {option}="gpu", but no GPU can be used: {why_not()}')

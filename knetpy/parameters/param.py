@@ -101,6 +101,8 @@ def _array_of(data):
         array = asarray(data)
     except (TypeError, ValueError, RuntimeError) as reason:
         raise TypeError(f"param takes an array, numbers in lists, or sizes: {reason}") from None
+    if array.dtype.kind == "O":
+        raise TypeError(f"param takes an array, numbers in lists, or sizes, got {type(data).__name__} of other objects")
     return array.astype(np.float32) if not hasattr(data, "dtype") and array.dtype.kind in "iuf" else array
 
 

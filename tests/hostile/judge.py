@@ -79,7 +79,7 @@ def about_failure(drawn, failure):
         return [("kind of error", text)]
     if isinstance(failure, (MemoryError, *OF_CORE)):
         return []
-    if of_function(drawn, failure):
+    if of_function(drawn, failure) or isinstance(failure, kn.data.DataFileError):  # which names the file
         return []
     if drawn.same() and call.name != "update" and outcome(drawn, unchanged=True)[1] is None:  # update writes in place
         return [("refused what is the same", text)]

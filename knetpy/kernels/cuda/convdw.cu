@@ -34,8 +34,10 @@ template <int STEP> __device__ __forceinline__ Found found(const Walk<STEP>& wal
 
 // A block makes BM x BN weights of a group (blockIdx.y) from `each` pixels: eight neighbouring threads read eight
 // neighbouring pixels, of which they read some channels of dy and some terms of x.
+// Of the largest, two on a multiprocessor would leave too few registers for what is looked up (sm_100 spills).
 template <typename T, int BM, int BN, bool TENSOR>
-__global__ void __launch_bounds__(Tile<T, BM, BN, TENSOR>::THREADS, Tile<T, BM, BN, TENSOR>::BLOCKS)
+__global__ void __launch_bounds__(Tile<T, BM, BN, TENSOR>::THREADS,
+                                  Tile<T, BM, BN, TENSOR>::THREADS < 256 ? Tile<T, BM, BN, TENSOR>::BLOCKS : 1)
 tile_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts, const int* __restrict__ phase,
         const int2* __restrict__ rows, const int* __restrict__ terms, const int4* __restrict__ places, int pixels, int each,
         int x_image, int x_group, int y_plane, int m, int all)

@@ -10,10 +10,11 @@ from knetpy.kernels.reference import summing
 
 def embed(table: np.ndarray, indices: np.ndarray) -> np.ndarray:
     """Return y (*indices.shape, *D): the rows of table (V, *D)."""
-    if not len(table):
-        return np.zeros((*indices.shape, *table.shape[1:]), table.dtype, like=table)
-    nothing = np.reshape(indices < 0, (*indices.shape, *[1] * (table.ndim - 1)))
-    return np.where(nothing, table.dtype.type(0), np.take(table, np.maximum(indices, 0), axis=0))
+    y = np.zeros((*indices.shape, *table.shape[1:]), table.dtype, like=table)
+    if len(table):
+        y[...] = np.take(table, np.maximum(indices, 0), axis=0)
+        y[indices < 0] = 0
+    return y
 
 
 @summing
