@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from knetpy import devices
+from knetpy.kernels.cuda import launch
 
 
 def has_device():
@@ -35,7 +36,9 @@ def gpu():
     before = {name: sys.modules.get(name) for name in doubles}
     sys.modules.update(doubles)
     devices.why_not.cache_clear()
+    launch.TOGETHER = True
     yield
+    launch.TOGETHER = False
     for name, module in before.items():
         if module is None:
             del sys.modules[name]

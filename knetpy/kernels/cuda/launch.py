@@ -11,6 +11,8 @@ import numpy as np
 
 from knetpy.devices import cupy
 
+TOGETHER = False  # whether all kernels of a family are compiled at once: for a compiler that is slow to start
+
 C = {"f": "float", "d": "double", "e": "__half"}  # C's name of a dtype, by NumPy's letter
 BLOCK_LIMIT, GRID_LIMIT = 1024, (2**31 - 1, 65535, 65535)
 SHARED = 48 << 10  # bytes of dynamic shared memory that every GPU has
@@ -23,7 +25,7 @@ PART, ROWS = 8192, 256  # elements of a row, rows of a column, that a block sums
 class Module:
     """The kernels of the file `family`.cu; called, it launches one of them.
 
-    instances: every kernel that may be launched, in C++, such as "rows<float, 4>". They are compiled together.
+    instances: every kernel that may be launched, in C++, such as "rows<float, 4>". Each is compiled when it is needed.
     headers: files of what it shares with other families, besides common.h. code: the text itself, where it is made by a
       program. options: further ones of the compiler.
     """
@@ -63,14 +65,14 @@ class Module:
     def _load(self, kernel: str) -> Any:
         if kernel not in self.instances:
             raise KeyError(f"{self.family}: no kernel {kernel} among {self.instances}")
-        function = self._kernels[_current(), kernel] = self._compiled(_current()).get_function(kernel)
+        function = self._kernels[_current(), kernel] = self._compiled(
+            _current(), self.instances if TOGETHER else (kernel,)
+        ).get_function(kernel)
         return function
 
     @cache  # noqa: B019  # modules live as long as the program
-    def _compiled(self, device: int) -> Any:
-        return cupy().RawModule(
-            code=self.source, options=("-std=c++17", *self._options), name_expressions=self.instances
-        )
+    def _compiled(self, device: int, kernels: tuple[str, ...]) -> Any:
+        return cupy().RawModule(code=self.source, options=("-std=c++17", *self._options), name_expressions=kernels)
 
 
 @cache
