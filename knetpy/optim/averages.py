@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import warn
+from ..arrays import Holder
+from ..core.errors import MutationError, warn
 from ..core.value import Param
+from ..devices import on_gpu
 from ..parameters.search import named_params
 from .optimizer import Optimizer, uninterrupted
 from .settings import AMOUNT, COUNT, SHARE
@@ -91,7 +93,8 @@ class EMA(Optimizer):
     def averaged(self, params_or_model: Any) -> Iterator[None]:
         """Give the Params of a container, function or model their means, until the block ends.
 
-        Do not update them in the block: at its end they have the values of before.
+        At its end they have the values of before. In the block nothing can write into them: an update raises a
+        MutationError (on a GPU, which has no such lock, the end of the block raises it).
         """
         named = named_params(params_or_model)
         found = list(named.values())
@@ -104,10 +107,18 @@ class EMA(Optimizer):
             check_writable(p, path, "averaged")
         before, means = [p.value.copy() for p in found], [self.mean(p) for p in found]
         _assign(found, means)
+        locks, versions = Holder(), [p.version for p in found]
+        for p in found:
+            locks(p.value.base if isinstance(p.value, np.ndarray) else None)
         try:
             yield
         finally:
+            locks.release()
             _assign(found, before)
+        written = [p.version > version + 1 and on_gpu(p.value) for p, version in zip(found, versions)]
+        changed = [path for path, was in zip(named, written) if was]
+        if changed:
+            raise MutationError(f"averaged: {changed[0]} was written while its mean stood in its place; that is undone")
 
 
 def _assign(found: list[Param], values: list[np.ndarray]) -> None:

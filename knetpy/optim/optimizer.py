@@ -143,8 +143,8 @@ class Optimizer:
     def plan(self, pairs: Pairs, path_of: Callable) -> tuple[Pairs, list[Callable]]:
         """What the next of a chain gets, and the functions that will write; this writes nothing."""
         states = [self.state(target) for target, _ in pairs]
-        now = {t: self._at(t) for t in {state.t + 1 for state in states}}
-        numbers = {t: rule.numbers(t) for t, rule in now.items()}
+        now = self._at(1 + max([state.t for state in states], default=0))  # a layer that joins late has the same rate
+        numbers = {t: now.numbers(t) for t in {state.t + 1 for state in states}}
         whole = [(w, g.dense() if g.__class__ is RowSparse and not self._by_rows(g) else g) for w, g in pairs]
         return pairs, [partial(self._write, whole, states, now, numbers)]
 
@@ -155,8 +155,8 @@ class Optimizer:
         """
         return getattr(self, "lazy", False) or (self.idle and not on_gpu(g.values))
 
-    def _write(self, pairs: Pairs, states: list[State], now: dict[int, Optimizer], numbers: dict[int, tuple]) -> None:
-        """Make the step of each array, with what holds at its update number."""
+    def _write(self, pairs: Pairs, states: list[State], now: Optimizer, numbers: dict[int, tuple]) -> None:
+        """Make the step of each array: with settings as they are now, and numbers of its own update."""
         together: dict[Any, list] = {}
         back: list[tuple] = []  # (arrays, rows, what these rows become), of what is updated by rows
         for (target, g), state in zip(pairs, states):
@@ -169,7 +169,7 @@ class Optimizer:
             if self.fused:
                 together.setdefault((w.__class__, w.dtype), []).append(((w, g, *arrays), numbers[state.t + 1]))
             else:
-                now[state.t + 1].step(w, g.astype(working_dtype(w), copy=False), arrays, state.t + 1)
+                now.step(w, g.astype(working_dtype(w), copy=False), arrays, state.t + 1)
         for steps in together.values():
             _step(steps[0][0][0], *zip(*steps), self.formula)
         for arrays, rows, new in back:

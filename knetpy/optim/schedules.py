@@ -1,9 +1,10 @@
 """Schedules: functions of the step that stand for a setting, such as `kn.Adam(lr=kn.schedules.Cosine(1e-3, 10_000))`.
 
-A setting may be any function of one integer: it is asked at every update of an array with the number of updates before
-it, so with 0 at the first. Those here print, compare, copy and pickle as what they were made of. What they take:
-learning rates and other numbers of at least 0, steps that are integers of at least 1; TypeError and ValueError for
-others. Where one of them is followed by another, that begins with its own step 0.
+A setting may be any function of one integer: it is asked at every update with the number of updates before it, so with
+0 at the first; of arrays that were not updated equally often that is the number of the most updated one. Those here
+print, compare, copy and pickle as what they were made of. What they take: learning rates and other numbers of at least
+0, steps that are integers of at least 1; TypeError and ValueError for others. Where one of them is followed by another,
+that begins with its own step 0.
 """
 
 from __future__ import annotations

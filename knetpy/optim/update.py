@@ -245,7 +245,8 @@ def check_writable(w: Any, name: str, caller: str = "update") -> None:
     if isinstance(array, np.ndarray) and not array.flags.writeable:
         raise MutationError(
             f"{caller}: {name} is read-only: it is the .value of a Param (pass the Param), or a derivative still needs "
-            "it, such as a pullback of kn.vjp (del it first), or it was made so"
+            "it, such as a pullback of kn.vjp (del it first), or its mean stands in its place (kn.optim.EMA.averaged), "
+            "or it was made so"
         )
 
 

@@ -56,7 +56,8 @@ def cycle(data: Iterable) -> Cycle:
 
     Parameters:
       data: an iterable that can be gone through again, such as `kn.minibatch` or a list.
-    Returns: an iterable of the same items. It ends if a round gives nothing.
+    Returns: an iterable of the same items. It ends if two rounds give nothing: one may be what was left of an epoch
+      that a restored loader had come to the end of.
     Raises: TypeError if data is an iterator, which is used up after one pass.
 
     >>> import knetpy as kn
@@ -73,11 +74,11 @@ class Cycle:
         self.data = data
 
     def __iter__(self) -> Iterator[Any]:
-        found = True
-        while found:
-            found = False
+        empty = 0
+        while empty < 2:
+            empty += 1
             for item in self.data:
-                found = True
+                empty = 0
                 yield item
 
     def __repr__(self) -> str:

@@ -99,7 +99,7 @@ class Minimize:
             except Stop:
                 return
             yield value
-        if first and iter(self.data) is self.data:
+        if first and hasattr(self.data, "__next__"):  # an iterator; to ask for one would begin an epoch of a loader
             warn("minimize: data gave nothing; an iterator can be gone through only once, a list or kn.minibatch again")
 
     def step(self, *args: Any) -> np.generic:

@@ -339,3 +339,12 @@ def test_a_batch_that_cannot_be_made_comes_after_those_that_can():
         for batch in kn.DataLoader(np.arange(9.0), 2, device="gpu", prepare=prepare):
             found.append(kn.cpu(batch).tolist())
     assert found == [[0, 1], [2, 3]]
+
+
+def test_means_that_were_written_over_are_told():
+    w, ema = kn.param([1.0], device="gpu"), kn.optim.EMA(0.5)
+    opt, one = kn.chain(kn.SGD(1.0), ema), kn.gpu(np.ones(1, "f4"))
+    kn.update(w, one, opt)
+    with pytest.raises(kn.MutationError, match="averaged: .*was written"), ema.averaged(w):
+        kn.update(w, one, opt)
+    assert kn.cpu(w.value).tolist() == [0.0]

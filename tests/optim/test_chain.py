@@ -444,3 +444,26 @@ def test_means_of_params_that_an_average_has_never_met():
     with pytest.warns(UserWarning, match=r"averaged: this EMA has no mean .* kn.chain\(rule, ema\)"):
         with ema.averaged(w):
             assert w.value == [1]
+
+
+def test_means_cannot_be_updated():
+    w, ema = kn.param([1.0]), optim.EMA(0.5)
+    opt = kn.chain(kn.SGD(1.0), ema)
+    kn.update(w, np.ones(1, "f4"), opt)
+    with ema.averaged(w):
+        with pytest.raises(kn.MutationError, match=r"read-only: .*its mean stands in its place"):
+            kn.update(w, np.ones(1, "f4"), opt)
+        with pytest.raises(ValueError, match="read-only"):
+            w[...] = 7
+        assert w.value == 0.5
+    assert w.value == 0
+    kn.update(w, np.ones(1, "f4"), opt)
+    assert w.value == -1
+
+
+def test_arrays_that_join_late_have_the_rate_of_the_others():
+    a, b = kn.param([0.0]), kn.param([0.0])
+    opt, one = kn.SGD(kn.schedules.Step(1.0, 2, 0.5)), np.ones(1, "f4")
+    for grads in ({a: one}, {a: one}, {a: one, b: one}):
+        kn.update([a, b] if b in grads else a, grads, opt)
+    assert a.value == -2.5 and b.value == -0.5 and opt.now("lr") == 0.5

@@ -219,11 +219,11 @@ def test_a_setting_is_asked_at_every_update():
     assert w.value.item() == -3.0
 
 
-def test_each_array_has_its_own_steps():
+def test_arrays_of_one_update_have_the_same_step():
     a, b, opt = kn.param([0.0]), kn.param([0.0]), kn.SGD(lr=s.Step(1.0, 1, 0.5))
     kn.update(a, np.ones(1, "f4"), opt)
     kn.update([a, b], [np.ones(1, "f4")] * 2, opt)
-    assert (a.value.item(), b.value.item()) == (-1.5, -1.0)
+    assert (a.value.item(), b.value.item()) == (-1.5, -0.5)
 
 
 @pytest.mark.parametrize("make", [kn.Adam, kn.AdamW, kn.Lion, kn.Rprop, kn.LAMB, kn.Adafactor])

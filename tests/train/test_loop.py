@@ -433,3 +433,31 @@ def test_a_step_that_is_skipped_leaves_the_running_moments():
     assert list(loop) == [] and loop.skipped == 1 and moments.count == 0
     with pytest.raises(TypeError, match="before must be a function, which may raise Skip, not a class"):
         kn.minimize(lambda: w.sum(), [()], before=kn.train.Skip)
+
+
+@pytest.mark.parametrize("around", [lambda data: data, kn.train.cycle])
+@pytest.mark.parametrize("stop", [3, 4, 5, 8])
+def test_a_loader_goes_on_wherever_it_was_saved(around, stop):
+    """Also at the last batch of an epoch, of which nothing is left."""
+    w, seen = kn.param([1.0]), []
+
+    def loss(x):
+        seen.append(x.tolist())
+        return w.sum() * x.sum()
+
+    def loader():
+        return kn.DataLoader(np.arange(8.0), 2, shuffle=True, seed=1)
+
+    data = loader()
+    for n, _ in enumerate(kn.minimize(loss, kn.train.repeat(data, 4), kn.SGD(0.0)), 1):
+        if n == stop:
+            state = data.state()
+    wanted = seen[stop:12]
+    seen.clear()
+    data = loader()
+    data.restore(state)
+    steps = kn.minimize(loss, around(data), kn.SGD(0.0))
+    while len(seen) < len(wanted):
+        for _ in kn.train.take(steps, len(wanted) - len(seen)):
+            pass
+    assert seen == wanted
