@@ -80,9 +80,6 @@ def read_csv(
     if not (delimiter is None or isinstance(delimiter, str) and len(delimiter) == 1 and delimiter not in "\n\r"):
         raise ValueError(f"read_csv: delimiter must be None or one character, got {delimiter!r}")
     left, texts = list(leave) if isinstance(leave, tuple | list) else [leave], _texts(classes)
-    filler = None if missing is None else real("read_csv", "missing", missing)
-    if filler is not None and is_beyond(filler):
-        raise ValueError(f"read_csv: missing must be a number that float32 can hold, such as np.nan, got {missing!r}")
     content = read_text(path, limit=limit)
     first = next(fields_of(path, content, delimiter), (0, []))[1]
     if not first:
@@ -96,10 +93,20 @@ def read_csv(
         raise ValueError(f"read_csv: target is column {target!r}, which leave leaves out")
     kept = [i for i in range(len(names)) if i not in gone]
     lines = partial(fields_of, path, content, delimiter, int(header))
-    table = Numbers(path, lines, names, kept, known, filler).table()
+    table = Numbers(path, lines, names, kept, known, _filler(missing)).table()
     inputs = [place for place, i in enumerate(kept) if i != at]
     x, own = (table if at is None else table[:, inputs]), tuple(names[kept[place]] for place in inputs)
     return Columns(x, None if at is None else _target(path, table[:, kept.index(at)], at in known), own)
+
+
+def _filler(missing: Any) -> float | None:
+    """The number that stands for a missing one, None if there may be none missing."""
+    if missing is None:
+        return None
+    found = real("read_csv", "missing", missing)
+    if is_beyond(found):
+        raise ValueError(f"read_csv: missing must be a number that float32 can hold, such as np.nan, got {missing!r}")
+    return found
 
 
 def _target(path: Any, y: np.ndarray, labels: bool) -> np.ndarray:
