@@ -33,7 +33,8 @@ and it may have
             is printed
   state     a tree of what else is to be saved and restored, such as a NumPy generator that prepares the data
 
-It is run as a module, with a __name__ other than "__main__".
+It is run as a module, with a __name__ other than "__main__". If it calls sys.exit, the command ends at once, with the
+exit status that it gives and without a save.
 
 A save is made by kn.save: the params and running moments that loss uses, by their names, the optimizer, kn.random, the
 position of a kn.data.DataLoader, and the epoch. Training that is resumed ends with the same bits as one that ran

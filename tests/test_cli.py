@@ -246,6 +246,10 @@ def mistake(tmp_path, monkeypatch, capsys):
         (["."], "cannot read .: Is a directory"),
         (["net.py", "--opt", "adm"], "there is no rule 'adm'; those of kn.optim are adabelief, .*, sgd"),
         (["net.py", "--opt", "chain"], "no rule 'chain'"),
+        (
+            ["net.py", "--opt", "muon"],
+            r"muon updates matrices only; write in the script opt = kn.optim.Choose\(lambda",
+        ),
         (["net.py", "--lr", "nan"], "--lr: must be a number of at least 0, got nan"),
         (["net.py", "--lr", "high"], "invalid number value: 'high'"),
         (["net.py", "--epochs", "0"], "--epochs"),
@@ -344,9 +348,39 @@ def test_a_script_that_has_changed_is_not_resumed(tmp_path, mistake):
     script(tmp_path)
     run(*flags, folder=tmp_path)
     assert "was made with --seed 0" in mistake(*flags[1:], "--seed", "1")
-    assert "Adam" in mistake(*flags[1:], "--opt", "sgd", status=1)
+    assert "net.knet was made without --opt; resume without it" in mistake(*flags[1:], "--opt", "sgd")
+    assert mistake(*flags[1:], "--opt", "adam", status=0) == ""
     (tmp_path / "net.py").write_text(SCRIPT.replace("8", "9"))
-    assert "w[0] is (5, 9), in the file (5, 8)" in mistake(*flags[1:], status=1)
+    err = mistake(*flags[1:], status=1)
+    assert "w[0] is (5, 9), in the file (5, 8)" in err and "strict" not in err
+    assert "resume with the script that the save was made with, or train anew with another --save" in err
+    (tmp_path / "net.py").write_text(SCRIPT + "opt = kn.SGD()\n")
+    err = mistake(*flags[1:], status=1)
+    assert "['opt'] is a SGD, in the file a Adam. Nothing was changed; resume with" in err
+
+
+def test_another_rule_is_not_resumed(tmp_path, mistake):
+    flags = (script(tmp_path), "--save", "net.knet", "--resume", "--epochs", "1")
+    run("train", *flags, "--opt", "adamw", folder=tmp_path)
+    assert "net.knet was made with --opt adamw; resume with that, or none" in mistake(*flags, "--opt", "adam")
+    assert mistake(*flags, "--opt", "ADAMW", status=0) == mistake(*flags, status=0) == ""
+
+
+def test_sys_exit_of_a_script_is_the_status(tmp_path):
+    out, err = run("train", script(tmp_path, "import sys; sys.exit(3)\n"), folder=tmp_path, status=3)
+    assert out == err == ""
+    out, _ = run("train", "--help", folder=tmp_path)
+    assert "If it calls sys.exit, the command ends at once, with the\nexit status that it gives" in out
+
+
+def test_muon_together_with_another_rule_as_its_message_says(tmp_path, mistake):
+    opt = re.search(r"opt = .*\)\)", mistake(script(tmp_path), "--opt", "muon", status=2))[0]
+    assert mistake(script(tmp_path, opt + "\n"), "--epochs", "1", status=0) == ""
+
+
+def test_an_error_without_a_line_of_the_users_has_a_short_name(tmp_path, mistake):
+    err = mistake(script(tmp_path, "opt = kn.optim.Muon()\n"), status=1)
+    assert "epoch 1: ShapeError: Muon: it is for matrices" in err
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(tmp_path):

@@ -62,7 +62,7 @@ def told(error: BaseException) -> str:
             waiting += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
     if any([one.__traceback__ for one in found]):
         return "the script failed\n" + "".join(traceback.format_exception(error)).rstrip()
-    return "".join(traceback.format_exception_only(error)).strip()
+    return "".join(traceback.format_exception_only(error)).strip().removeprefix("knetpy.core.errors.")
 
 
 def from_users(frames: TracebackType | None) -> TracebackType | None:

@@ -40,12 +40,22 @@ def prepared(options: argparse.Namespace) -> Training:
         flags = {name: earlier["run"][name] if given is None else given for name, given in flags.items()}
         if flags["seed"] != earlier["run"]["seed"]:
             raise Mistake(f"{options.save} was made with --seed {earlier['run']['seed']}; resume with that, or none")
+        refuse_another_rule(options, earlier)
     flags["seed"] = flags["seed"] or 0
     kn.seed(flags["seed"])
     training = Training(run_script(options.file), flags, options)
     if earlier:
         training.resume(earlier)
     return training
+
+
+def refuse_another_rule(options: argparse.Namespace, earlier: dict[str, Any]) -> None:
+    """Refuse --opt where the save has the state of another rule."""
+    made, state = earlier["run"]["opt"], earlier["opt"]
+    found = made or (state.get("rule") if isinstance(state, dict) else None)  # without --opt it was the script's
+    if options.opt not in (None, found):
+        how = f"with --opt {made.lower()}; resume with that, or none" if made else "without --opt; resume without it"
+        raise Mistake(f"{options.save} was made {how}")
 
 
 class Training:
@@ -114,7 +124,11 @@ class Training:
         try:
             kn.load(self.path, self.tree)
         except (StoreError, OSError) as misfit:
-            raise Failed(f"cannot resume: {misfit}") from None
+            sentence = str(misfit).replace("; strict=False loads what fits", "")  # which is for who calls kn.load
+            raise Failed(
+                f"cannot resume: {sentence}; resume with the script that the save was made with, or train anew with "
+                "another --save"
+            ) from None
         self.done = self.saved = self.tree["run"]["epoch"]
         if wanted != earlier["run"]["lr"]:  # else it is what the script has made of it, which is in the save
             self._set_lr(self.opt, wanted)
@@ -199,9 +213,12 @@ def shown(found: Any) -> str:
 
 
 def rules() -> dict[str, type[Optimizer]]:
-    """The rules of `kn.optim` that can be made without arguments, by their names in lower case."""
+    """The rules of `kn.optim` that can be made without arguments and update any array, by their names in lower case.
+
+    Muon is for matrices only: it goes together with another rule for biases, as kn.optim.Choose in a script.
+    """
     classes = [x for x in vars(kn.optim).values() if isinstance(x, type) and issubclass(x, Optimizer)]
-    return {x.__name__.lower(): x for x in classes if x.moves and "lr" in x.settings}
+    return {x.__name__.lower(): x for x in classes if x.moves and "lr" in x.settings and x is not kn.optim.Muon}
 
 
 def rule(text: str) -> str:
@@ -209,6 +226,11 @@ def rule(text: str) -> str:
     known = rules()
     if text.lower() not in known:
         names = ", ".join(sorted(known))
+        if text.lower() == "muon":
+            raise argparse.ArgumentTypeError(
+                "muon updates matrices only; write in the script opt = kn.optim.Choose(lambda path, w: 'muon' if "
+                "w.ndim > 1 else 'adam', muon=kn.optim.Muon(), adam=kn.Adam())"
+            )
         raise argparse.ArgumentTypeError(f"there is no rule {text!r}; those of kn.optim are {names}")
     return known[text.lower()].__name__
 

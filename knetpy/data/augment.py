@@ -11,6 +11,7 @@ import numpy as np
 
 from ..ops.arguments import axis_of, constant_of, number, whole
 from ..random import USER, bits, take, uniform
+from .collate import filling
 
 
 def shift(images: Any, most: int = 2, *, fill: float = 0) -> np.ndarray:
@@ -19,16 +20,16 @@ def shift(images: Any, most: int = 2, *, fill: float = 0) -> np.ndarray:
     Parameters:
       images: (N, ..., H, W).
       most=2: the largest move, an integer; moves from -most to most are equally likely along each axis.
-      fill=0: what comes in at the border.
+      fill=0: what comes in at the border, a number that the dtype of images can hold.
     Returns: array like images, fresh.
-    Raises: ValueError if images have fewer than three axes or most is no integer of at least 0.
+    Raises: ValueError if images have fewer than three axes, most is no integer of at least 0 or fill does not fit.
 
     >>> import numpy as np, knetpy as kn
     >>> kn.data.shift(np.ones((5, 1, 28, 28)), 3).shape
     (5, 1, 28, 28)
     """
     x, most = _images("shift", images), _integer("shift", "most", most, 0)
-    return _cut(_padded(x, most, fill), x.shape[-2:])
+    return _cut(_padded("shift", x, most, fill), x.shape[-2:])
 
 
 def crop(images: Any, size: Any, *, padding: int = 0, fill: float = 0) -> np.ndarray:
@@ -38,9 +39,10 @@ def crop(images: Any, size: Any, *, padding: int = 0, fill: float = 0) -> np.nda
       images: (N, ..., H, W).
       size: of the piece: rows and columns, or one number for both.
       padding=0: how many pixels are put around each image before.
-      fill=0: what these are.
+      fill=0: what these are, a number that the dtype of images can hold.
     Returns: array (N, ..., *size) of the dtype of images, fresh.
-    Raises: ValueError if images have fewer than three axes or the size is larger than they are, with padding.
+    Raises: ValueError if images have fewer than three axes, the size is larger than they are, with padding, or fill
+      does not fit.
 
     >>> import numpy as np, knetpy as kn
     >>> kn.data.crop(np.ones((5, 3, 32, 32)), 28).shape, kn.data.crop(np.ones((5, 32, 32)), 32, padding=4).shape
@@ -54,7 +56,7 @@ def crop(images: Any, size: Any, *, padding: int = 0, fill: float = 0) -> np.nda
             f"crop: size must be one number or two, at most those of images {x.shape} with padding={padding} around, "
             f"got {size!r}"
         )
-    return _cut(_padded(x, padding, fill), sizes)
+    return _cut(_padded("crop", x, padding, fill), sizes)
 
 
 def flip(images: Any, p: float = 0.5, *, axis: int = -1) -> np.ndarray:
@@ -87,10 +89,10 @@ def cutout(images: Any, size: int = 8, *, p: float = 1.0, fill: float = 0) -> np
       images: (N, ..., H, W).
       size=8: of the square, in pixels; what of it lies outside of the image is lost.
       p=1.0: how likely it is that an image has one, from 0 to 1.
-      fill=0: what stands in the square.
+      fill=0: what stands in the square, a number that the dtype of images can hold.
     Returns: array like images, fresh.
-    Raises: ValueError if images have fewer than three axes, size is no integer of at least 1 or p no number from 0
-      to 1.
+    Raises: ValueError if images have fewer than three axes, size is no integer of at least 1, p no number from 0 to 1
+      or fill does not fit.
     Source: DeVries, Taylor, "Improved regularization of convolutional neural networks with cutout", arXiv:1708.04552.
 
     >>> import numpy as np, knetpy as kn
@@ -99,6 +101,7 @@ def cutout(images: Any, size: int = 8, *, p: float = 1.0, fill: float = 0) -> np
     16
     """
     x, size = _images("cutout", images).copy(), _integer("cutout", "size", size, 1)
+    fill = filling("cutout", "fill", fill, x.dtype)
     chosen = uniform(take(USER), len(x)) < number("cutout", "p", p, 0, 1)
     hidden = chosen[:, np.newaxis, np.newaxis]
     for axis, n in enumerate(x.shape[-2:]):
@@ -167,7 +170,8 @@ def _draw(n: int, most: int) -> np.ndarray:
     return (uniform(take(USER), n, np.float64) * most).astype(np.int64)
 
 
-def _padded(x: np.ndarray, width: int, fill: float) -> np.ndarray:
+def _padded(name: str, x: np.ndarray, width: int, fill: float) -> np.ndarray:
+    fill = filling(name, "fill", fill, x.dtype)
     if width == 0:
         return x
     *rest, height, breadth = x.shape

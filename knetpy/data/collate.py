@@ -25,7 +25,8 @@ def collate(instances: Sequence, *, pad: Any = None, dtype: Any = np.float32) ->
         longest, as by `batchseq`.
       dtype=np.float32: of floating-point numbers; None keeps theirs. Other numbers keep their own.
     Returns: the tree of arrays and lists, all fresh.
-    Raises: ValueError if there is no instance or shapes differ, TypeError if structures differ.
+    Raises: ValueError if there is no instance, shapes differ or a dtype cannot hold pad; TypeError if structures
+      differ.
 
     >>> import numpy as np, knetpy as kn
     >>> kn.data.collate([([1, 2], "a"), ([3, 4], "b")])
@@ -52,11 +53,12 @@ def batchseq(
     Parameters:
       sequences: a sequence of at least one; each is an array or a list whose first axis is time, (T, ...); the other
         axes agree.
-      pad=0: the number that stands after the end of the shorter ones.
+      pad=0: the number that stands after the end of the shorter ones, which their dtype must be able to hold.
       longest=None: cut what is longer than this; None cuts nothing.
       multiple=1: the length of the batch is the next multiple of this number.
     Returns: array (N, T, ...) of the common dtype of all, and an int64 array (N,) of the lengths.
-    Raises: ValueError if there is no sequence or the other axes differ, TypeError if one has no axis.
+    Raises: ValueError if there is no sequence, the other axes differ or the dtype cannot hold pad, as that of integers
+      cannot hold 0.5 or NaN; TypeError if one has no axis.
 
     >>> import knetpy as kn
     >>> x, lengths = kn.data.batchseq([[1, 2, 3], [4]])
@@ -85,10 +87,24 @@ def _padded(name: str, arrays: Sequence[np.ndarray], pad: Any, multiple: int = 1
         raise ValueError(f"{name}: sequences may differ in length only, but have the further axes {one} and {other}")
     length = -(-max(len(array) for array in arrays) // multiple) * multiple
     dtype = np.result_type(*[array.dtype for array in arrays if len(array)] or [arrays[0].dtype])
-    batch = np.full((len(arrays), length, *rests.pop()), pad, dtype)
+    batch = np.full((len(arrays), length, *rests.pop()), filling(name, "pad", pad, dtype), dtype)
     for row, array in zip(batch, arrays):
         row[: len(array)] = array
     return batch
+
+
+def filling(name: str, option: str, given: Any, dtype: np.dtype) -> Any:
+    """A number that is to stand among others of a dtype, which must have it: NumPy would cut it off or wrap it."""
+    if dtype.kind not in "biufc":
+        return given
+    found = np.asarray(given)
+    if found.shape == () and found.dtype.kind in "biufc" and (found.dtype.kind != "c" or dtype.kind == "c"):
+        with np.errstate(all="ignore"):
+            cast = found.astype(dtype)
+        if np.isfinite(cast) == np.isfinite(found) if dtype.kind in "fc" else cast == found:
+            return cast
+    way = "pass another, or arrays of floating-point numbers" if dtype.kind in "biu" else "pass another"
+    raise ValueError(f"{name}: {option} must be a number that {dtype} can hold, got {given!r:.40}; {way}")
 
 
 def _joined(instances: Sequence, pad: Any, dtype: np.dtype | None) -> Any:

@@ -13,7 +13,7 @@ from ..calls import telling
 from ..files import file_named
 from ..ops.arguments import count_of, real, whole
 from .bounded import MOST, DataFileError
-from .fields import Numbers, fields_of, is_number
+from .fields import Numbers, fields_of, is_beyond, is_number
 from .text import read_text
 
 
@@ -55,16 +55,17 @@ def read_csv(
       leave=(): columns to leave out, whatever they hold: a name or number, or a tuple of such.
       classes=None: what texts in columns mean: a dict from the name or number of a column to its texts in order, which
         become 0, 1, 2 ..., as `{"river": ("no", "yes")}`.
-      missing=None: the number that stands for an empty field, and for na, n/a, null, none, ? and -; often np.nan. None
-        refuses them.
+      missing=None: the number that stands for an empty field, and for nan, na, n/a, null, none, ? and -; often np.nan.
+        None refuses them.
       delimiter=None: what stands between numbers; None is the first of comma, semicolon and tab that the first line
         has, else any spaces.
       limit=2**30: how many bytes are read at most, unpacked.
     Returns: a named tuple: x (N, F) float32; y (N,) float32, or int64 if it is one of classes; and the names of the
-      columns of x, which are their numbers in the file if the first line is no header.
-    Raises: kn.data.DataFileError, a ValueError, that tells the line if it has something else than numbers or as many as
-      the others; ValueError if there is no such column, TypeError for arguments of the wrong kind, FileNotFoundError if
-      there is no file.
+      columns of x, which are their numbers in the file if the first line is no header. Numbers are rounded to float32,
+      which has 7 digits: 16777217 becomes 16777216. inf is infinite.
+    Raises: kn.data.DataFileError, a ValueError, that tells the line if it has something else than numbers, one that is
+      beyond float32 or has underscores, or not as many as the others; ValueError if there is no such column, TypeError
+      for arguments of the wrong kind, FileNotFoundError if there is no file.
 
     >>> import os, tempfile, knetpy as kn
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -79,7 +80,6 @@ def read_csv(
     if not (delimiter is None or isinstance(delimiter, str) and len(delimiter) == 1 and delimiter not in "\n\r"):
         raise ValueError(f"read_csv: delimiter must be None or one character, got {delimiter!r}")
     left, texts = list(leave) if isinstance(leave, tuple | list) else [leave], _texts(classes)
-    filler = None if missing is None else real("read_csv", "missing", missing)
     content = read_text(path, limit=limit)
     first = next(fields_of(path, content, delimiter), (0, []))[1]
     if not first:
@@ -93,10 +93,20 @@ def read_csv(
         raise ValueError(f"read_csv: target is column {target!r}, which leave leaves out")
     kept = [i for i in range(len(names)) if i not in gone]
     lines = partial(fields_of, path, content, delimiter, int(header))
-    table = Numbers(path, lines, names, kept, known, filler).table()
+    table = Numbers(path, lines, names, kept, known, _filler(missing)).table()
     inputs = [place for place, i in enumerate(kept) if i != at]
     x, own = (table if at is None else table[:, inputs]), tuple(names[kept[place]] for place in inputs)
     return Columns(x, None if at is None else _target(path, table[:, kept.index(at)], at in known), own)
+
+
+def _filler(missing: Any) -> float | None:
+    """The number that stands for a missing one, None if there may be none missing."""
+    if missing is None:
+        return None
+    found = real("read_csv", "missing", missing)
+    if is_beyond(found):
+        raise ValueError(f"read_csv: missing must be a number that float32 can hold, such as np.nan, got {missing!r}")
+    return found
 
 
 def _target(path: Any, y: np.ndarray, labels: bool) -> np.ndarray:

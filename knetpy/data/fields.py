@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 
 from .bounded import DataFileError
 
-MISSING = {"", "na", "n/a", "nan", "?", "null", "none", "-"}  # what stands for a number, and makes no line a header
+# what stands for a number, and makes no line a header
+MISSING = {"", "na", "n/a", "nan", "+nan", "-nan", "?", "null", "none", "-"}
 SHOWN = 12  # texts of a column that a message lists
+BEYOND = 2.0**128 - 2.0**103  # from here on float32 is infinite
 
 
 def fields_of(path: Any, content: str, delimiter: str | None, skip: int = 0) -> Iterator[tuple[int, list[str]]]:
@@ -41,6 +44,21 @@ def is_missing(field: str) -> bool:
     return field.strip().lower() in MISSING
 
 
+def is_beyond(number: float) -> bool:
+    """Whether a number is finite, but not as float32."""
+    return BEYOND <= abs(number) < math.inf
+
+
+def _float(field: str) -> float:
+    """The number that a field holds; raises ValueError if it has none, or one that float32 would make another."""
+    number = float(field)
+    if abs(number) < BEYOND and "_" not in field:
+        return number
+    if number != number or "_" in field or "inf" not in field.lower():  # float reads 1_0 as 10, and 1e999 as infinity
+        raise ValueError
+    return number
+
+
 def _is_float(field: str) -> bool:
     try:
         float(field)
@@ -61,12 +79,11 @@ class Numbers:
         rows = [self._row(number, fields) for number, fields in self.lines()]
         if not rows:
             raise DataFileError(f"{self.path} has no line of numbers")
-        with np.errstate(over="ignore"):  # beyond 3.4e38 they are infinite
-            return np.array(rows, np.float32)
+        return np.array(rows, np.float32)
 
     def _maker(self, column: int) -> Callable[[str], float]:
         """The function from a field of a column to its number, which raises ValueError or KeyError if it has none."""
-        make: Callable[[str], float] = float
+        make: Callable[[str], float] = _float
         if column in self.texts:
             known = {text: float(i) for i, text in enumerate(self.texts[column])}
             make = lambda field: known[field.strip()]  # noqa: E731
@@ -98,11 +115,17 @@ class Numbers:
             return f"is none of its classes {known}{', ...' * (len(self.texts[column]) > SHOWN)}"
         if is_missing(field):
             return "is no number; pass missing=np.nan, or what number is to stand for it"
+        if _is_float(field):
+            return (
+                "has an underscore; write its digits alone"
+                if "_" in field
+                else "is beyond float32, whose largest is 3.4e38"
+            )
         name = self.names[column] if self.names.count(self.names[column]) == 1 else column
         texts = self._texts(column)
         shown = ", ".join(map(repr, texts[:SHOWN])) + "," * (len(texts) == 1) + ", ..." * (len(texts) > SHOWN)
         way = f"pass leave={name!r} to leave this column out, or classes={{{name!r}: ({shown})}} to number its texts"
-        return f"is no number; {way if texts else 'write nan where none is'}"
+        return f"is no number; {way if texts else 'leave the field empty and pass missing=np.nan'}"
 
     def _texts(self, column: int) -> list[str]:
         """The different texts of a column that has no numbers."""

@@ -40,7 +40,8 @@ def minibatch(
       partial=False: whether a last batch that is shorter comes too; else it is left out.
       xtype=None: the dtype of x in batches. None makes float32 of floating-point x, and of uint8 x of three or more
         axes (images; their values are not scaled); other x, such as indices, keeps its own.
-      ytype=None: the dtype of y in batches; None keeps it.
+      ytype=None: the dtype of y in batches. None makes float32 of floating-point y, so that a loss has one dtype;
+        other y, such as labels, keeps its own.
     Returns: an iterable whose `len()` is the number of batches. A loop over it is one epoch, and it may be looped over
       any number of times. A batch is a tuple (x, y), or x alone if there is no y, of fresh C-contiguous arrays, which
       the loop's body may keep and change.
@@ -73,7 +74,10 @@ def minibatch(
         xtype = np.float32 if x.dtype.kind == "f" or pixels else x.dtype
     else:
         xtype = as_dtype("minibatch", xtype, option="xtype")
-    ytype = None if ytype is None else as_dtype("minibatch", ytype, option="ytype")
+    if ytype is not None:
+        ytype = as_dtype("minibatch", ytype, option="ytype")
+    elif y is not None and y.dtype.kind == "f":
+        ytype = np.dtype(np.float32)
     return Minibatches(x, y, batchsize, shuffle, partial, np.dtype(xtype), ytype)
 
 

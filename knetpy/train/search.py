@@ -39,7 +39,8 @@ def goldensection(
       history=None: a list of (x, f(x)); f is not called again for an x in it, and each call is appended.
       verbose=False: print a line for each step.
     Returns: (the least f(x), its x).
-    Raises: TypeError and ValueError for arguments of the wrong kind; ValueError if f falls without end.
+    Raises: TypeError and ValueError for arguments of the wrong kind; ValueError if f falls without end, or is NaN or
+      infinite for every x.
     Source: Knet.jl's function of that name.
 
     >>> import numpy as np, knetpy as kn
@@ -80,6 +81,8 @@ def descend(known: Callable, n: int, dxmin: float, accel: float, verbose: bool) 
             dx[i], gains[i] = -dx[i] / accel, rise / accel
             if abs(dx[i]) < dxmin:
                 gains[i] = -1
+    if least == math.inf:
+        raise ValueError("goldensection: f(x) was no finite number for any x; look at what f returns for zeros")
     return least, best
 
 

@@ -39,6 +39,14 @@ def test_tables(tmp_path, text):
         ("a,b\n1,2\n\n3,\n", "line 4, column b: '' is no number; pass missing=np.nan, or what"),
         ("a,b\n1,x\n", "line 2, column b: 'x' is no number"),
         ("1,NA\n1,2\n", "line 1, column 1: 'NA' is no number; pass missing=np.nan"),
+        ("a,b\n1,2\nNaN,2\n", "line 3, column a: 'NaN' is no number; pass missing=np.nan, or what"),
+        ("a,b\n1,-nan\n", "line 2, column b: '-nan' is no number; pass missing=np.nan, or what"),
+        ("a,b\n1,2\n1,1e39\n", "line 3, column b: '1e39' is beyond float32, whose largest is 3.4e38"),
+        ("a,b\n1,-1e999\n", "line 2, column b: '-1e999' is beyond float32"),
+        ("a,b\n1,3.4028235677973366e38\n", "line 2, column b: .* is beyond float32"),
+        ("a,b\n1,1_0\n", "line 2, column b: '1_0' has an underscore; write its digits alone"),
+        ("1_0,1\n", "line 1, column 0: '1_0' has an underscore"),
+        ("a,b\n1,2\n1,x\n", "line 3, column b: 'x' is no number; leave the field empty and pass missing=np.nan"),
         ("a,b\n1,2\0\n", r"'2\\x00' is no number"),
         ("a,b\n1," + "9" * 10**6, "line 2: field larger than"),
     ],
@@ -52,11 +60,11 @@ def test_wrong_tables(tmp_path, text, message):
 
 def test_mistakes_with_tables_and_texts(tmp_path):
     path = tmp_path / "table.csv"
-    path.write_text("a,b,a\n1,1e39,3\n")
-    assert read_csv(path, "b").y.tolist() == [np.inf]
+    path.write_text("a,b,a\n1,2,3\n")
     for call, error, message in (
         (lambda: read_csv(path, "a"), ValueError, "2 columns are called 'a'; give target by its number"),
         (lambda: read_csv(path, delimiter=",,"), ValueError, "delimiter must be None or one character, got ',,'"),
+        (lambda: read_csv(path, 1, missing=-1e39), ValueError, "missing must be a number that float32 can hold.*-1e"),
         (lambda: read_csv(path, limit="x"), TypeError, "limit must be an integer, got str"),
         (lambda: read_text(path, encoding="nope"), ValueError, "encoding must be the name of one, .*'nope'"),
         (lambda: read_text(tmp_path), IsADirectoryError, "read_text: .* is a folder; name a file in it"),
@@ -68,10 +76,17 @@ def test_mistakes_with_tables_and_texts(tmp_path):
 def test_a_column_that_is_not_there(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("a,b\n1,2\n3,nan\n")
-    assert np.isnan(read_csv(path).y[1])
+    assert np.isnan(read_csv(path, missing=np.nan).y[1])
     for target in ("c", 2, -3, 1.0):
         with pytest.raises(ValueError, match="target must be one of a, b, or its number"):
             read_csv(path, target)
+
+
+def test_numbers_are_rounded_to_float32_and_infinity_is_written_out(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("inf,-Infinity\n16777217,3.4028235677973362e38\n")
+    x, y, _ = read_csv(path)
+    assert x.ravel().tolist() == [np.inf, 16777216] and y.tolist() == [-np.inf, np.finfo(np.float32).max]
 
 
 # ------------------------------------------------------------------------------------------- holes and texts

@@ -658,7 +658,30 @@ def test_batchseq():
         batchseq([[1]], multiple=0)
 
 
+@pytest.mark.parametrize("pad", [0.5, np.nan, -1, 256, 2**70, 1j, "a", None, [0, 0]])
+def test_a_pad_that_the_dtype_cannot_hold(pad):
+    sequences = [np.array([1, 2, 3], np.uint8), np.array([4], np.uint8)]
+    with pytest.raises(ValueError, match="batchseq: pad must be a number that uint8 can hold, got"):
+        batchseq(sequences, pad)
+    if pad is not None:
+        with pytest.raises(ValueError, match="collate: pad must be a number that uint8 can hold, got"):
+            collate(sequences, pad=pad)
+
+
+def test_pads_of_other_dtypes():
+    assert batchseq([[1, 2], [3]], 2.0)[0].tolist() == [[1, 2], [3, 2]]
+    assert batchseq([[True, False], [True]], True)[0].dtype == bool
+    assert batchseq([np.ones(2, "f4"), np.ones(1, "f4")], 0.1)[0][1, 1] == np.float32(0.1)
+    assert np.isnan(batchseq([[1.0, 2.0], [3.0]], np.nan)[0][1, 1])
+    assert np.isinf(batchseq([[1.0, 2.0], [3.0]], -np.inf)[0][1, 1])
+    assert batchseq([["a", "b"], ["c"]], "d")[0].tolist() == [["a", "b"], ["c", "d"]]
+    with pytest.raises(ValueError, match="float16 can hold, got 100000.0"):
+        batchseq([np.ones(2, "f2"), np.ones(1, "f2")], 1e5)
+
+
 def test_the_loader_and_minibatch_agree():
     for n, partial_ in ((3, True), (5, False)):
         a, b = DataLoader((X, Y), n, partial=partial_), minibatch(X, Y, n, partial=partial_)
         assert len(a) == len(b) and same(list(a), list(b))
+    y = X.sum(axis=1)
+    assert same(list(DataLoader((X, y), 5)), list(minibatch(X, y, 5)))

@@ -141,9 +141,11 @@ def test_type_of_x(x, expected):
 
 
 def test_type_of_y():
-    for y in (np.zeros(10, np.uint8), np.zeros(10), np.zeros(10, np.int32)):
-        assert next(iter(minibatch(X, y, 2)))[1].dtype == y.dtype
-        assert next(iter(minibatch(X, y, 2, ytype="float32")))[1].dtype == np.float32
+    for y in (np.zeros(10, np.uint8), np.zeros(10, bool), np.zeros(10, np.int32), np.zeros(10), np.zeros(10, "f2")):
+        expected = np.float32 if y.dtype.kind == "f" else y.dtype
+        assert next(iter(minibatch(X, y, 2)))[1].dtype == expected
+        assert next(iter(minibatch(X, y, 2, ytype="float64")))[1].dtype == np.float64
+        assert next(iter(DataLoader((X, y), 2)))[1].dtype == expected
 
 
 def test_values_are_not_scaled():

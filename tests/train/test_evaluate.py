@@ -71,6 +71,44 @@ def test_predict_of_containers():
 
 def test_predict_of_nothing():
     assert kn.predict(model, X[:0]).shape == (0, 3)
+    assert kn.predict(lambda a, b: a + b, (X[:0], X[:0])).shape == (0, 4)
+
+
+@pytest.mark.parametrize("size", [5, 100])
+def test_predict_of_tuples_and_dicts(size):
+    def both(x, n):
+        seen.append(len(n))
+        assert x.dtype == np.float32 and n.dtype == np.int64
+        return x[:, 0] * n
+
+    seen, right = [], X[:, 0] * np.arange(23)
+    assert np.allclose(kn.predict(both, (X.astype(float), np.arange(23)), size), right)
+    assert seen == [5, 5, 5, 5, 3] if size == 5 else seen == [23]
+    named = {"x": X.astype(float), "n": list(range(23))}
+    assert np.allclose(kn.predict(lambda batch: both(**batch), named, size), right)
+    assert (kn.predict(lambda x: x, (X,), size) == X).all()
+
+
+def test_predict_of_batches():
+    right, loader = model(X), lambda data, **options: kn.DataLoader(data, 5, partial=True, **options)
+    for data in (kn.minibatch(X, 5, partial=True), loader(X), loader((X,)), (X[i : i + 9] for i in range(0, 23, 9))):
+        assert np.allclose(kn.predict(model, data), right, atol=1e-6)
+    assert np.allclose(kn.predict(lambda batch: model(batch["x"]), loader({"x": X})), right, atol=1e-6)
+    assert (kn.predict(lambda a, b: a[:, 0] + b, loader((X, Y))) == X[:, 0] + Y).all()
+    assert kn.predict(lambda texts: np.array([len(t) for t in texts]), loader(["a", "bb"] * 3)).tolist() == [1, 2] * 3
+    with pytest.warns(UserWarning, match="predict: 3 instances are left out"):
+        assert kn.predict(model, kn.DataLoader(X, 5)).shape == (20, 3)
+
+
+def test_evaluate_of_dicts():
+    data, inputs = kn.DataLoader({"x": X, "y": Y}, 5, partial=True), []
+
+    def named(batch):
+        inputs.append(list(batch))
+        return model(batch["x"])
+
+    assert kn.evaluate(named, data, Accuracy(), target="y") == kn.accuracy(model(X), Y) and inputs == [["x"]] * 5
+    assert kn.evaluate(lambda b: b[0], [{0: X[:, 0], 1: X[:, 1]}], kn.mse, target=1) == kn.mse(X[:, 0], X[:, 1])
 
 
 @pytest.mark.parametrize("make", [kn.minibatch, lambda x, y, n, **o: kn.data.DataLoader((x, y), n, **o)])
@@ -91,10 +129,19 @@ def test_what_is_left_out_is_said(make, recwarn):
         (lambda: kn.evaluate(model, X, Accuracy()), TypeError, "evaluate: data must be an iterable of batches"),
         (lambda: kn.evaluate(model, (X, Y), Accuracy()), TypeError, "an item of data must be a tuple.*got ndarray"),
         (lambda: kn.evaluate(model, [(X,)], Accuracy()), TypeError, "got a tuple of 1"),
+        (lambda: kn.evaluate(model, [{"x": X, "y": Y}], Accuracy()), TypeError, "a dict of 'x', 'y'; .*target=\"y\""),
+        (lambda: kn.evaluate(model, [{"x": X}], Accuracy(), target="y"), ValueError, "target must be one of 'x', got"),
+        (lambda: kn.evaluate(model, [(X, Y)], Accuracy(), target="y"), TypeError, "target is for items that are dicts"),
         (lambda: kn.evaluate(model, [(X, Y)], Accuracy), TypeError, "is the class Accuracy; make one"),
         (lambda: kn.evaluate(model, [(X, Y)], "accuracy"), TypeError, "evaluate: metric must be .*got str"),
         (lambda: kn.evaluate(model, [(X, Y)], metrics=Accuracy()), TypeError, "did you mean metric"),
         (lambda: kn.predict(model(X), X), TypeError, "predict: model must be a function"),
+        (lambda: kn.predict(model, (X, Y[:9])), ValueError, r"instances, but x\[0\] has 23, x\[1\] has 9"),
+        (lambda: kn.predict(model, {}), ValueError, "instances, but there are none"),
+        (lambda: kn.predict(model, {"x": 3}), TypeError, r"predict: x\['x'\] must be an array of instances, got int"),
+        (lambda: kn.predict(model, iter([])), ValueError, "predict: x gave no batch"),
+        (lambda: kn.predict(lambda a, b: a[:9], (X, X)), ValueError, "predict: .*one row for each of the 23"),
+        (lambda: kn.predict(model, 3), TypeError, "predict: x must be an array of instances, got int"),
         (lambda: kn.predict(model, X, 0), ValueError, "predict: batchsize must be at least 1"),
         (lambda: kn.predict(lambda x: x.sum(), X), ValueError, "predict: .*one row for each of the 23"),
         (lambda: kn.predict(lambda x: [x, x.T], X), ValueError, r"got shape \(4, 23\) at \[1\]"),
