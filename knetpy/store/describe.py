@@ -37,18 +37,11 @@ def describe(tree: Any) -> tuple[dict[str, np.ndarray], str]:
     """The arrays to write, by name, and the description of the tree."""
     work = _Description(tree)
     root = work.node(tree, "", 0)
-    needed: list[tuple[str, Any]] = []
     while work.waiting:  # the states of objects; those of optimizers last, which refer to arrays of the whole tree
         first = min(work.waiting, key=lambda waiting: isinstance(waiting[1], StoredOptimizer))
         work.waiting.remove(first)
         n, how, path = first
         work.objects[n][1] = work.node(how.state(lambda state, how=how: work.target_of(state, how.x)), path, 1)
-        needed += [(path, x) for x in how.needs()]
-    for path, x in needed:
-        if ("object", id(x)) not in work.known:
-            raise ValueError(
-                f"save: {path or 'the tree'} uses {x!r:.80}, which is not in the tree; put it there beside it"
-            )
     text = json.dumps({"tree": root, "objects": work.objects}, separators=(",", ":"), allow_nan=False)
     return work.arrays, text
 

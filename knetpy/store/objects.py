@@ -29,10 +29,6 @@ class Stored:
         """The tree to save; `target_of` finds the Param or array in the saved tree that a State belongs to."""
         return self.x.state()
 
-    def needs(self) -> list:
-        """Objects that must be in the saved tree too, as this one is nothing without them."""
-        return []
-
     def restore(self, tree: Any, ours: Callable[[Any], bool]) -> None:
         """Take back a tree; `ours` says of a Param or array in it whether it stands in what is loaded into."""
         self.x.restore(tree)
@@ -86,9 +82,6 @@ class StoredOptimizer(Stored):
         settings = {name: vars(self.x)[name] for name in self.x.settings if name in vars(self.x)}
         states = [{"of": target_of(s), **{k: getattr(s, k) for k in self.slots}} for s in self.x.states.values()]
         return {"rule": type(self.x).__name__, "settings": settings, "states": states}
-
-    def needs(self):
-        return [opt for _, opt in vars(self.x).get("chosen", {}).values() if opt is not None]
 
     def restore(self, tree, ours):
         if tree["rule"] != type(self.x).__name__:  # one in a chain, which is compared here first

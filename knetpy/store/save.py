@@ -30,7 +30,7 @@ def save(path: Any, tree: Any, *, keep: int = 1) -> None:
     safetensors file with a description of the tree; it holds a sum over all bytes, and never code.
 
     Parameters:
-      path: the file; its folder must exist.
+      path: the file; its folder must exist. A file that is replaced keeps its permissions (its mode).
       tree: lists, tuples, dicts and dataclasses, nested as you like, of Params, arrays (bool, integers, floating up to
         64 bits, complex64), numbers, texts and None; optimizers; `kn.Moments`; `kn.random` (the module) for the state
         of all random numbers, NumPy's generators; every object with two methods, state(), which returns such a tree,

@@ -247,7 +247,7 @@ def test_the_choice_is_forgotten_with_its_array():
     opt = optim.Choose(lambda path, w: "sgd", sgd=kn.SGD())
     for n in range(3):
         kn.update(np.ones(n + 1), np.ones(n + 1), opt)
-    assert not opt.chosen
+    assert not opt._chosen
 
 
 def by_name(path, w):

@@ -225,11 +225,10 @@ def test_what_cannot_be_written(tmp_path):
 
 
 class Chain(kn.optim.Optimizer):
-    """An optimizer that consists of others, and one that uses what it was told of."""
+    """An optimizer that consists of others."""
 
     def __init__(self, parts, rate=1.0):
         self.parts, self.rate = parts, rate
-        object.__setattr__(self, "chosen", {})
 
 
 def chain(rate, *lrs):
@@ -256,11 +255,3 @@ def test_optimizers_of_optimizers(tmp_path):
     ):
         kn.load(tmp_path / "f", {"opt": last, "w": w})
     assert [part.lr for part in last.parts] == [1, 2] and not last.parts[0].states and last.rate == 3
-
-
-def test_an_optimizer_that_uses_others_is_saved_with_them(tmp_path):
-    w, opt, used = kn.param([1.0]), chain(1.0, 1.0), kn.SGD(lr=0.5)
-    opt.chosen[w.uid] = None, used
-    with pytest.raises(ValueError, match=r"save: \['opt'\] uses SGD\(lr=0.5\), which is not in the tree"):
-        kn.save(tmp_path / "f", {"opt": opt, "w": w})
-    kn.save(tmp_path / "f", {"opt": opt, "used": used, "w": w})
