@@ -27,7 +27,7 @@ from ..devices import host, on_gpu
 from ..optim.optimizer import State, identity
 from ..tree import children
 from .header import CODES, METADATA
-from .objects import Stored, StoredOptimizer, is_code, kind_of, named, names_of, stored
+from .objects import Stored, StoredOptimizer, is_code, kind_of, named, names_of, remembers, stored
 
 DEPTH = 60  # levels of nesting; JSON's reader in Python gives up at some 300
 LONG = 50  # from so many numbers on a list is kept as an array
@@ -122,11 +122,11 @@ class _Description:
         found = named(x)
         if found:
             return self._object(x, _Holder(found), path)
-        if is_code(x):
+        if is_code(x) and not remembers(x):
             return {"code": str(getattr(x, "__name__", type(x).__name__))}
         raise TypeError(
             f"save: {path or 'the tree'} is a {type(x).__name__}, which holds no Params and does not offer state() and "
-            "restore(state); save what it is made of"
+            "restore(state); give it these, or save what it is made of"
         )
 
     def target_of(self, state: State, opt: Any) -> Any:

@@ -7,6 +7,7 @@ knetpy and NumPy that have other methods, it stands here.
 from __future__ import annotations
 
 import copy
+import functools
 import types
 from collections.abc import Callable
 from typing import Any
@@ -170,8 +171,24 @@ def is_code(x: Any) -> bool:
     return callable(x)
 
 
+def remembers(x: Any) -> bool:
+    """Whether a function or class may hold what its name does not tell: an instance with attributes, no plain function.
+
+    What a function closes over stays with the user's program, as its code does.
+    """
+    if isinstance(x, functools.partial):
+        return any(stored(part) or remembers(part) for part in (x.func, *x.args, *x.keywords.values()) if is_code(part))
+    if type(x).__module__.partition(".")[0] in ("builtins", "functools", "numpy", "numba", "knetpy"):
+        return stored(x) is not None
+    if isinstance(x, type):
+        return False
+    slots = [np.atleast_1d(vars(kind).get("__slots__", ())).tolist() for kind in type(x).__mro__]
+    names = [*getattr(x, "__dict__", {}), *[name for some in slots for name in some if hasattr(x, name)]]
+    return any(not name.startswith("__") for name in names)
+
+
 def kind_of(x: Any) -> str:
     """What the description calls the class of an object."""
     if isinstance(x, types.ModuleType):
         return x.__name__
-    return "function" if hasattr(x, "__name__") else type(x).__name__
+    return "function" if hasattr(x, "__name__") and stored(x) is None else type(x).__name__

@@ -34,8 +34,9 @@ def save(path: Any, tree: Any, *, keep: int = 1) -> None:
       tree: lists, tuples, dicts and dataclasses, nested as you like, of Params, arrays (bool, integers, floating up to
         64 bits, complex64), numbers, texts and None; optimizers; `kn.Moments`; `kn.random` (the module) for the state
         of all random numbers, NumPy's generators; every object with two methods, state(), which returns such a tree,
-        and restore(tree). Of models and functions the Params and Moments are saved that `kn.named_params` finds. What
-        is there twice is saved once and stays the same.
+        and restore(tree). Of models and functions the Params and Moments are saved that `kn.named_params` finds; of
+        functions without any, which stay in your program, only the name. What is there twice is saved once and stays
+        the same.
       keep=1: how many saves to keep; the earlier ones are path.1, the one before, to path.(keep - 1).
     Returns: None.
     Raises: TypeError, DtypeError, ValueError for what cannot be saved, by its path in the tree; OSError, as for a full
