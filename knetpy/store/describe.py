@@ -6,7 +6,7 @@ None, booleans, numbers, texts and lists stand for themselves; everything else i
     {"numbers": NAME}, {"scalars": NAME}    a long list of Python's numbers, or of NumPy's, as an array
     {"float": TEXT}, {"complex": [RE, IM]}, {"scalar": [DTYPE, HEX]}    numbers that JSON does not have
     {"tuple": [...]}, {"dict": [[KEY, VALUE], ...]}
-    {"fields": [CLASS, [[NAME, VALUE], ...]]}    a named tuple or a dataclass
+    {"fields": [CLASS, [[NAME, VALUE], ...]]}    a named tuple or a dataclass; "schedules.Cosine" is one of knetpy's own
     {"object": N}    number N of the objects, each [CLASS, its state]; the same number is the same object
     {"code": NAME}    a function or class
 """
@@ -27,7 +27,7 @@ from ..devices import host, on_gpu
 from ..optim.optimizer import State, identity
 from ..tree import children
 from .header import CODES, METADATA
-from .objects import Stored, StoredOptimizer, is_code, kind_of, named, names_of, remembers, stored
+from .objects import Stored, StoredOptimizer, is_code, is_schedule, kind_of, named, names_of, remembers, stored
 
 DEPTH = 60  # levels of nesting; JSON's reader in Python gives up at some 300
 LONG = 50  # from so many numbers on a list is kept as an array
@@ -81,7 +81,13 @@ class _Description:
             return {"dict": [[self._key(key, path), part] for key, part in zip(x, parts)]}
         if isinstance(x, tuple) and not hasattr(x, "_fields"):
             return {"tuple": parts}
-        return {"fields": [type(x).__name__, [[step[1:], part] for (step, _), part in zip(nodes, parts)]]}
+        kind = type(x).__name__
+        return {
+            "fields": [
+                f"schedules.{kind}" if is_schedule(x) else kind,
+                [[step[1:], part] for (step, _), part in zip(nodes, parts)],
+            ]
+        }
 
     def _key(self, key, path):
         """A key of a dict: a number, a text or None, or a tuple of these."""

@@ -226,7 +226,10 @@ class Fit:
             before = len(undo)
             try:
                 undo.append(how.undoing())
-                how.restore(tree, lambda target: id(target) in ours)
+                left = how.restore(tree, lambda target: id(target) in ours)
+                if left and strict:
+                    raise ValueError("; ".join(left))
+                self.misfits[REFUSED] += [f"{path or 'the tree'} ({kind_of(how.x)}): {one}" for one in left]
             except Exception as refusal:  # whatever an object of the user's may raise
                 message = f"{path or 'the tree'} ({kind_of(how.x)}): {refusal}"
                 for step in reversed(undo if strict else undo[before:]):

@@ -80,10 +80,13 @@ def load(path: Any, into: Any = None, *, strict: bool = True, change: Callable[[
       path: the file.
       into=None: what to load into: a tree like the one that was saved. Its Params, arrays, lists, dicts, dataclasses,
         optimizers and other objects are written in place. A list of plain numbers or texts, an empty container and None
-        take whatever the file has. Of a file without a tree (PyTorch's, npz) the names are compared with the paths of
-        `kn.named_params`, and with the spellings `layers.0.w`, as PyTorch's, and `layers/0/w` of `layers[0].w`.
-      strict=True: raise if a name is missing in the file or extra, or has another shape or dtype; nothing is changed
-        then. With False, what fits is loaded, and a warning tells the rest.
+        take whatever the file has. Optimizers take the file's settings too: numbers and schedules of knetpy's own
+        (`kn.schedules`), each in the place of either, and the parts of `kn.optim.Choose` by their names. A function of
+        your own, as a schedule, cannot be in a file: it stays, and what else the file has there does not fit.
+        Of a file without a tree (PyTorch's, npz) the names are compared with the paths of `kn.named_params`, and with
+        the spellings `layers.0.w`, as PyTorch's, and `layers/0/w` of `layers[0].w`.
+      strict=True: raise if a name is missing in the file or extra, or has another shape, dtype or kind; nothing is
+        changed then. With False, what fits is loaded, and a warning tells the rest.
       change=None: of a file without a tree, a function of the dict of its names and arrays that gives the dict to take
         instead, with other names, or transposed: such as the weights of PyTorch's Linear, which are (out, in), or all
         of Knet's that Julia wrote (NPZ.jl), whose axes come reversed: `lambda a: {k: x.T for k, x in a.items()}`.

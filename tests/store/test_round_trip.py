@@ -342,7 +342,9 @@ def test_a_callback_whose_state_would_be_lost_is_refused(tmp_path, wrapped):
     slotted = Slotted()
     slotted()
     for callback in (Counting(), slotted):
-        with pytest.raises(TypeError, match=r"save: \['note'\] is a \w+, which .* state\(\) and restore\(state\); give"):
+        with pytest.raises(
+            TypeError, match=r"save: \['note'\] is a \w+, which .* state\(\) and restore\(state\); give"
+        ):
             kn.save(tmp_path / "f", {"note": wrapped(callback)})
     with pytest.raises(TypeError, match="is a partial, which holds no Params"):
         kn.save(tmp_path / "f", {"note": partial(kn.train.every(2)(print), 1)})
@@ -350,7 +352,17 @@ def test_a_callback_whose_state_would_be_lost_is_refused(tmp_path, wrapped):
 
 
 def test_functions_that_have_nothing_to_lose_are_saved_by_name(tmp_path):
-    functions = [print, np.tanh, kn.relu, len, lambda x: x, partial(kn.elu, alpha=0.5), "".join, lru_cache(abs), Counting]
+    functions = [
+        print,
+        np.tanh,
+        kn.relu,
+        len,
+        lambda x: x,
+        partial(kn.elu, alpha=0.5),
+        "".join,
+        lru_cache(abs),
+        Counting,
+    ]
     kn.save(tmp_path / "f", functions)
     assert len(kn.load(tmp_path / "f")) == len(functions)
     assert kn.load(tmp_path / "f", list(functions)) == functions
