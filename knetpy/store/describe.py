@@ -27,7 +27,7 @@ from ..devices import host, on_gpu
 from ..optim.optimizer import State, identity
 from ..tree import children
 from .header import CODES, METADATA
-from .objects import Stored, StoredOptimizer, is_code, is_schedule, kind_of, named, names_of, remembers, stored
+from .objects import Stored, StoredOptimizer, dotted, is_code, is_schedule, kind_of, named, names_of, remembers, stored
 
 DEPTH = 60  # levels of nesting; JSON's reader in Python gives up at some 300
 LONG = 50  # from so many numbers on a list is kept as an array
@@ -47,7 +47,7 @@ def describe(tree: Any) -> tuple[dict[str, np.ndarray], str]:
 
 
 class _Description:
-    """One walk over a tree. Names are those of `kn.named_params`, or the paths that led there."""
+    """One walk over a tree. Names are those of `kn.named_params`, or the paths that led there, with dots."""
 
     def __init__(self, tree):
         self.names = names_of(tree)
@@ -109,6 +109,7 @@ class _Description:
         return {kind: self.known[same]}
 
     def _add(self, array, path):
+        path = dotted(path)
         names = itertools.chain([path or "array"], (f"{path}#{n}" for n in itertools.count(2)))
         name = next(name for name in names if name not in self.arrays and name != METADATA)
         self.arrays[name] = array

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import re
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -202,6 +203,11 @@ def named(*objects: Any) -> dict[str, Any]:
 def names_of(tree: Any) -> dict[int, str]:
     """The paths of the Params of a tree by their serial numbers."""
     return {p.uid: path for path, p in named_params(tree).items()}
+
+
+def dotted(path: str) -> str:
+    """A path as PyTorch and other programs spell it: layers.0.w for layers[0].w or ['layers'][0].w."""
+    return re.sub(r"\[(?:'([^']*)'|([0-9]+))\]", r".\1\2", path).removeprefix(".")
 
 
 def is_schedule(x: Any) -> bool:

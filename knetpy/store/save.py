@@ -27,7 +27,8 @@ def save(path: Any, tree: Any, *, keep: int = 1) -> None:
     """Write params, arrays, optimizers and whatever training needs to go on into one file, whole or not at all.
 
     Whatever happens, a killed program or a full disk, at `path` is the earlier save or the new one. The file is a
-    safetensors file with a description of the tree; it holds a sum over all bytes, and never code.
+    safetensors file with a description of the tree; it holds a sum over all bytes, and never code. Other programs find
+    each array in it by its path, spelled as PyTorch does: `layers.0.w` is that of `layers[0].w` and `["layers"][0].w`.
 
     Parameters:
       path: the file; its folder must exist. A file that is replaced keeps its permissions (its mode).
