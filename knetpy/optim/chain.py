@@ -157,7 +157,6 @@ class Choose(Several):
 
     Attributes:
       names, parts, named: the names, the optimizers, and the dict of both.
-      chosen: what was chosen for each Param or array.
 
     >>> import numpy as np, knetpy as kn
     >>> net = {"w": kn.param([[1.0]]), "b": kn.param([1.0]), "old": kn.param([1.0])}
@@ -172,7 +171,7 @@ class Choose(Several):
     >>> opt.slow.lr = 0.125
     """
 
-    __slots__ = ("chosen",)  # not among the settings
+    __slots__ = ("_chosen",)  # {key: (weak reference, name)} of each Param or array; not among the settings
     fixed = ("choose", "parts")
 
     @property
@@ -198,7 +197,7 @@ class Choose(Several):
                 )
             if hasattr(Choose, name):
                 raise ValueError(f"Choose: {name!r} is a name that every optimizer has; give the part another")
-        object.__setattr__(self, "chosen", {})
+        object.__setattr__(self, "_chosen", {})
         object.__setattr__(self, "names", tuple(parts))
         self.choose, self.parts = choose, tuple(parts.values())
 
@@ -221,7 +220,7 @@ class Choose(Several):
 
     def _choice(self, target: Any, path_of: Callable) -> str | None:
         key, owner = identity(target)
-        known, name = self.chosen.get(key, (None, None))
+        known, name = self._chosen.get(key, (None, None))
         if known is None or known() is not owner:
             path = path_of(target)
             name = self.choose(path, target)
@@ -230,7 +229,7 @@ class Choose(Several):
                     f"Choose: for {path or 'the array'} the function gave {name!r}; it must be one of "
                     f"{', '.join(self.names)}, or None"
                 )
-            self.chosen[key] = weakref.ref(owner, dropping(self, "chosen", key)), name
+            self._chosen[key] = weakref.ref(owner, dropping(self, "_chosen", key)), name
         return name
 
     def __getattr__(self, name: str) -> Any:

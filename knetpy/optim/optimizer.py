@@ -16,7 +16,7 @@ import numpy as np
 from ..devices import GPU, on_gpu
 from ..kernels import kernel
 from ..ops.rowsparse import RowSparse
-from .settings import AMOUNT, ATTRIBUTES, SHARE, Kind, checked, is_number, is_schedule, no_setting
+from .settings import AMOUNT, ATTRIBUTES, SHARE, Kind, checked, is_number, is_schedule, no_setting, spelled
 from .state import Pairs, State, identity, readable, undoing, working_dtype, writable
 
 _step = kernel("optim", "step")
@@ -266,7 +266,8 @@ class Optimizer:
         if name in self.fixed and name in vars(self):
             if value == vars(self)[name]:
                 return
-            raise AttributeError(f"{rule}: {name} decides what is remembered; make another: kn.{rule}({name}={value})")
+            way = f"{spelled(rule)}({f'{name}={value}' if is_number(value) or isinstance(value, bool) else '...'})"
+            raise AttributeError(f"{rule}: {name} decides what is remembered; make another: {way}")
         kind = self.kinds.get(name)
         if kind is not None and not (isinstance(kind, tuple) and is_schedule(value)):
             value = checked(rule, name, value, kind)
@@ -285,7 +286,7 @@ def checked_optimizer(opt: Any, caller: str) -> Optimizer:
     if isinstance(opt, Optimizer):
         return opt
     if isinstance(opt, type) and issubclass(opt, Optimizer):
-        raise TypeError(f"{caller}: opt is the class {opt.__name__}; make one: opt = kn.{opt.__name__}()")
+        raise TypeError(f"{caller}: opt is the class {opt.__name__}; make one: opt = {spelled(opt.__name__)}()")
     if opt is None:
         raise TypeError(f"{caller}: opt is missing; before the loop write opt = kn.Adam(), and pass it at every step")
     example = f"kn.Adam(lr={opt})" if is_number(opt) else "kn.Adam()"

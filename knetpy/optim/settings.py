@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def checked(rule: str, name: str, value: Any, kind: Kind) -> Any:
             f"{rule}: {name} is the class {value.__name__}; make one, such as kn.schedules.Cosine(1e-3, 100)"
         )
     if not is_number(value):
-        hint = f"; params are given to update or minimize, not to the optimizer: kn.{rule}({name}=...)"
+        hint = f"; params are given to update or minimize, not to the optimizer: {spelled(rule)}({name}=...)"
         hint = "" if isinstance(value, str) else hint
         raise TypeError(f"{rule}: {name} must be a number, got {type(value).__name__}{hint}")
     low, high = kind  # type: ignore[str-unpack]
@@ -65,6 +66,13 @@ def no_setting(name: str, known: tuple[str, ...]) -> str:
     """The end of a sentence about a name that is no setting."""
     told = SETTINGS.get(name)
     return f"has no setting {name!r}{nearest(name, () if told else known)} has {', '.join(known) or 'none'}{told or ''}"
+
+
+def spelled(rule: str) -> str:
+    """The name of a rule as a program writes it: kn.SGD, kn.optim.EMA; a user's own has no more than its name."""
+    package = import_module(__package__.partition(".")[0])
+    rooms = {"kn": dir(package), "kn.optim": dir(package.optim)}
+    return next((f"{room}.{rule}" for room, names in rooms.items() if rule in names), rule)
 
 
 def is_number(x: Any) -> bool:

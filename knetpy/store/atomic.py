@@ -6,6 +6,7 @@ import glob
 import itertools
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, BinaryIO
@@ -17,7 +18,8 @@ _being_written: set[str] = set()  # temporary files of this process that are in 
 def replace(path: str, write: Callable[[BinaryIO], None], keep: int = 1) -> None:
     """Let `write` write a new file, then put it in place; the earlier ones become path.1, path.2 ... path.(keep - 1).
 
-    A failure leaves the earlier files as they are and nothing else.
+    The new file has the permissions of the one that it replaces. A failure leaves the earlier files as they are and
+    nothing else.
     """
     path = os.path.realpath(path)  # a link stays one
     remove_leftovers(path)
@@ -25,6 +27,7 @@ def replace(path: str, write: Callable[[BinaryIO], None], keep: int = 1) -> None
     _being_written.add(temporary)
     try:
         with open(temporary, "xb") as file:
+            _take_mode(path, temporary)  # before there is anything to read in it
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -36,6 +39,14 @@ def replace(path: str, write: Callable[[BinaryIO], None], keep: int = 1) -> None
             if os.path.lexists(name):
                 os.unlink(name)
         _being_written.discard(temporary)
+
+
+def _take_mode(path: str, new: str) -> None:
+    """Give the file `new` the permissions of the one at `path`, if there is one."""
+    with suppress(FileNotFoundError):
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        if mode != stat.S_IMODE(os.stat(new).st_mode):  # some file systems refuse every change
+            os.chmod(new, mode)
 
 
 def _temporary(path: str) -> str:
@@ -77,8 +88,10 @@ def _keep_earlier(path: str, link: str, keep: int) -> None:
     try:
         os.link(path, link)
     except OSError:  # a file system without links
+        os.close(os.open(link, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # nobody else's while it is written
         shutil.copyfile(path, link)
         _sync(link, os.O_RDWR)
+        _take_mode(path, link)
     there = list(itertools.takewhile(lambda n: os.path.exists(f"{path}.{n}"), range(1, keep - 1)))
     for n in reversed(there):
         with suppress(FileNotFoundError):  # another save to this path has moved it already

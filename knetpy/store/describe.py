@@ -6,7 +6,7 @@ None, booleans, numbers, texts and lists stand for themselves; everything else i
     {"numbers": NAME}, {"scalars": NAME}    a long list of Python's numbers, or of NumPy's, as an array
     {"float": TEXT}, {"complex": [RE, IM]}, {"scalar": [DTYPE, HEX]}    numbers that JSON does not have
     {"tuple": [...]}, {"dict": [[KEY, VALUE], ...]}
-    {"fields": [CLASS, [[NAME, VALUE], ...]]}    a named tuple or a dataclass
+    {"fields": [CLASS, [[NAME, VALUE], ...]]}    a named tuple or a dataclass; "schedules.Cosine" is one of knetpy's own
     {"object": N}    number N of the objects, each [CLASS, its state]; the same number is the same object
     {"code": NAME}    a function or class
 """
@@ -27,7 +27,7 @@ from ..devices import host, on_gpu
 from ..optim.optimizer import State, identity
 from ..tree import children
 from .header import CODES, METADATA
-from .objects import Stored, StoredOptimizer, is_code, kind_of, named, names_of, stored
+from .objects import Stored, StoredOptimizer, dotted, is_code, is_schedule, kind_of, named, names_of, remembers, stored
 
 DEPTH = 60  # levels of nesting; JSON's reader in Python gives up at some 300
 LONG = 50  # from so many numbers on a list is kept as an array
@@ -37,24 +37,17 @@ def describe(tree: Any) -> tuple[dict[str, np.ndarray], str]:
     """The arrays to write, by name, and the description of the tree."""
     work = _Description(tree)
     root = work.node(tree, "", 0)
-    needed: list[tuple[str, Any]] = []
     while work.waiting:  # the states of objects; those of optimizers last, which refer to arrays of the whole tree
         first = min(work.waiting, key=lambda waiting: isinstance(waiting[1], StoredOptimizer))
         work.waiting.remove(first)
         n, how, path = first
         work.objects[n][1] = work.node(how.state(lambda state, how=how: work.target_of(state, how.x)), path, 1)
-        needed += [(path, x) for x in how.needs()]
-    for path, x in needed:
-        if ("object", id(x)) not in work.known:
-            raise ValueError(
-                f"save: {path or 'the tree'} uses {x!r:.80}, which is not in the tree; put it there beside it"
-            )
     text = json.dumps({"tree": root, "objects": work.objects}, separators=(",", ":"), allow_nan=False)
     return work.arrays, text
 
 
 class _Description:
-    """One walk over a tree. Names are those of `kn.named_params`, or the paths that led there."""
+    """One walk over a tree. Names are those of `kn.named_params`, or the paths that led there, with dots."""
 
     def __init__(self, tree):
         self.names = names_of(tree)
@@ -88,7 +81,13 @@ class _Description:
             return {"dict": [[self._key(key, path), part] for key, part in zip(x, parts)]}
         if isinstance(x, tuple) and not hasattr(x, "_fields"):
             return {"tuple": parts}
-        return {"fields": [type(x).__name__, [[step[1:], part] for (step, _), part in zip(nodes, parts)]]}
+        kind = type(x).__name__
+        return {
+            "fields": [
+                f"schedules.{kind}" if is_schedule(x) else kind,
+                [[step[1:], part] for (step, _), part in zip(nodes, parts)],
+            ]
+        }
 
     def _key(self, key, path):
         """A key of a dict: a number, a text or None, or a tuple of these."""
@@ -110,6 +109,7 @@ class _Description:
         return {kind: self.known[same]}
 
     def _add(self, array, path):
+        path = dotted(path)
         names = itertools.chain([path or "array"], (f"{path}#{n}" for n in itertools.count(2)))
         name = next(name for name in names if name not in self.arrays and name != METADATA)
         self.arrays[name] = array
@@ -129,11 +129,11 @@ class _Description:
         found = named(x)
         if found:
             return self._object(x, _Holder(found), path)
-        if is_code(x):
+        if is_code(x) and not remembers(x):
             return {"code": str(getattr(x, "__name__", type(x).__name__))}
         raise TypeError(
             f"save: {path or 'the tree'} is a {type(x).__name__}, which holds no Params and does not offer state() and "
-            "restore(state); save what it is made of"
+            "restore(state); give it these, or save what it is made of"
         )
 
     def target_of(self, state: State, opt: Any) -> Any:

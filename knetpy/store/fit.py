@@ -13,7 +13,7 @@ from ..core.value import Param, Value, bare
 from ..devices import beside, on_gpu
 from ..optim.optimizer import uninterrupted
 from ..tree import children, rebuild
-from .objects import Stored, kind_of, named, names_of, stored
+from .objects import Stored, dotted, kind_of, named, names_of, stored
 from .rebuild import PLAIN, Rebuilder, fields, keyed, kind_and_content, listed, object_of, opened
 
 Make = Callable[[], Any]  # what shall stand in the place of an old value: that itself, if it is written in place
@@ -180,7 +180,7 @@ class Fit:
                 self.misfits[MISSING] += self._leaves(part, paths[key])
         for key, node in new.items():
             if key not in old:
-                self.misfits[EXTRA] += names_in(node) or [paths[key]]
+                self.misfits[EXTRA] += arrays_of(node, paths[key]) or [paths[key]]
         return makes
 
     @staticmethod
@@ -226,7 +226,10 @@ class Fit:
             before = len(undo)
             try:
                 undo.append(how.undoing())
-                how.restore(tree, lambda target: id(target) in ours)
+                left = how.restore(tree, lambda target: id(target) in ours)
+                if left and strict:
+                    raise ValueError("; ".join(left))
+                self.misfits[REFUSED] += [f"{path or 'the tree'} ({kind_of(how.x)}): {one}" for one in left]
             except Exception as refusal:  # whatever an object of the user's may raise
                 message = f"{path or 'the tree'} ({kind_of(how.x)}): {refusal}"
                 for step in reversed(undo if strict else undo[before:]):
@@ -264,18 +267,18 @@ def is_number(x: Any) -> bool:
     return isinstance(x, (int, float, complex, np.generic)) and not isinstance(x, bool)
 
 
-def names_in(node: Any) -> list[str]:
-    """The names of the arrays in a node."""
-    if isinstance(node, list):
-        return [name for part in node for name in names_in(part)]
-    if not isinstance(node, dict):
-        return []
-    return [
-        name
-        for kind, content in node.items()
-        for name in ([content] if kind in ("param", "array") else names_in(content))
-        if isinstance(name, str)
-    ]
+def arrays_of(node: Any, path: str) -> list[str]:
+    """The paths of the arrays in a node that stands at `path`."""
+    kind, content = opened(node)
+    if isinstance(node, list) or kind == "tuple":
+        parts = [(f"[{n}]", part) for n, part in enumerate(node if isinstance(node, list) else listed(content))]
+    elif kind == "dict":
+        parts = [(f"[{key!r}]", part) for key, part in keyed(content)]
+    elif kind == "fields":
+        parts = [(f".{name}", part) for name, part in fields(content)]
+    else:
+        return [path] if kind in ("param", "array") else []
+    return [found for step, part in parts for found in arrays_of(part, path + step)]
 
 
 def told(node: Any, objects: Any) -> str:
@@ -321,6 +324,5 @@ def arrays_in(tree: Any, path: str) -> list[tuple[str, np.ndarray]]:
 
 def spellings(path: str) -> tuple[str, str, str]:
     """A path as it is, with dots and with slashes."""
-    dotted = re.sub(r"\[(?:'([^']*)'|([0-9]+))\]", r".\1\2", path).removeprefix(".")
     slashed = re.sub(r"\[(?:'([^']*)'|([0-9]+))\]|\.", r"/\1\2", path).removeprefix("/")
-    return path, dotted, slashed
+    return path, dotted(path), slashed

@@ -11,7 +11,7 @@ from ..core.value import Param
 from ..ops.batchnorm import Moments
 from .describe import DEPTH
 from .header import CODES
-from .objects import StoredMoments
+from .objects import SCHEDULES, StoredMoments
 
 PLAIN = (type(None), bool, int, float, str)
 
@@ -104,7 +104,14 @@ class Rebuilder:
         return [(key, self.tree(part, depth)) for key, part in keyed(pairs)]
 
     def _fields(self, content, depth):
-        return {name: self.tree(part, depth) for name, part in fields(content)}
+        found = {name: self.tree(part, depth) for name, part in fields(content)}
+        kind = SCHEDULES.get(content[0]) if isinstance(content[0], str) else None
+        if kind is None:
+            return found
+        try:
+            return kind(**found)
+        except (TypeError, ValueError) as failure:
+            raise StoreError(f"its tree has a schedule that is none: {failure!s:.200}") from None
 
     def _object(self, n, depth):
         kind, state = object_of(self.objects, n)

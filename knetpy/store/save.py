@@ -27,15 +27,17 @@ def save(path: Any, tree: Any, *, keep: int = 1) -> None:
     """Write params, arrays, optimizers and whatever training needs to go on into one file, whole or not at all.
 
     Whatever happens, a killed program or a full disk, at `path` is the earlier save or the new one. The file is a
-    safetensors file with a description of the tree; it holds a sum over all bytes, and never code.
+    safetensors file with a description of the tree; it holds a sum over all bytes, and never code. Other programs find
+    each array in it by its path, spelled as PyTorch does: `layers.0.w` is that of `layers[0].w` and `["layers"][0].w`.
 
     Parameters:
-      path: the file; its folder must exist.
+      path: the file; its folder must exist. A file that is replaced keeps its permissions (its mode).
       tree: lists, tuples, dicts and dataclasses, nested as you like, of Params, arrays (bool, integers, floating up to
         64 bits, complex64), numbers, texts and None; optimizers; `kn.Moments`; `kn.random` (the module) for the state
         of all random numbers, NumPy's generators; every object with two methods, state(), which returns such a tree,
-        and restore(tree). Of models and functions the Params and Moments are saved that `kn.named_params` finds. What
-        is there twice is saved once and stays the same.
+        and restore(tree). Of models and functions the Params and Moments are saved that `kn.named_params` finds; of
+        functions without any, which stay in your program, only the name. What is there twice is saved once and stays
+        the same.
       keep=1: how many saves to keep; the earlier ones are path.1, the one before, to path.(keep - 1).
     Returns: None.
     Raises: TypeError, DtypeError, ValueError for what cannot be saved, by its path in the tree; OSError, as for a full
@@ -79,10 +81,13 @@ def load(path: Any, into: Any = None, *, strict: bool = True, change: Callable[[
       path: the file.
       into=None: what to load into: a tree like the one that was saved. Its Params, arrays, lists, dicts, dataclasses,
         optimizers and other objects are written in place. A list of plain numbers or texts, an empty container and None
-        take whatever the file has. Of a file without a tree (PyTorch's, npz) the names are compared with the paths of
-        `kn.named_params`, and with the spellings `layers.0.w`, as PyTorch's, and `layers/0/w` of `layers[0].w`.
-      strict=True: raise if a name is missing in the file or extra, or has another shape or dtype; nothing is changed
-        then. With False, what fits is loaded, and a warning tells the rest.
+        take whatever the file has. Optimizers take the file's settings too: numbers and schedules of knetpy's own
+        (`kn.schedules`), each in the place of either, and the parts of `kn.optim.Choose` by their names. A function of
+        your own, as a schedule, cannot be in a file: it stays, and what else the file has there does not fit.
+        Of a file without a tree (PyTorch's, npz) the names are compared with the paths of `kn.named_params`, and with
+        the spellings `layers.0.w`, as PyTorch's, and `layers/0/w` of `layers[0].w`.
+      strict=True: raise if a name is missing in the file or extra, or has another shape, dtype or kind; nothing is
+        changed then. With False, what fits is loaded, and a warning tells the rest.
       change=None: of a file without a tree, a function of the dict of its names and arrays that gives the dict to take
         instead, with other names, or transposed: such as the weights of PyTorch's Linear, which are (out, in), or all
         of Knet's that Julia wrote (NPZ.jl), whose axes come reversed: `lambda a: {k: x.T for k, x in a.items()}`.

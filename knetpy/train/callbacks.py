@@ -9,8 +9,9 @@ from typing import Any
 
 from ..calls import told
 from ..core.errors import label_of
-from ..ops.arguments import count_of, flags, number
+from ..ops.arguments import count_of, flags, number, real
 from .arguments import function_of, iterable_of
+from .around import Around
 from .signals import Skip, Stop
 
 
@@ -79,7 +80,8 @@ def every(n: int, *misplaced: Any) -> Callable[[Callable], Every]:
     Parameters:
       n: an integer of at least 1.
     Returns: a decorator. What it makes takes the function's arguments, returns its result or None, and has attributes
-      n, callback and count, the calls so far, which may be set when a training is resumed.
+      n, callback and count, the calls so far. `kn.save` keeps its state(), the count and the state() of a callback
+      that has one, and `kn.load` brings it back with restore(state).
     Raises: TypeError if n is not an integer, ValueError if it is less than 1.
 
     >>> import knetpy as kn
@@ -103,19 +105,22 @@ def alone(name: str, n: float, misplaced: tuple) -> None:
         raise TypeError(f"{name} takes one number and returns a decorator: write {name}({n:g})({what})")
 
 
-class Every:
+class Every(Around):
     """What `every(n)(callback)` returns."""
 
     def __init__(self, n: int, callback: Callable):
-        self.n, self.callback, self.count = n, callback, 0
-        self.__name__ = f"every({n})({label_of(callback)})"
+        super().__init__(callback, f"every({n})({label_of(callback)})")
+        self.n, self.count = n, 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.count += 1
         return None if self.count % self.n else self.callback(*args, **kwargs)
 
-    def __repr__(self) -> str:
-        return self.__name__
+    def _number(self) -> int:
+        return self.count
+
+    def _take(self, number: Any) -> None:
+        self.count = count_of("restore", "count", number)
 
 
 @told
@@ -129,7 +134,9 @@ def throttle(
       leading=True: whether the first call goes through; else the time runs from it.
       trailing=False: whether the last call, if it was held back, goes through after all when the loop of `tap` comes to
         its end; after a break, when finish() is called, a method of what was made.
-    Returns: a decorator. What it makes takes the function's arguments and returns its result or None.
+    Returns: a decorator. What it makes takes the function's arguments and returns its result or None. `kn.save` keeps
+      its state(), the seconds left to wait and the state() of a callback that has one, and `kn.load` brings it back
+      with restore(state); a call that is held back is not kept.
     Raises: TypeError for arguments of the wrong kind, ValueError if seconds is negative or infinite.
 
     >>> import knetpy as kn
@@ -146,14 +153,16 @@ def throttle(
     return lambda callback: Throttle(seconds, function_of("throttle", "callback", callback, way), leading, trailing)
 
 
-class Throttle:
+class Throttle(Around):
     """What `throttle(seconds)(callback)` returns."""
 
+    remembers = "wait"
+
     def __init__(self, seconds: float, callback: Callable, leading: bool = True, trailing: bool = False):
-        self.seconds, self.callback, self.trailing = seconds, callback, trailing
+        super().__init__(callback, f"throttle({seconds:g})({label_of(callback)})")
+        self.seconds, self.trailing = seconds, trailing
         self.due = -math.inf if leading else math.nan  # of the clock that no change of the date moves; NaN: not yet set
         self.held: tuple[tuple, dict] | None = None  # the arguments of the last call, if it was held back
-        self.__name__ = f"throttle({seconds:g})({label_of(callback)})"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         now = time.monotonic()
@@ -174,5 +183,9 @@ class Throttle:
         (args, kwargs), self.due = self.held, -math.inf
         return self(*args, **kwargs)
 
-    def __repr__(self) -> str:
-        return self.__name__
+    def _number(self) -> float:
+        return self.due - time.monotonic()  # that clock has another zero in the next process
+
+    def _take(self, number: Any) -> None:
+        self.due = time.monotonic() + real("restore", "wait", number)
+        self.held = None

@@ -8,19 +8,23 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..calls import told
+from ..core.errors import label_of
 from ..devices import host, on_gpu
 from ..ops.arguments import count_of, number, one_of, real
 from .arguments import function_of, iterable_of
+from .around import Around
 
 
 @told
-def patience(predicate: Callable, n: int) -> Callable[..., bool]:
+def patience(predicate: Callable, n: int) -> Patience:
     """A function like `predicate` that is true only when predicate has been true `n` times in a row.
 
     Parameters:
       predicate: a function of any arguments.
       n: an integer of at least 1.
-    Returns: a function of the same arguments, which returns a bool.
+    Returns: a function of the same arguments, which returns a bool. Its attribute row is how often in a row predicate
+      was true. `kn.save` keeps its state(), that number and the state() of a predicate that has one, and `kn.load`
+      brings it back with restore(state).
     Raises: TypeError and ValueError for arguments of the wrong kind.
 
     >>> import knetpy as kn
@@ -29,14 +33,27 @@ def patience(predicate: Callable, n: int) -> Callable[..., bool]:
     [False, False, False, True]
     """
     predicate = function_of("patience", "predicate", predicate, "patience(lambda loss: loss < 0.1, 3)")
-    n, row = count_of("patience", "n", n, least=1), 0
+    return Patience(predicate, count_of("patience", "n", n, least=1))
 
-    def enough(*args: Any, **kwargs: Any) -> bool:
-        nonlocal row
-        row = row + 1 if predicate(*args, **kwargs) else 0
-        return row >= n
 
-    return enough
+class Patience(Around):
+    """What `patience` returns."""
+
+    remembers = "row"
+
+    def __init__(self, predicate: Callable, n: int):
+        super().__init__(predicate, f"patience({label_of(predicate)}, {n})")
+        self.n, self.row = n, 0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> bool:
+        self.row = self.row + 1 if self.callback(*args, **kwargs) else 0
+        return self.row >= self.n
+
+    def _number(self) -> int:
+        return self.row
+
+    def _take(self, number: Any) -> None:
+        self.row = count_of("restore", "row", number)
 
 
 @told

@@ -247,7 +247,7 @@ def test_the_choice_is_forgotten_with_its_array():
     opt = optim.Choose(lambda path, w: "sgd", sgd=kn.SGD())
     for n in range(3):
         kn.update(np.ones(n + 1), np.ones(n + 1), opt)
-    assert not opt.chosen
+    assert not opt._chosen
 
 
 def by_name(path, w):
@@ -285,6 +285,31 @@ def test_settings_of_the_parts():
     with pytest.raises(AttributeError, match="parts decides what is remembered"):
         opt.parts = ()
     opt.parts = tuple(opt.parts)  # as a save does that is loaded
+
+
+class Own(kn.optim.Optimizer):
+    kinds = {"n": "count"}
+    fixed = ("n",)
+
+    def __init__(self, n=1):
+        self.n = n
+
+
+@pytest.mark.parametrize(
+    "opt, name, value, way",
+    [
+        (optim.Accumulate(4), "every", 2, r"kn\.optim\.Accumulate\(every=2\)"),
+        (kn.RMSprop(), "centered", True, r"kn\.RMSprop\(centered=True\)"),
+        (kn.chain(kn.SGD()), "parts", (), r"kn\.chain\(\.\.\.\)"),
+        (optim.Choose(lambda path, w: "a", a=kn.SGD()), "choose", len, r"kn\.optim\.Choose\(\.\.\.\)"),
+        (Own(), "n", 2, r"Own\(n=2\)"),
+    ],
+)
+def test_the_way_out_of_a_fixed_setting_can_be_written(opt, name, value, way):
+    with pytest.raises(AttributeError, match=f"{name} decides what is remembered; make another: {way}$"):
+        setattr(opt, name, value)
+    with pytest.raises(TypeError, match=r"opt is the class EMA; make one: opt = kn\.optim\.EMA\(\)"):
+        kn.chain(optim.EMA)
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda opt: pickle.loads(pickle.dumps(opt))])

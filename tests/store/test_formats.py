@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import knetpy as kn
+from knetpy.store import describe
 
 Layer = namedtuple("Layer", "weight bias")
 DTYPES = ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8"]
@@ -28,7 +29,24 @@ def equal(x, y):
 
 def test_the_package_reads_what_save_writes(tmp_path):
     kn.save(tmp_path / "f", arrays())
-    assert equal({f"[{k!r}]": a for k, a in arrays().items()}, load_file(tmp_path / "f"))
+    assert equal(arrays(), load_file(tmp_path / "f"))
+
+
+def test_names_are_spelled_for_other_programs(tmp_path):
+    w = [kn.param([float(n)]) for n in range(4)]
+    odd = {"a.b": np.ones(1), "a": {"b": np.zeros(1)}, "__metadata__": np.ones(2), "": np.ones(3), "it's": np.ones(4)}
+    tree = {"fc": {"weight": w[0]}, "layers": [w[1], {"b": w[2]}], 7: w[3], "odd": odd}
+    kn.save(tmp_path / "f", tree)
+    stored = load_file(tmp_path / "f")
+    names = "fc.weight", "layers.0", "layers.1.b", "7"
+    assert [stored[name].item() for name in names] == [0, 1, 2, 3] and len(stored) == 9
+    assert {"odd.a.b", "odd.a.b#2", "odd.__metadata__"} < set(stored)
+    kn.save(tmp_path / "odd", odd)
+    for file, into in (("f", tree), ("odd", odd)):
+        assert str(kn.load(tmp_path / file, into)) == str(kn.load(tmp_path / file))  # by the description, as ever
+    save_file({name: np.full(1, 9, "f4") for name in names}, tmp_path / "theirs")
+    kn.load(tmp_path / "theirs", {k: v for k, v in tree.items() if k != "odd"})
+    assert [p.value.item() for p in w] == [9] * 4
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
@@ -222,3 +240,11 @@ def test_a_name_twice_in_an_npz_file(tmp_path):
             archive.writestr("w.npy", npy("(0,)"))
     with pytest.raises(kn.StoreError, match="twice"):
         kn.load(tmp_path / "f.npz")
+
+
+def test_files_with_the_names_of_before_are_read(tmp_path, monkeypatch):
+    tree = {"layers": [kn.param([1.0])], "odd": {"a.b": np.ones(1)}}
+    monkeypatch.setattr(describe, "dotted", lambda path: path)
+    kn.save(tmp_path / "f", tree)
+    assert set(load_file(tmp_path / "f")) == {"['layers'][0]", "['odd']['a.b']"}
+    assert str(kn.load(tmp_path / "f", tree)) == str(kn.load(tmp_path / "f"))

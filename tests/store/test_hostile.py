@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save
 
 import knetpy as kn
 from knetpy.store import tensors
+from knetpy.store.rebuild import Rebuilder
 
 FUZZED = 1000
 
@@ -291,3 +292,20 @@ def test_a_later_format(tmp_path):
     finally:
         tensors.VERSION = 1
     assert "it has format '2' and this knetpy reads format 1" in refused(tmp_path / "f", file.getvalue())
+
+
+@pytest.mark.parametrize(
+    "name, fields",
+    [
+        ("Cosine", [["lr", -1.0], ["steps", 3]]),
+        ("Cosine", [["lr", "x"], ["steps", 3]]),
+        ("Cosine", [["lr", 1.0]]),
+        ("Cosine", [["lr", 1.0], ["steps", 3], ["__class__", 3]]),
+        ("Piecewise", [["lr", 1.0], ["later", {"dict": [["a", 1.0]]}]]),
+        ("Warmup", [["steps", 3], ["then", []]]),
+    ],
+)
+def test_a_schedule_that_is_none(name, fields):
+    with pytest.raises(kn.StoreError, match="its tree has a schedule that is none"):
+        Rebuilder({}, []).tree({"fields": [f"schedules.{name}", fields]})
+    assert Rebuilder({}, []).tree({"fields": [name, [["lr", -1.0]]]}) == {"lr": -1.0}  # a class of the user's

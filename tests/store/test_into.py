@@ -225,11 +225,10 @@ def test_what_cannot_be_written(tmp_path):
 
 
 class Chain(kn.optim.Optimizer):
-    """An optimizer that consists of others, and one that uses what it was told of."""
+    """An optimizer that consists of others."""
 
     def __init__(self, parts, rate=1.0):
         self.parts, self.rate = parts, rate
-        object.__setattr__(self, "chosen", {})
 
 
 def chain(rate, *lrs):
@@ -258,9 +257,87 @@ def test_optimizers_of_optimizers(tmp_path):
     assert [part.lr for part in last.parts] == [1, 2] and not last.parts[0].states and last.rate == 3
 
 
-def test_an_optimizer_that_uses_others_is_saved_with_them(tmp_path):
-    w, opt, used = kn.param([1.0]), chain(1.0, 1.0), kn.SGD(lr=0.5)
-    opt.chosen[w.uid] = None, used
-    with pytest.raises(ValueError, match=r"save: \['opt'\] uses SGD\(lr=0.5\), which is not in the tree"):
-        kn.save(tmp_path / "f", {"opt": opt, "w": w})
-    kn.save(tmp_path / "f", {"opt": opt, "used": used, "w": w})
+S = kn.schedules
+OWN = [
+    0.5,
+    S.Cosine(0.1, 30),
+    S.Step(0.7, 60),
+    S.Warmup(5, S.Cosine(0.1, 30)),
+    S.Piecewise(0.1, {5: S.Step(1.0, 2), 9: 0.1}),
+]
+
+
+@pytest.mark.parametrize("saved", OWN)
+@pytest.mark.parametrize("old", OWN)
+@pytest.mark.parametrize("inside", [lambda opt: opt, lambda opt: kn.chain(kn.optim.ClipNorm(1.0), opt)])
+def test_the_file_wins_for_numbers_and_schedules_of_optimizers(tmp_path, saved, old, inside):
+    kn.save(tmp_path / "f", inside(kn.SGD(lr=saved)))
+    opt = kn.load(tmp_path / "f", inside(kn.SGD(lr=old)))
+    assert opt.lr == saved and type(opt.lr) is type(saved)
+
+
+def falling(step):
+    return 1 / (1 + step)
+
+
+@dataclass
+class Falling:
+    lr: float = 1.0
+
+    def __call__(self, step):
+        return self.lr / (1 + step)
+
+
+@pytest.mark.parametrize(
+    "own", [falling, lambda step: 1.0, Falling(), S.Warmup(5, falling), S.Piecewise(1.0, {3: falling})]
+)
+@pytest.mark.parametrize("known", [0.5, S.Cosine(0.1, 30)])
+def test_a_schedule_of_the_users_stays(tmp_path, own, known):
+    w = [kn.param([1.0])]
+    kn.save(tmp_path / "own", {"w": w, "opt": kn.Momentum(lr=own)})
+    into = {"w": w, "opt": kn.Momentum(lr=own)}
+    assert kn.load(tmp_path / "own", into)["opt"].lr is own
+    into["opt"].lr = falling  # one function for another cannot be told from a new name of the same
+    assert kn.load(tmp_path / "own", into)["opt"].lr is falling
+
+    trained = kn.Momentum(lr=known)
+    step(w, trained)
+    kn.save(tmp_path / "known", {"w": w, "opt": trained})
+    for file, lr, message in (("own", known, "whose code is not in it"), ("known", own, "a function of your own")):
+        into = {"w": w, "opt": kn.Momentum(lr=lr)}
+        with pytest.raises(kn.StoreError, match=rf"nothing was changed: \['opt'\] \(Momentum\): lr is .*{message}"):
+            kn.load(tmp_path / file, into)
+        assert into["opt"].lr is lr and not into["opt"].states
+        with pytest.warns(UserWarning, match=message):
+            kn.load(tmp_path / file, into, strict=False)
+        assert into["opt"].lr is lr and len(into["opt"].states) == (file == "known")
+
+
+def test_schedules_come_back_without_what_they_were_in(tmp_path):
+    kn.save(tmp_path / "f", {"opt": kn.SGD(lr=OWN[-1]), "all": OWN, "own": S.Warmup(5, falling)})
+    tree = kn.load(tmp_path / "f")
+    assert tree["opt"]["settings"] == {"lr": OWN[-1]} and tree["all"] == OWN
+    assert tree["own"] == {"steps": 5, "then": "falling", "start": 0.0}
+
+
+def test_the_parts_of_a_choice_are_matched_by_name(tmp_path):
+    def choice(**parts):
+        return kn.optim.Choose(lambda path, w: "a", **parts)
+
+    w, opt = [kn.param([1.0])], choice(a=kn.Adam(0.1), b=kn.Adam(0.2))
+    step(w, opt)
+    kn.save(tmp_path / "f", {"w": w, "opt": opt})
+    other = choice(b=kn.Adam(0.8), a=kn.Adam(0.9))
+    kn.load(tmp_path / "f", {"w": w, "opt": other})
+    assert (other.a.lr, other.b.lr, len(other.a.states), len(other.b.states)) == (0.1, 0.2, 1, 0)
+    for parts, message in (
+        ({"a": 0.3, "c": 0.5}, "'c' is missing in the file; its part 'b' is extra"),
+        ({"a": 0.3}, "extra"),
+    ):
+        other = choice(**{name: kn.Adam(lr) for name, lr in parts.items()})
+        with pytest.raises(kn.StoreError, match=f"nothing was changed: .*its part .*{message}"):
+            kn.load(tmp_path / "f", {"w": w, "opt": other})
+        assert [part.lr for part in other.parts] == list(parts.values()) and not other.a.states
+        with pytest.warns(UserWarning, match="its part 'b' is extra in the file"):
+            kn.load(tmp_path / "f", {"w": w, "opt": other}, strict=False)
+        assert [part.lr for part in other.parts] == [0.1, *list(parts.values())[1:]] and len(other.a.states) == 1

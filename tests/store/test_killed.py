@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import knetpy as kn
-from knetpy.store import atomic
+from knetpy.store import atomic, tensors
 from tests.store.processes import kill_after, start
 
 resource = pytest.importorskip("resource")  # limits of a file's size
@@ -167,3 +167,28 @@ def test_several_threads_may_save_to_one_path(tmp_path, keep):
         thread.join()
     assert sorted(saved) == [0, 1, 2] and {p.name for p in tmp_path.iterdir()} <= {"f", "f.1", "f.2", "f.3"}
     assert all(len(set(kn.load(file))) == 1 for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_save_keeps_the_permissions_of_the_file_that_it_replaces(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *paths: (_ for _ in ()).throw(OSError("no links here")))
+    seen = []
+    real = tensors.write
+    monkeypatch.setattr(tensors, "write", lambda file, *rest: (seen.append(mode(file.name)), real(file, *rest)))
+    for expected in (0o600, 0o400, 0o664):
+        kn.save(tmp_path / "f", 1)
+        (tmp_path / "f").chmod(expected)
+        kn.save(tmp_path / "f", 2, keep=2)
+        assert (mode(tmp_path / "f"), mode(tmp_path / "f.1"), seen[-1]) == (expected,) * 3  # also while it is written
+        assert [kn.load(tmp_path / name) for name in ("f", "f.1")] == [2, 1]
+    before = os.umask(0o027)
+    try:
+        kn.save(tmp_path / "new", 1)
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "new") == 0o640
+
+
+def mode(path):
+    return stat.S_IMODE(os.stat(path).st_mode)

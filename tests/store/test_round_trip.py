@@ -5,6 +5,7 @@ import math
 import os
 from collections import namedtuple
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -155,8 +156,11 @@ def test_arrays_of_the_file_have_the_names_of_named_params(tmp_path):
     model = {"layers": [Dense(kn.param(3, 2), kn.param0(2))], "out": kn.param(2, 1)}
     kn.save(tmp_path / "f", model)
     stored = load_file(tmp_path / "f")
-    assert set(stored) == set(kn.named_params(model))
-    assert all(same(stored[name], p.value) for name, p in kn.named_params(model).items())
+    params = {
+        path.replace("['", "").replace("']", "").replace("[0]", ".0"): p for path, p in kn.named_params(model).items()
+    }
+    assert set(stored) == set(params) == {"layers.0.w", "layers.0.b", "out"}
+    assert all(same(stored[name], p.value) for name, p in params.items())
 
 
 def test_long_lists_of_numbers_are_kept_small(tmp_path):
@@ -317,3 +321,51 @@ def test_the_order_of_an_optimizer_and_its_model_does_not_matter(tmp_path):
     for tree in ({"opt": opt, "model": model}, {"model": model, "opt": opt}):
         kn.save(tmp_path / "save", tree)
         kn.load(tmp_path / "save", tree)
+
+
+class Counting:
+    """A callback of the user's with something to lose."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __call__(self, loss=None):
+        self.count += 1
+
+
+class Slotted:
+    __slots__ = ("count",)
+
+    def __call__(self):
+        self.count = 1
+
+
+@pytest.mark.parametrize("wrapped", [lambda f: f, lambda f: partial(f, 1), lambda f: partial(print, f)])
+def test_a_callback_whose_state_would_be_lost_is_refused(tmp_path, wrapped):
+    slotted = Slotted()
+    slotted()
+    for callback in (Counting(), slotted):
+        with pytest.raises(
+            TypeError, match=r"save: \['note'\] is a \w+, which .* state\(\) and restore\(state\); give"
+        ):
+            kn.save(tmp_path / "f", {"note": wrapped(callback)})
+    with pytest.raises(TypeError, match="is a partial, which holds no Params"):
+        kn.save(tmp_path / "f", {"note": partial(kn.train.every(2)(print), 1)})
+    assert not list(tmp_path.iterdir())
+
+
+def test_functions_that_have_nothing_to_lose_are_saved_by_name(tmp_path):
+    functions = [
+        print,
+        np.tanh,
+        kn.relu,
+        len,
+        lambda x: x,
+        partial(kn.elu, alpha=0.5),
+        "".join,
+        lru_cache(abs),
+        Counting,
+    ]
+    kn.save(tmp_path / "f", functions)
+    assert len(kn.load(tmp_path / "f")) == len(functions)
+    assert kn.load(tmp_path / "f", list(functions)) == functions

@@ -1,5 +1,7 @@
 """Callbacks: every, throttle, tap."""
 
+import math
+
 import pytest
 
 import knetpy as kn
@@ -149,3 +151,53 @@ def test_what_is_raised_in_a_wrong_place_says_so():
         list(kn.train.tap([1.0], skip))
     assert "write continue" in str(kn.train.Skip()) and "write break" in str(kn.train.Stop())
     assert str(kn.train.Stop("mine")) == "mine"
+
+
+def test_functions_around_functions_go_on_after_a_save(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: now[0])
+
+    def fresh():
+        seen.clear()
+        return {
+            "every": every(10)(lambda x: seen.append(x)),
+            "inner": every(2)(every(3)(seen.append)),
+            "throttle": throttle(60)(seen.append),
+            "never": throttle(60)(print),
+            "later": throttle(60, leading=False)(print),
+            "enough": kn.train.patience(lambda x: x > 0, 5),
+        }
+
+    seen = []
+    tree = fresh()
+    for _ in range(7):
+        for name in ("every", "inner", "throttle", "enough"):
+            tree[name](1)
+    kn.save(tmp_path / "f", tree)
+    now[0] = 7.0  # the clock of another process
+    into = fresh()
+    kept = dict(into)
+    assert kn.load(tmp_path / "f", into) == kept
+    assert (into["every"].count, into["inner"].count, into["inner"].callback.count) == (7, 7, 3)
+    assert (into["throttle"].due, into["never"].due) == (67.0, -math.inf) and math.isnan(into["later"].due)
+    assert not seen and [into["every"](n) for n in range(3)] and seen == [2]
+    assert [into["enough"](1), into["enough"](0)] == [True, False] and into["enough"].row == 0
+
+
+@pytest.mark.parametrize(
+    "state, message",
+    [
+        ({}, "has count and callback, got"),
+        (7, "has count and callback, got 7"),
+        ({"count": 1}, "has count and callback"),
+        ({"count": -1, "callback": {"count": 1}}, "count must be at least 0"),
+        ({"count": 1, "callback": {"count": "x"}}, "count must be an integer"),
+        ({"wait": 1, "callback": {"count": 1}}, "has count and callback"),
+    ],
+)
+def test_a_state_of_something_else_is_refused(state, message):
+    outer = every(2)(every(3)(print))
+    outer(1)
+    with pytest.raises((ValueError, TypeError), match=message):
+        outer.restore(state)
+    assert (outer.count, outer.callback.count) == (1, 0)
