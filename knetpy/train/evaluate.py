@@ -189,6 +189,6 @@ def check_rows(model: Callable, batch: Any, y: Any) -> None:
         if not rows or (count is not None and rows[0] != count):
             which = "instances" if count is None else f"{count} instances"
             raise ShapeError(
-                f"predict: {label_of(model)} must return arrays with one row for each of the {which} of a batch, got "
-                f"shape {np.shape(leaf)}{f' at {path}' if path else ''}"
+                f"predict: {label_of(model)} must return arrays with one row for each of the {which} of a batch of x, "
+                f"got shape {np.shape(leaf)}{f' at {path}' if path else ''}"
             )
