@@ -68,7 +68,7 @@ def ctc(
       scores: floating array (N, T, C), raw scores; logsoftmax(scores) gives the same. Of one
         sequence alone (T, C).
       labels: integers (N, L) from 0 to C - 1 without the blank, filled up with anything; or those of all sequences one
-        after the other, if label_lengths are given. Of one sequence alone: (L,). On a GPU they are not checked.
+        after the other (a GPU is waited for) with label_lengths. Of one sequence alone: (L,). A GPU's are not checked.
       lengths=None: how many times each sequence has, (N,) integers from 0 to T; None for T.
       label_lengths=None: how many labels each sequence has, (N,) integers; None for L.
       blank=0: the class that stands for no label, by default 0; -1 for the last.

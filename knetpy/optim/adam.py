@@ -34,7 +34,7 @@ class Adam(_Means):
       beta1=0.9, beta2=0.999: the weight of the old mean, 0.9 for m and 0.999 for v; at least 0, less than 1.
       eps=1e-8: 1e-8, outside the root; at least 0.
       lazy=False: of an embedding's table, update only the rows that were looked up, and their moments; by default all
-        rows, as if the gradient had been dense.
+        rows, as if the gradient had been dense. On a GPU the number of these rows is waited for.
     Raises: TypeError for what is no number, ValueError for one out of range.
 
     Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1.

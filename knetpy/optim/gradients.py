@@ -71,6 +71,8 @@ def _length(g: Any) -> Any:
 class ClipValue(GradientPart):
     """Clip every element of the gradients to between -limit and limit.
 
+    Of an embedding's table on a GPU the number of different rows is waited for.
+
     Parameters:
       limit: a number of at least 0.
     Raises: TypeError for what is no number, ValueError for one out of range.

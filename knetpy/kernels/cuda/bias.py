@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from knetpy.kernels.cuda.launch import ROWS, SHORT, C, Module, blocks_for, dense, empty, half, instances, tasks
+from knetpy.kernels.cuda.launch import ROWS, SHORT, C, Module, blocks_for, dense, empty, instances, tasks, widened
 from knetpy.kernels.cuda.reduce import sum as total
 from knetpy.kernels.reference import bias as reference
 from knetpy.kernels.reference import reusing
@@ -25,7 +25,7 @@ _run = Module(
 )
 
 
-@half
+@widened
 def forward(x, bias, activation, *, axis=-1):
     """Launch as the reference computes."""
     if x.dtype.char not in "fd":
@@ -41,7 +41,7 @@ def forward(x, bias, activation, *, axis=-1):
 
 
 @reusing
-@half
+@widened
 def back(dy, kept, activation, bias=None, *, axis=-1):
     """Launch as the reference computes."""
     if activation is None:

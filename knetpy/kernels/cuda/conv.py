@@ -13,10 +13,9 @@ from knetpy import settings
 from knetpy.devices import cupy
 from knetpy.kernels.cuda import convdw
 from knetpy.kernels.cuda.convplan import Geometry, Tables, geometry, tables
-from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, instances
+from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, instances, widened
 from knetpy.kernels.dispatch import kernel
 from knetpy.kernels.reference import conv as reference
-from knetpy.kernels.reference import summing
 
 RELU, MORE, BESIDE = 1, 2, 4  # flags of the kernels
 NARROW, SPOTS = 8, 512  # at most so many outputs of a group go to narrow(), whose blocks take so many pixels
@@ -63,7 +62,7 @@ def floats(x: Any, axes: int) -> bool:
     return x.dtype.char in "fd" and 1 <= axes <= 3
 
 
-@summing
+@widened
 def conv(x, w, bias=None, *, stride, padding, dilation, groups, activation=None):
     """Launch as the reference computes."""
     steps = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
@@ -81,7 +80,7 @@ def conv(x, w, bias=None, *, stride, padding, dilation, groups, activation=None)
     return _gathered(how, False, x, w, bias, activation, shape)
 
 
-@summing
+@widened
 def conv_dx(dy, w, *, size, stride, padding, dilation, groups):
     """Launch as the reference computes."""
     steps = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
@@ -94,7 +93,7 @@ def conv_dx(dy, w, *, size, stride, padding, dilation, groups):
     return _gathered(how, True, dy, w, None, None, shape)
 
 
-@summing
+@widened
 def conv_dw(x, dy, *, window, stride, padding, dilation, groups):
     """Launch as the reference computes."""
     steps = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}

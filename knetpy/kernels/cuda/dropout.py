@@ -8,13 +8,13 @@ from itertools import groupby
 import numpy as np
 
 from knetpy.devices import cupy
-from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, half, instances
+from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, instances, widened
 
 _run = Module("dropout", [*instances("{k}<{T}>", k=("dropout", "masked"), T=("float", "double")), "mask"])
 _LOW = 0xFFFFFFFF
 
 
-@half
+@widened
 def dropout(x, p, mask_shape, seed, stream, call):
     """Launch as the reference computes; without a mask in memory, if that has the shape of x."""
     x, T, scale, mask_shape = dense(x), C[x.dtype.char], x.dtype.type(1 - p if p < 1 else 1), tuple(mask_shape)

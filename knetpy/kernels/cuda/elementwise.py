@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, half
+from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, widened
 
 THREADS, PACK = 256, 16  # of a block; bytes that each reads at once
 
@@ -27,7 +27,7 @@ def _serve(run: Module, reference: Callable) -> Callable:
     operands = 2 if name.endswith("_dx") else 1
 
     @wraps(reference)
-    @half
+    @widened
     def serve(*args: Any, out: Any = None) -> Any:
         arrays, numbers = args[:operands], args[operands:]
         x = arrays[-1]

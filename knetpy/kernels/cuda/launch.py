@@ -84,25 +84,6 @@ def _current() -> int:
     return cupy().cuda.Device().id
 
 
-def half(launcher: Callable) -> Callable:
-    """Decorate a launcher whose kernels are for float32 and float64: float16 goes through it as float32."""
-
-    @wraps(launcher)
-    def serve(*args: Any, **options: Any) -> Any:
-        if all([getattr(a, "dtype", None) != np.float16 for a in args]):
-            return launcher(*args, **options)
-        found = launcher(*[_changed(a, np.float16, np.float32) for a in args], **options)
-        if isinstance(found, tuple):
-            return tuple([_changed(a, np.float32, np.float16) for a in found])
-        return _changed(found, np.float32, np.float16)
-
-    return serve
-
-
-def _changed(a: Any, before: type, after: type) -> Any:
-    return a.astype(after) if getattr(a, "dtype", None) == before else a
-
-
 def instances(pattern: str, **choices: Sequence) -> list[str]:
     """Every way to fill the {names} of a pattern with its choices.
 
@@ -154,11 +135,11 @@ def widened(launch: Callable) -> Callable:
     """Decorate what launches kernels of float32 and float64: float16 goes in as float32 and comes out as float16."""
 
     @wraps(launch)
-    def serve(x, *args, **options):
-        if x.dtype.char != "e":
-            return launch(x, *args, **options)
-        y = launch(*[_wide(a) for a in (x, *args)], **{name: _wide(a) for name, a in options.items()})
-        return tuple([_narrow(a) for a in y]) if isinstance(y, tuple) else _narrow(y)
+    def serve(*args: Any, **options: Any) -> Any:
+        if not any([getattr(a, "dtype", None) == np.float16 for a in args]):
+            return launch(*args, **options)
+        y = launch(*map(_wide, args), **{name: _wide(a) for name, a in options.items()})
+        return tuple(map(_narrow, y)) if isinstance(y, tuple) else _narrow(y)
 
     return serve
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from knetpy.kernels.cuda import normlong
-from knetpy.kernels.cuda.launch import SHORT, C, Module, blocks_for, dense, empty, half
+from knetpy.kernels.cuda.launch import SHORT, C, Module, blocks_for, dense, empty, widened
 from knetpy.kernels.reference import norm as reference
 from knetpy.kernels.reference import reusing
 
@@ -101,7 +101,7 @@ def _teams(T: str, dx: str) -> tuple[tuple[int, int], ...]:
     return (*TEAMS[:-1], WIDE_DX) if dx and T == "double" else TEAMS
 
 
-@half
+@widened
 def norm(x, scale, bias, residual=None, *, axes, eps, centred=True, relu=False):
     """Launch as the reference computes."""
     if not _served(x, scale, bias):
@@ -123,7 +123,7 @@ def norm(x, scale, bias, residual=None, *, axes, eps, centred=True, relu=False):
     return p.back(y, x.shape), p.back(mean, stats), p.back(var, stats)
 
 
-@half
+@widened
 def fixed(x, scale, bias, mean, var, *, eps):
     """Launch as the reference computes."""
     if not _served(x, scale, bias) or mean.shape != var.shape or mean.ndim != x.ndim:
@@ -136,7 +136,7 @@ def fixed(x, scale, bias, mean, var, *, eps):
 
 
 @reusing
-@half
+@widened
 def norm_dx(dy, x, mean, var, scale, bias=None, y=None, *, axes, affine, eps, centred=True, relu=False):
     """Launch as the reference computes."""
     given = _affine(scale, bias)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from knetpy.devices import cupy
-from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, half, instances
+from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, instances, widened
 from knetpy.kernels.reference import Ints, Pairs, places
 from knetpy.kernels.reference import pool as reference
 
@@ -43,13 +43,13 @@ def _window(
     return np.array([tuple(rows)], [(name, _AXIS) for name in "dhw"]), out
 
 
-@half
+@widened
 def largest(x, **how):
     """Launch as the reference computes."""
     return _maxima(x, how, False)[0]
 
 
-@half
+@widened
 def maxpool(x, **how):
     """Launch as the reference computes."""
     return _maxima(x, how, True)
@@ -63,7 +63,7 @@ def _maxima(x, how, wanted):
     return y, best
 
 
-@half
+@widened
 def pick(x, best, **how):
     """Launch as the reference computes."""
     y, best = empty(best.shape, x.dtype), dense(best)
@@ -79,7 +79,7 @@ def positions(best, *, size, **how):
     return y
 
 
-@half
+@widened
 def spread(dy, best, *, size, **how):
     """Launch as the reference computes."""
     best = dense(best)
@@ -87,7 +87,7 @@ def spread(dy, best, *, size, **how):
     return _back(kernel, dy, size, best, of=_window(tuple(size), **how)[0])
 
 
-@half
+@widened
 def meanpool(x, *, counted, **how):
     """Launch as the reference computes."""
     of, out = _window(x.shape[2:], **how, counted=counted)
@@ -96,14 +96,14 @@ def meanpool(x, *, counted, **how):
     return y
 
 
-@half
+@widened
 def meanpool_dx(dy, *, size, counted, **how):
     """Launch as the reference computes."""
     of = _window(tuple(size), **how, counted=counted)[0]
     return _back(f"meanpool_dx<{C[dy.dtype.char]}>", dy, size, flags=(int(counted is not None),), of=of)
 
 
-@half
+@widened
 def take(x, index):
     """Launch as the reference computes."""
     y, index = empty(index.shape, x.dtype), dense(index.astype(np.int64, copy=False))
@@ -111,7 +111,7 @@ def take(x, index):
     return y
 
 
-@half
+@widened
 def put(dy, index, *, size):
     """Launch as the reference computes."""
     xp, planes = cupy(), dy.shape[0] * dy.shape[1]

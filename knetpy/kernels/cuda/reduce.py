@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from knetpy.kernels.cuda.launch import ROWS, C, Module, blocks_for, dense, empty, half, instances, tasks
+from knetpy.kernels.cuda.launch import ROWS, C, Module, blocks_for, dense, empty, instances, tasks, widened
 from knetpy.kernels.reference import reduce as reference
 
 NARROW = 32  # columns; of fewer, several rows are read as one
@@ -19,7 +19,7 @@ _run = Module(
 )
 
 
-@half
+@widened
 def sum(x, axes):
     """Launch as the reference computes; what is summed again is float64 in between."""
     if x.dtype.char not in "fd" or not x.size:

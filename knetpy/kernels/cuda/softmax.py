@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from knetpy.kernels.cuda.launch import WARPS, C, Module, blocks_for, dense, empty, instances
-from knetpy.kernels.reference import summing
+from knetpy.kernels.cuda.launch import WARPS, C, Module, blocks_for, dense, empty, instances, widened
 
 PER = (4, 16)  # elements of a row that each lane of a warp may keep
 _run = Module(
@@ -21,25 +20,25 @@ _run = Module(
 )  # fmt: skip
 
 
-@summing
+@widened
 def softmax(x, *, axis, mask=None):
     """Launch as the reference computes."""
     return _along(axis, "", "false", x, mask)
 
 
-@summing
+@widened
 def logsoftmax(x, *, axis, mask=None):
     """Launch as the reference computes."""
     return _along(axis, "", "true", x, mask)
 
 
-@summing
+@widened
 def softmax_dx(dy, p, *, axis):
     """Launch as the reference computes."""
     return _along(axis, "_dx", "false", dy, p)
 
 
-@summing
+@widened
 def logsoftmax_dx(dy, logs, *, axis):
     """Launch as the reference computes."""
     return _along(axis, "_dx", "true", dy, logs)
