@@ -5,6 +5,8 @@ import os
 import sys
 import warnings
 
+import numpy as np
+
 from ..devices import memory, on_gpu
 
 __all__ = [
@@ -150,6 +152,14 @@ def place(code, lasti):
     line = line_of(code, lasti)
     text = linecache.getline(code.co_filename, line).strip()
     return f"{_file(code.co_filename)}:{line}, in {code.co_name}" + (f": {text}" if text else "")
+
+
+def numpy_name(function):
+    """A function of NumPy's as the user wrote it."""
+    for module, spelling in ((np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft"), (np.random, "np.random")):
+        if getattr(module, function.__name__, None) is function:
+            return f"{spelling}.{function.__name__}"
+    return function.__name__
 
 
 def warn(message, category=UserWarning):

@@ -9,9 +9,9 @@ import operator
 import numpy as np
 
 from ..tree import tree_map
-from .errors import DerivativeError, MutationError
+from .errors import DerivativeError, MutationError, numpy_name
 from .trace import active
-from .value import METHODS, NUMPY, Param, Value, bare, is_tracked, kind_of
+from .value import METHODS, NUMPY, Param, Value, bare, found, is_tracked, kind_of
 
 OPERATORS = {
     np.add: "add",
@@ -53,13 +53,13 @@ def _install(ufunc, op):
 def _array_ufunc(self, ufunc, method, *args, **options):
     if options or method != "__call__":
         return _unusual(ufunc, method, args, options)
-    if ufunc in NUMPY:
-        return NUMPY[ufunc](*args)
+    if op := NUMPY.get(ufunc) or found(NUMPY, ufunc):
+        return op(*args)
     return _no_rule(ufunc, args, options)
 
 
 def _array_function(self, function, types, args, options):
-    op = NUMPY.get(function)
+    op = found(NUMPY, function)
     if op is None:
         return _no_rule(function, args, options)
     if not args:  # NumPy names its first parameter in many ways (a, ary, arr...); ours are positional
@@ -76,16 +76,8 @@ def _array_function(self, function, types, args, options):
             raise ours from None
 
 
-def _name(function):
-    """The function as the user wrote it."""
-    for module, spelling in ((np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft"), (np.random, "np.random")):
-        if getattr(module, function.__name__, None) is function:
-            return f"{spelling}.{function.__name__}"
-    return function.__name__
-
-
 def _no_rule(function, args, options):
-    name = _name(function)
+    name = numpy_name(function)
     advice = f"if it needs none, write {name}(kn.value(x)), else declare a rule with kn.primitive"
     return _without_rule(function, name, advice, args, options)
 

@@ -19,6 +19,7 @@ serial = count(1).__next__
 NUMPY: dict = {}
 METHODS: dict = {}
 DISPLAYS: dict = {}
+LATE: list = []  # called when a name is missing in a table: `knetpy.ops` then imports what few programs need
 
 _PLAIN = frozenset(("nbytes", "itemsize", "strides", "flags", "device"))  # what any array tells about itself
 _WRITES = frozenset(("fill", "sort", "partition", "put", "resize", "setfield", "setflags", "byteswap", "itemset"))
@@ -35,6 +36,13 @@ class Displayed:
 
 
 _installed: Any = None
+
+
+def found(table, name):
+    """What a table has under `name`, if need be after the late families were imported; else None."""
+    for load in LATE if name not in table else ():
+        load()
+    return table.get(name)
 
 
 class Value(Displayed):
@@ -76,7 +84,7 @@ class Value(Displayed):
         return METHODS["swapaxes"](self, -1, -2)
 
     def __getattr__(self, name: str) -> Any:
-        if name in METHODS:
+        if name in METHODS or (active() and found(METHODS, name)):
             return partial(METHODS[name], self)
         if name in _PLAIN or (name not in _WRITES and not name.startswith("_") and not active()):
             if hasattr(self.value, name):
