@@ -1,5 +1,7 @@
 """The conventions of complex numbers: what leaves and enters a transform is PyTorch's, losses are real."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -129,3 +131,23 @@ def test_kernels_of_our_own_refuse_complex_numbers():
     for f in (kn.relu, kn.softmax, kn.sigmoid, lambda w: kn.conv(w, w), kn.layernorm):
         with pytest.raises(kn.DtypeError, match="complex128"):
             grad(lambda f=f: np.sum(np.abs(f(w))))()
+
+
+def test_optimizers_refuse_complex_params():
+    z = param(Z)
+    g = grad(lambda: loss(z))()
+    with pytest.raises(kn.DtypeError, match="complex128.*real and its imaginary part as two Params"):
+        kn.update(z, g, kn.SGD(0.1))
+    assert np.array_equal(z.value, Z)
+    z -= 0.01 * g[z]
+    assert loss(z) < loss(Z)
+
+
+def test_complex_params_are_copied_and_saved(tmp_path):
+    z = param(Z.astype("c8"))
+    assert np.array_equal(copy.deepcopy(z).value, z.value)
+    kn.save(tmp_path / "z", {"z": z})
+    again = kn.load(tmp_path / "z")["z"]
+    assert isinstance(again, kn.Param) and again.dtype == np.complex64 and np.array_equal(again.value, z.value)
+    with pytest.raises(kn.DtypeError, match="complex128"):
+        kn.save(tmp_path / "z", {"z": param(Z)})
