@@ -1,4 +1,5 @@
-// Dropout: an element is kept where its random word is at least `least`, as knetpy/random.py draws them.
+// Dropout: an element is kept where its random word is at least `least`, as knetpy/random.py draws them. In a step that is
+// captured their position is in `words`, as it is another one at each launch.
 constexpr int BLOCK = 256;
 
 // Four words for a block of four elements: Philox4x32-10 of a counter and a key.
@@ -23,10 +24,11 @@ struct Draw {
 // A thread makes four neighbours of y, all by themselves.
 template <typename T>
 __global__ void __launch_bounds__(256) dropout(const T* __restrict__ x, T* __restrict__ y, i64 n, T scale,
-    unsigned call, unsigned stream, unsigned k0, unsigned k1, unsigned long long least)
+    unsigned call, unsigned stream, unsigned k0, unsigned k1, const unsigned* __restrict__ words, unsigned long long least)
 {
     const i64 block = (i64)blockIdx.x * BLOCK + threadIdx.x;
     if (4 * block >= n) return;
+    if (words) call = words[0], stream = words[1], k0 = words[2], k1 = words[3];
     const Draw draw(block, call, stream, k0, k1);
     #pragma unroll
     for (int first = 0; first < 4; first += Pack<T>::N) {
@@ -41,9 +43,10 @@ __global__ void __launch_bounds__(256) dropout(const T* __restrict__ x, T* __res
 
 // The mask itself: a thread makes four neighbours.
 __global__ void __launch_bounds__(256) mask(unsigned char* __restrict__ kept, i64 n, unsigned call, unsigned stream,
-                                            unsigned k0, unsigned k1, unsigned long long least)
+    unsigned k0, unsigned k1, const unsigned* __restrict__ words, unsigned long long least)
 {
     const i64 block = (i64)blockIdx.x * BLOCK + threadIdx.x;
+    if (words) call = words[0], stream = words[1], k0 = words[2], k1 = words[3];
     const Draw draw(block, call, stream, k0, k1);
     #pragma unroll
     for (int k = 0; k < 4; ++k)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from knetpy.devices import cupy
+from knetpy.graphs import capture
 
 TOGETHER = False  # whether all kernels of a family are compiled at once: for a compiler that is slow to start
 
@@ -60,6 +61,9 @@ class Module:
         function = self._kernels.get((_current(), kernel)) or self._load(kernel)
         if shared > SHARED:
             function.max_dynamic_shared_size_bytes = shared
+        into = capture()
+        if into:
+            into.keep(args)
         function(grid, (threads,), args, shared_mem=shared)
 
     def _load(self, kernel: str) -> Any:
