@@ -1,7 +1,7 @@
 """Steps on a GPU that are captured as a CUDA graph and launched again: what of such a step depends on the host.
 
 A graph is the launches of a step with the addresses and numbers that they had. A number that is another one each time
-is therefore read from memory that is written before each launch (`Numbers`), and what the host does beside the launches,
+is therefore read from memory that is written before each launch (`Numbers`); what the host does beside the launches,
 such as counting updates, is done again after each of them.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .devices import cupy
+from .devices import cupy, on_gpu
 
 ROOM, APART = 1 << 16, 16  # bytes for all numbers of a graph, and between the beginnings of two groups of them
 
@@ -28,6 +28,10 @@ alike = _alike.get  # whether eager steps must compute as captured ones do
 
 class Refused(Exception):
     """A step cannot be captured; its text is the reason."""
+
+
+class Unready(Refused):
+    """A step cannot be captured yet: it makes what only a first step should make, such as the state of an optimizer."""
 
 
 class Numbers:
@@ -76,6 +80,11 @@ class Capture:
         self.reason = self.reason or reason
         return Refused(reason)
 
+    def unready(self, what: str) -> Unready:
+        """The same where an eager step is needed once more."""
+        self.reason = self.reason or f"each step makes {what} anew"
+        return Unready(self.reason)
+
     def changing(self, first: tuple, ask: Callable[[], tuple]) -> Numbers:
         """Numbers that are `first` at the first launch, and at each further one what `ask()` gives by then."""
         self.numbers.append(Numbers(self, first, ask))
@@ -94,7 +103,7 @@ class Capture:
 
     def keep(self, arrays: Any) -> None:
         """Tell of arrays that a launch was given: what outlives the step, such as tables, must outlive the graph."""
-        self.kept += [weakref.ref(a if a.base is None else a.base) for a in arrays if hasattr(a, "base")]
+        self.kept += [weakref.ref(a if a.base is None else a.base) for a in arrays if on_gpu(a)]
 
     def place(self, size: int) -> slice:
         """Room for so many bytes of numbers."""

@@ -76,6 +76,8 @@ class Moments:
         """Take in the mean and the unbiased variance of a batch, arrays (C,); what `batchnorm` defers."""
         mean, var = as_floating("Moments.update", mean=mean, var=var)
         if self.mean is None:
+            if into := capture():
+                raise into.unready("Moments")
             dtype = np.promote_types(mean.dtype, np.float32)
             self.mean, self.var = np.zeros_like(mean, dtype), np.ones_like(mean, dtype)
         if not mean.shape == var.shape == self.mean.shape:
@@ -98,8 +100,9 @@ class Moments:
 
     def _captured(self, mean, var):
         """Write into the arrays, as a step that is captured must find and leave its numbers in one place."""
+        self.move(mean)
         into, own, momentum = capture(), (self.mean, self.var), self.momentum
-        if momentum is None or self.count == 0:
+        if momentum is None:
             raise into.refuse("the average of Moments(momentum=None) depends on their count, which the host keeps")
         for old, new in zip(own, self._mixed(momentum, mean, var)):
             old[...] = new

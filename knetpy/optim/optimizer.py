@@ -17,6 +17,7 @@ from ..devices import GPU, on_gpu
 from ..graphs import capture
 from ..kernels import kernel
 from ..ops.rowsparse import RowSparse
+from . import captured
 from .settings import AMOUNT, ATTRIBUTES, SHARE, Kind, checked, is_number, is_schedule, no_setting, spelled
 from .state import Pairs, State, identity, readable, undoing, working_dtype, writable
 
@@ -159,7 +160,7 @@ class Optimizer:
     def _write(self, pairs: Pairs, states: list[State], now: Optimizer, numbers: dict[int, tuple]) -> None:
         """Make the step of each array: with settings as they are now, and numbers of its own update."""
         if capture():
-            numbers = self._captured(states, numbers)
+            numbers = captured.numbers(self, states, numbers)
         together: dict[Any, list] = {}
         back: list[tuple] = []  # (arrays, rows, what these rows become), of what is updated by rows
         for (target, g), state in zip(pairs, states):
@@ -182,28 +183,12 @@ class Optimizer:
 
     def _count(self, states: list[State]) -> None:
         """Remember the states, which have been updated once more; of a step that is captured, when it is launched."""
-        into = capture()
-        if into:
-            into.again.append(partial(self._count, states))
-            into.fixed.append(partial(self._remembers, states, [state.arrays for state in states]))
+        if capture():
+            captured.count(self, states)
             return
         for state in states:
             self.states[state.key] = state
             state.t += 1
-
-    def _remembers(self, states: list[State], arrays: list[tuple]) -> bool:
-        """Whether these states are remembered still, with these arrays."""
-        pairs = zip(states, arrays)
-        return all([self.states.get(s.key) is s and [*map(id, s.arrays)] == [*map(id, own)] for s, own in pairs])
-
-    def _captured(self, states: list[State], numbers: dict[int, tuple]) -> dict[int, Any]:
-        """The same numbers where they are new at each launch of a captured step: settings and t are those of then."""
-
-        def ask(state: State) -> tuple:
-            return self._at(1 + max([s.t for s in states])).numbers(state.t + 1)
-
-        by_t = {state.t + 1: state for state in states}
-        return {t: capture().changing(numbers[t], partial(ask, state)) for t, state in by_t.items()}  # type: ignore[union-attr]
 
     def _at(self, t: int) -> Optimizer:
         """This; if settings are functions of the step, one that has their values at the `t`-th update."""
@@ -272,6 +257,8 @@ class Optimizer:
         key, owner = identity(target)
         state = self.states.get(key)
         if state is None or state.owner() is not owner:
+            if into := capture():
+                raise into.unready("the state of the optimizer")
             w = readable(target)
             w = w.astype(working_dtype(w), copy=False)
             state = State(self, key, owner, self.init(w))

@@ -1,4 +1,4 @@
-"""Recurrence: the products by matmul.py, those of the input for all steps at once, and a launch of rnn.cu for each step.
+"""Recurrence: products by matmul.py, those of the input for all steps at once, and a launch of rnn.cu for each step.
 
 The state before and after every step is kept once, (S, T + 1, B, H), so that what a product or its derivative reads
 lies together. Lengths stay on the device.
