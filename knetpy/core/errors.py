@@ -4,6 +4,7 @@ import linecache
 import os
 import sys
 import warnings
+from contextlib import contextmanager
 
 from ..devices import memory, on_gpu
 
@@ -68,12 +69,47 @@ def explained_by(check, args, attrs):
 
 def explain_device(failure, name, operands, args):
     """Raise in the user's terms what went wrong with devices in a call that failed, if that is why."""
+    explain_gpu(failure, name)
+    refuse_mixed(name, operands, args)
+
+
+# What CUDA calls failures after which a program can use the GPU no more, as a part of "cudaErrorIllegalAddress: ..." or
+# of "CUDA_ERROR_ILLEGAL_ADDRESS: ...".
+LOST = (
+    "illegaladdress", "launchfailure", "launchfailed", "launchtimeout", "hardwarestackerror", "illegalinstruction",
+    "misalignedaddress", "invalidaddressspace", "invalidpc", "eccuncorrectable", "nvlinkuncorrectable", "errorassert",
+    "devicesunavailable", "deviceunavailable", "contextisdestroyed", "errorunknown", "nodevice", "devicelost",
+)  # fmt: skip
+
+
+def gpu_is_lost(failure):
+    """Whether an exception of CuPy's says that the GPU cannot be used any more."""
+    kind = str(failure).partition(":")[0].lower().replace("_", "")
+    return type(failure).__module__.startswith("cupy") and any([word in kind for word in LOST])
+
+
+def explain_gpu(failure, name):
+    """Raise in the user's terms what went wrong on the GPU, if that is why something failed."""
     if isinstance(failure, MemoryError) and type(failure).__module__.startswith("cupy"):
         raise DeviceError(
             f"{name}: the GPU has not enough memory: {failure}; {memory()}; take smaller batches, wrap parts of the "
             "model in kn.checkpoint, or del arrays that are not needed"
         ) from failure
-    refuse_mixed(name, operands, args)
+    if gpu_is_lost(failure):
+        raise DeviceError(
+            f"{name}: the GPU has stopped working ({failure}); what is on it cannot be read any more. Files of kn.save "
+            "are whole: start Python anew and go on from the last one with kn.load"
+        ) from failure
+
+
+@contextmanager
+def explaining_gpu(name):
+    """Explain what goes wrong on the GPU in this block."""
+    try:
+        yield
+    except Exception as failure:
+        explain_gpu(failure, name)
+        raise
 
 
 def refuse_mixed(name, operands, args):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import random, settings
-from ..core.errors import DeviceError
+from ..core.errors import DeviceError, explaining_gpu
 from ..core.trace import active
 from ..core.value import Param
 from ..devices import cupy, on_gpu, why_not
@@ -76,6 +76,10 @@ class Captured:
         """Make one step on these arguments of the loss function, and return the loss before it."""
         if active() or watch():  # whoever looks at each operation sees none of a graph's
             return self.make(*args)[0]
+        with explaining_gpu("minimize"):
+            return self._step(args)
+
+    def _step(self, args: tuple) -> Any:
         kind = self._kind(args)
         graph = self.graphs.get(kind)
         if graph and not graph.capture.fits():

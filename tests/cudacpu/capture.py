@@ -16,6 +16,8 @@ import numpy as np
 class CUDARuntimeError(RuntimeError):
     """What the driver complains of."""
 
+    __module__ = "cupy_backends.cuda.api.runtime"
+
 
 _thread = threading.local()
 
