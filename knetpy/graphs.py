@@ -133,7 +133,7 @@ class Capture:
             _capture.reset(token)
         self.kept = [array for array in [reference() for reference in self.kept] if array is not None]
         if len(self.of_draws) < len(self.draws):
-            raise self.refuse("it has random numbers that are drawn on the host; of those only kn.dropout's are not")
+            raise self.refuse("it has random numbers that are drawn on the host, as kn.random's are")
         if self.reason:
             raise Refused(self.reason)
 

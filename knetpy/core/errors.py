@@ -102,6 +102,13 @@ def explain_gpu(failure, name):
         ) from failure
 
 
+def explain_derivative(failure, name, code, lasti):
+    """Say in which derivative something failed."""
+    explain_gpu(failure, f"the derivative of {name}")
+    if hasattr(failure, "add_note") and not isinstance(failure, NonFiniteError):  # Python 3.11
+        failure.add_note(f"in the derivative of {name}, called at {place(code, lasti)}")
+
+
 @contextmanager
 def explaining_gpu(name):
     """Explain what goes wrong on the GPU in this block."""
@@ -123,6 +130,18 @@ def refuse_mixed(name, operands, args):
             f"{name}: {places[True]} is on the GPU and {places[False]} on the CPU; write kn.gpu({places[False]}), or "
             f"kn.cpu({places[True]})"
         )
+
+
+def refuse_elsewhere(p, new):
+    """`new`, which is to be written into a Param; it raises if that is on another device."""
+    there = on_gpu(p.value)
+    if getattr(new, "shape", ()) and on_gpu(new) != there:
+        here, where = ("CPU", "GPU") if there else ("GPU", "CPU")
+        raise DeviceError(
+            f"p[...] = new: the Param of shape {p.shape} is on the {where} and new on the {here}; write p[...] = "
+            f"kn.{where.lower()}(new)"
+        )
+    return new
 
 
 def label_of(f):
