@@ -106,7 +106,9 @@ def filled(arrays: list, specs: list) -> tuple | None:
     some = next((a for a in arrays if a is not None), None)
     if some is None:
         return None
-    return tuple([beside(np.zeros(*spec), some) if a is None else a for a, spec in zip(arrays, specs)])
+    bare = getattr(some, "value", some)
+    made = (lambda shape, dtype: np.zeros_like(bare, dtype, shape=shape)) if on_gpu(bare) else np.zeros
+    return tuple([made(*spec) if a is None else a for a, spec in zip(arrays, specs)])
 
 
 def add_at(x: Any, key: Any, values: Any) -> None:

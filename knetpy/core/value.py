@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import norm, read_only
 from ..devices import host
-from .errors import INSTEAD, PYTORCH, TO_ARRAY, DerivativeError, EscapeError, MutationError
+from .errors import INSTEAD, PYTORCH, TO_ARRAY, DerivativeError, EscapeError, MutationError, refuse_elsewhere
 from .trace import active
 
 serial = count(1).__next__
@@ -196,7 +196,7 @@ class Param(Value):
         return self._array
 
     def __setitem__(self, key, new):
-        self.writable()[key] = value(new)
+        self.writable()[key] = refuse_elsewhere(self, value(new))  # evaluated before the Param counts a change
 
     def __setattr__(self, name, new):
         if name in ("value", "uid", "_array"):

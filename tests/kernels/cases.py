@@ -210,3 +210,9 @@ def resample(rng, dtype):
     starts = np.cumsum([0, *rng.integers(0, 4, size(rng, 33))])
     columns, weights = rng.integers(0, shape[axis], starts[-1]), rng.standard_normal(starts[-1]).astype(dtype)
     yield "resample", (drawn(rng, shape, dtype), starts, columns, weights), {"axis": axis}
+
+
+@family
+def random(rng, dtype):
+    shape = size(rng), size(rng, 9)
+    yield "uniform", (drawn(rng, (2,), dtype), shape, dtype, 1, 2, int(rng.integers(2**40))), {}

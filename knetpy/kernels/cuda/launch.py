@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from knetpy.devices import cupy
+from knetpy.devices import cupy, on_gpu
+from knetpy.graphs import capture
 
 TOGETHER = False  # whether all kernels of a family are compiled at once: for a compiler that is slow to start
 
@@ -51,15 +52,23 @@ class Module:
         """
         grid = blocks if isinstance(blocks, tuple) else (blocks,)
         if not 0 < threads <= BLOCK_LIMIT or any([not 0 < n <= most for n, most in zip(grid, GRID_LIMIT)]):
+            asked, most = (" x ".join(map(str, sizes)) for sizes in (grid, GRID_LIMIT))
+            shapes = ", ".join([str(a.shape) for a in args if on_gpu(a)])
             raise ValueError(
-                f"{self.family}.{kernel}: {grid} blocks of {threads} threads are more than a GPU can start"
+                f"{self.family}.{kernel}: {asked} blocks of {threads} threads, for arrays of shapes {shapes}, are more "
+                f"than a GPU can start, {most} of {BLOCK_LIMIT}; take the arrays in parts"
             )
         for a in args:
+            if a.__class__ is float or (a.__class__ is np.ndarray and a.size != 1):
+                raise TypeError(f"{self.family}.{kernel}: {a!r:.60} must be on the GPU, or a number of NumPy's")
             if hasattr(a, "flags") and not isinstance(a, np.generic) and not a.flags.c_contiguous:
                 raise ValueError(f"{self.family}.{kernel}: an array of shape {a.shape} is not in C order")
         function = self._kernels.get((_current(), kernel)) or self._load(kernel)
         if shared > SHARED:
             function.max_dynamic_shared_size_bytes = shared
+        into = capture()
+        if into:
+            into.keep(args)
         function(grid, (threads,), args, shared_mem=shared)
 
     def _load(self, kernel: str) -> Any:
