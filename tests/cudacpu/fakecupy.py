@@ -300,20 +300,20 @@ def get_array_module(*args):
 
 # ---------------------------------------------------------------------- cupyx
 def _scatter(ufunc, kinds):
-    """CuPy's twin of `ufunc.at`; it adds by atomic operations, which not every dtype has."""
+    """CuPy's twin of `ufunc.at`, by atomic operations, for dtypes of which their order does not matter."""
 
     def scatter(a, slices, value):
         if not isinstance(a, ndarray):
             raise AttributeError(f"{type(a).__name__!r} object has no attribute 'scatter_{ufunc.__name__}'")
         if a._a.dtype.char not in kinds:
-            raise TypeError(f"scatter_{ufunc.__name__} only supports int32, float32, float64, ..., got {a._a.dtype}")
+            raise TypeError(f"scatter_{ufunc.__name__} of {a._a.dtype}: CuPy has none, or sums depend on the order")
         ufunc.at(a._a, _index(slices), _un(value))
 
     return scatter
 
 
 cupyx = types.ModuleType("cupyx")
-cupyx.scatter_add = _scatter(np.add, "ifdIQL")
+cupyx.scatter_add = _scatter(np.add, "iIQL")
 cupyx.empty_pinned = np.empty
 cupyx.scatter_max, cupyx.scatter_min = _scatter(np.maximum, "ifdIQL"), _scatter(np.minimum, "ifdIQL")
 
