@@ -72,8 +72,8 @@ __global__ void __launch_bounds__(512, 1) forward(const T* __restrict__ logs, co
     }
     if (threadIdx.x) return;
     const i64 last = last_state(label_lengths[n], L);
-    const T end = 0 <= last && last < S ? states.now[last] : never;
-    losses[n] = -total(end, 0 < last && last <= S ? states.now[last - 1] : never, never);
+    const bool there = 0 <= last && last < S;
+    losses[n] = -total(there ? states.now[last] : never, there && last ? states.now[last - 1] : never, never);
 }
 
 // beta (N, T, S): of all paths from a state to the end, before the step at t; only where a sequence lasts.
