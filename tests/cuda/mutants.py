@@ -5,12 +5,15 @@ noticed; --all takes every .cu and .h, and ends with the table of what was found
 """
 
 import argparse
+import io
 import os
 import random
 import re
 import signal
+import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,14 @@ def mutants(text):
             yield match.start(), token, SWAPS[token]
 
 
+def tests_of(name):
+    """What pytest is told for the tests that see a file."""
+    families = TESTED.get(name, (name.partition(".")[0],))
+    paths = [HERE / file for file in ("test_kernels.py", *[f"test_{family}.py" for family in families])]
+    quick = ["-q", "-x", "--tb=no", "-p", "no:cacheprovider"]
+    return [*quick, *[str(path) for path in paths if path.exists()], "-k", " or ".join(families)]
+
+
 def noticed(name, text, limit=300):
     """Whether a test fails when the file `name` has that text; found out in a copy of this process."""
     child = os.fork()
@@ -60,16 +71,16 @@ def noticed(name, text, limit=300):
         return os.waitpid(child, 0)[1] != 0
     signal.alarm(limit)  # ends what does not end
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    families, original = TESTED.get(name, (name.partition(".")[0],)), launch._text
+    original = launch._text
     launch._text = lambda other: text if other == name else original(other)
-    files = ["test_kernels.py", *[f"test_{family}.py" for family in families]]
-    paths = [str(path) for path in [HERE / file for file in files] if path.exists()]
-    os._exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *paths, "-k", " or ".join(families)]))
+    os._exit(pytest.main(tests_of(name)))
 
 
 def run(name, count, seed):
     """Try `count` mutants of a file; returns (killed, tried)."""
     text = (KERNELS / name).read_text()
+    with redirect_stdout(io.StringIO()):
+        pytest.main(["--collect-only", *tests_of(name)])  # imports what all copies would import
     if noticed(name, text):
         sys.exit(f"{name}: its tests fail without any change")
     found = list(mutants(text))
@@ -84,11 +95,15 @@ def run(name, count, seed):
 
 
 def built(folder):
-    """Let kernels be built in a folder of their own, and not optimised, which takes a third of the time."""
-    compiler = Path(folder, "g++")
-    compiler.write_text('#!/bin/sh\nexec g++ "$@" -O0\n')
+    """Let kernels be built in a folder of their own, not optimised and with their header compiled once: in a third of
+    the time.
+    """
+    compiler, flags = Path(folder, "g++"), [*emulator.FLAGS, *emulator.CHECKED, *emulator.UNDEFINED]
+    compiler.write_text(f'#!/bin/sh\ncase "$*" in *runtime.cpp*) exec g++ "$@";; esac\nexec g++ -I{folder} "$@" -O0\n')
     compiler.chmod(0o700)
     emulator.CACHE, emulator.CXX = Path(folder), str(compiler)
+    header = [str(emulator.HERE / "device.h"), "-o", f"{folder}/device.h.gch"]
+    subprocess.run([str(compiler), *flags, "-w", "-x", "c++-header", *header], check=True)
 
 
 def main():
