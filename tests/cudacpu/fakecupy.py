@@ -374,13 +374,13 @@ def get_array_module(*args):
 
 # ---------------------------------------------------------------------- cupyx
 def _scatter(ufunc, kinds):
-    """CuPy's twin of `ufunc.at`; it adds by atomic operations, which not every dtype has."""
+    """CuPy's twin of `ufunc.at`, by atomic operations, for dtypes of which their order does not matter."""
 
     def scatter(a, slices, value):
         if not isinstance(a, ndarray):
             raise AttributeError(f"{type(a).__name__!r} object has no attribute 'scatter_{ufunc.__name__}'")
         if a._a.dtype.char not in kinds:
-            raise TypeError(f"scatter_{ufunc.__name__} only supports int32, float32, float64, ..., got {a._a.dtype}")
+            raise TypeError(f"scatter_{ufunc.__name__} of {a._a.dtype}: CuPy has none, or sums depend on the order")
         a, key, value = a._a, _uploaded(slices), _un(value)
         _done(lambda: ufunc.at(a, key, value), [a, key, value])
 
@@ -388,7 +388,7 @@ def _scatter(ufunc, kinds):
 
 
 cupyx = types.ModuleType("cupyx")
-cupyx.scatter_add = _scatter(np.add, "ifdIQL")
+cupyx.scatter_add = _scatter(np.add, "iIQL")
 cupyx.empty_pinned = np.empty
 cupyx.scatter_max, cupyx.scatter_min = _scatter(np.maximum, "ifdIQL"), _scatter(np.minimum, "ifdIQL")
 

@@ -17,6 +17,8 @@ TOGETHER = False  # whether all kernels of a family are compiled at once: for a 
 C = {"f": "float", "d": "double", "e": "__half"}  # C's name of a dtype, by NumPy's letter
 BLOCK_LIMIT, GRID_LIMIT = 1024, (2**31 - 1, 65535, 65535)
 SHARED = 48 << 10  # bytes of dynamic shared memory that every GPU has
+KEPT = 63 << 10  # bytes that a block may keep of its row: every GPU has 64 KiB, of which sums need some
+KEPT_OF_COLUMNS = 24 << 10  # and one of THREADS threads with a column each: so that several have room
 WARPS = 4  # of a block in which each warp takes a row
 THREADS = 128  # of a block in which as many neighbours take a row as `lanes_of` says
 SHORT = 32  # rows from which on they are summed, not columns
@@ -123,6 +125,21 @@ def tasks(rows: int, size: int) -> tuple[int, int, int]:
     """
     parts = blocks_for(size, PART)
     return (32, blocks_for(rows, 8), 1) if size <= 1024 else (256, rows * parts, parts)
+
+
+def kept_of(size: int, each: int, room: int = KEPT) -> tuple[int, int]:
+    """(how many of `size` elements, of which a block has `each` bytes, fit into so much shared memory, their bytes).
+
+    >>> kept_of(1000, 4), kept_of(10**6, 8)
+    ((1000, 4000), (8064, 64512))
+    """
+    kept = min(size, room // each)
+    return kept, kept * each
+
+
+def threads_for(size: int) -> int:
+    """How many threads a block has that takes a long row."""
+    return 256 if size <= 4096 else 1024
 
 
 def dense(x: Any) -> Any:
