@@ -6,9 +6,9 @@ Families that few programs need are imported when a function is called that is n
 from importlib import import_module
 
 from ..core.value import LATE
-from . import constants, einsum, elementwise, index, join, matmul, pad, reduce, shape
+from . import complex, constants, einsum, elementwise, index, join, matmul, pad, reduce, shape
 
-_LATER: tuple[str, ...] = ()  # files of this folder
+_LATER: tuple[str, ...] = ("fft",)  # files of this folder
 
 
 def load() -> None:
