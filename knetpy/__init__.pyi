@@ -51,6 +51,7 @@ from .ops.batchnorm import instancenorm as instancenorm
 from .ops.bce import bce as bce
 from .ops.bce import logistic as logistic
 from .ops.bce import multilabel_soft_margin as multilabel_soft_margin
+from .ops.build import array as array
 from .ops.conv import conv as conv
 from .ops.conv import conv_transpose as conv_transpose
 from .ops.ctc import ctc as ctc

@@ -91,7 +91,8 @@ class Value(Displayed):
                 return getattr(self.value, name)  # without transforms a Param is its array
         if name in WRITES:
             raise MutationError(f"{name}() writes in place, which {kind_of(self)} refuses; {INSTEAD[kind_of(self)]}")
-        hint = PYTORCH.get(name, f": write np.{name}(x)" if callable(getattr(np, name, None)) else "")
+        ours = "np.{0}(x)" if callable(getattr(np, name, None)) else "kn.value(x).{0}" * hasattr(np.ndarray, name)
+        hint = PYTORCH.get(name, f": write {ours.format(name)}" if ours else "")
         raise AttributeError(f"{kind_of(self)} has no attribute {name!r}{hint}")
 
     def __dir__(self):
