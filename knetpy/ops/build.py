@@ -9,7 +9,7 @@ from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.protocols import serve
 from ..core.tape import unbroadcast
-from ..core.value import Value, bare, plain
+from ..core.value import Value, bare
 from ..devices import GPU, listed, on_gpu
 from .join import concatenate
 from .shape import broadcast_to

@@ -114,6 +114,7 @@ def compress(condition, a, axis=None, out=None):
 
 
 METHODS["compress"] = lambda x, condition, axis=None, out=None: compress(condition, x, axis, out)
+del METHODS["choose"]  # of integers only
 
 
 @spells(np.extract)

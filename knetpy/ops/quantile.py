@@ -76,13 +76,13 @@ def _merged(x, axes):
 
 
 def _weighing(name, weights, x, axes):
-    """Weights, given as an array of the shape of x or of these axes, for each element of x in the order of `_merged`."""
+    """Weights, given in the shape of x or of these axes, for each element of x in the order of `_merged`."""
     weights, shape = np.asarray(bare(weights)), tuple([x.shape[a] for a in axes])
     if weights.shape == x.shape:
         return _merged(weights, axes)
     if weights.shape != shape:
         raise ShapeError(f"{name}: weights {weights.shape} must have the shape of a {x.shape} or of its axes, {shape}")
-    return np.broadcast_to(weights.reshape(-1), (*_merged(np.broadcast_to(0, x.shape), axes).shape,))
+    return np.broadcast_to(weights.reshape(-1), _merged(np.broadcast_to(0, x.shape), axes).shape)
 
 
 def _quantiles(function, op, a, axis, keepdims, **options):

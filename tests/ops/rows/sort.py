@@ -55,7 +55,7 @@ ROWS = [
     Row("unique_inverse", np.unique_inverse, lambda x: np.unique_inverse(x)[0], X34, "apart"),
     Row("unique_values", np.unique_values, lambda x: np.unique_values(x), X34, "apart"),
     Row("intersect1d", np.intersect1d, lambda x: np.intersect1d(x, 1 * kn.value(x)[1]), X34, "apart"),
-    Row("intersect1d all", np.intersect1d, lambda x: np.intersect1d(x, [9.0], False, True), X34, "apart", special=False),
+    Row("intersect1d all", np.intersect1d, lambda x: np.intersect1d(x, [9.0], False, True), X34, special=False),
     Row("setdiff1d", np.setdiff1d, lambda x: np.setdiff1d(x, 1 * kn.value(x)[1]), X34, "apart"),
     Row("setdiff1d unique", np.setdiff1d, lambda x: np.setdiff1d(x, [9.0], assume_unique=True), X34, "apart"),
     Row("setxor1d", np.setxor1d, np.setxor1d, ((3, 2), (4,)), "apart"),
