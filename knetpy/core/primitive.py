@@ -244,6 +244,7 @@ def constant(kernel: Callable | None = None, *, numpy: Any = None, name: str | N
     def call(*args, **attrs):
         return kernel(*[_stripped(a) for a in args], **{k: _stripped(v) for k, v in attrs.items()})
 
+    call.constant = True
     call.__name__ = str(name or getattr(kernel, "__name__", type(kernel).__name__))
     call.__doc__ = kernel.__doc__
     if numpy is not None:
