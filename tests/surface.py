@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-import knetpy as kn
 from knetpy.core.value import NUMPY
 from knetpy.ops import load
 from tests.ops.table import CONSTANTS, ROWS
@@ -80,15 +79,15 @@ NO_RULE = {  # reason: {name: a call of it that raises}
 
 # Being written by others when this was; empty it at the merge, the tests tell where each name belongs then.
 PENDING = """
-    np: angle average convolve corrcoef correlate cov cross cumprod cumulative_prod cumulative_sum diff divmod ediff1d
-        frexp gradient i0 imag interp kron matvec modf nan_to_num nancumprod nancumsum nanmax nanmean nanmin nanprod
-        nanstd nansum nanvar nextafter poly polyadd polyder polydiv polyfit polyint polymul polysub polyval ptp real
-        real_if_close roots sinc sort_complex trapezoid unwrap vander vecdot vecmat
+    np:  average convolve corrcoef correlate cov cross cumprod cumulative_prod cumulative_sum diff divmod ediff1d
+        frexp gradient i0  interp kron matvec modf nan_to_num nancumprod nancumsum nanmax nanmean nanmin nanprod
+        nanstd nansum nanvar nextafter poly polyadd polyder polydiv polyfit polyint polymul polysub polyval ptp
+         roots sinc trapezoid unwrap vander vecdot vecmat
     np.linalg: cholesky cond cross det diagonal eig eigh eigvals eigvalsh inv lstsq matmul matrix_norm matrix_power
         matrix_rank matrix_transpose multi_dot outer pinv qr slogdet solve svd svdvals tensordot tensorinv tensorsolve
         trace vecdot vector_norm
     np.fft: fft fft2 fftn fftshift hfft ifft ifft2 ifftn ifftshift ihfft irfft irfft2 irfftn rfft rfft2 rfftn
-    x: cumprod imag real
+    x: cumprod
 """
 
 TELLS = "device dtype flags itemsize nbytes strides"  # what an array tells about itself, as a constant

@@ -6,7 +6,7 @@ Families that few programs need are imported when a function is called that is n
 from importlib import import_module
 
 from ..core.value import LATE
-from . import constants, einsum, elementwise, index, join, matmul, pad, reduce, shape
+from . import complex, constants, einsum, elementwise, index, join, matmul, pad, reduce, shape
 
 _LATER: tuple[str, ...] = (
     *("arrange", "build", "choice", "diagonal", "histogram", "quantile", "sort", "unique", "writing"),

@@ -11,8 +11,8 @@ NAMES = """
     empty_like equal fix flatnonzero floor floor_divide greater greater_equal heaviside histogram_bin_edges isclose
     iscomplex iscomplexobj isfinite isin isinf isnan isneginf isposinf isreal isrealobj less less_equal lexsort
     logical_and logical_not logical_or logical_xor may_share_memory min_scalar_type nanargmax nanargmin ndim nonzero
-    not_equal ones_like ravel_multi_index result_type rint round searchsorted shape shares_memory sign signbit size
-    spacing tril_indices_from triu_indices_from trunc unravel_index zeros_like
+    not_equal ones_like ravel_multi_index result_type rint round searchsorted shape shares_memory signbit size spacing
+    tril_indices_from triu_indices_from trunc unravel_index zeros_like
 """.split()
 # fmt: on
 

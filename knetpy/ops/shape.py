@@ -160,7 +160,8 @@ def _copyto(dst, src, casting="same_kind", where=True):
         if isinstance(x, Value) and is_tracked(x):
             raise MutationError(
                 f"np.copyto, which np.full and np.full_like of a plain array call, would write in place, which "
-                f"{kind_of(x)} of shape {x.shape} refuses; write np.broadcast_to(r, shape) to fill an array, np.where to choose"
+                f"{kind_of(x)} of shape {x.shape} refuses; write np.broadcast_to(r, shape) to fill "
+                "an array, np.where to choose"
             )
     np.copyto(bare(dst), bare(src), casting, bare(where))
 

@@ -92,7 +92,29 @@ CHOSEN = [
           special=False) for t in ("fb", "f", "B")],
 ]  # fmt: skip
 
-ROWS = [*_diagonals(), *ARRANGED, *CHOSEN]
+COMPLEX = {
+    "trace": (np.trace, lambda z: np.trace(z, 1) * z[0]),
+    "diag": (np.diag, lambda z: np.diag(z[0], 1) @ np.diag(z[1], -1)),
+    "triu": (np.triu, lambda z: np.triu(z) * z),
+    "rot90": (np.rot90, np.rot90),
+    "block": (np.block, lambda z: np.block([[z, z.real], [z * z, np.ones((2, 3))]])),
+    "apply_along_axis": (np.apply_along_axis, lambda z: np.apply_along_axis(np.prod, 1, z)),
+    "select": (np.select, lambda z: np.select([z.real > 0, z.imag > 0], [z.real, z * z], 1j)),
+    "piecewise": (np.piecewise, lambda z: np.piecewise(z, [z.real > 0], [np.square, 2.0])),
+    "choose": (np.choose, lambda z: np.choose([0, 1, 0], [z, z.imag])),
+    "compress": (np.compress, lambda z: np.compress([True, False, True], z, 1)),
+    "insert": (np.insert, lambda z: np.insert(z, 1, z[0], 0)),
+    "delete": (np.delete, lambda z: np.delete(z, 1, 1)),
+    "resize": (np.resize, lambda z: np.resize(z, 8)),
+}
+
+ROWS = [
+    *_diagonals(),
+    *ARRANGED,
+    *CHOSEN,
+    *[Row(f"{name} of complex", op, lambda a, b, f=f: f(a + 1j * b), ((2, 3), (2, 3)), "apart", exact=False)
+      for name, (op, f) in COMPLEX.items()],
+]  # fmt: skip
 
 
 CONSTANTS = {

@@ -61,10 +61,14 @@ ROWS = [
     Row("setxor1d", np.setxor1d, np.setxor1d, ((3, 2), (4,)), "apart"),
     Row("setxor1d unique", np.setxor1d, lambda a, b: np.setxor1d(a, b, True), ((3,), (4,)), "apart"),
     Row("union1d", np.union1d, np.union1d, ((3, 2), (4,)), "apart"),
+    Row("sort_complex", np.sort_complex, np.sort_complex, X5, "apart"),
+    Row("sort_complex of complex", np.sort_complex, lambda a, b: np.sort_complex(a + 1j * b), ((5,), (5,)), "apart"),
+    Row("sort of complex", np.sort, lambda a, b: np.sort(a + 1j * b, 0), ((3, 2), (3, 2)), "apart"),
+    Row("partition of complex", np.partition, lambda a, b: np.partition(a + 1j * b, 2), ((5,), (5,)), "apart"),
+    Row("unique of complex", np.unique, lambda a, b: np.unique(a + 1j * b), ((5,), (5,)), "apart"),
 ]  # fmt: skip
 
 CONSTANTS = {
-    np.sort_complex: None,  # which makes complex numbers of real ones
     np.histogram_bin_edges: lambda x: np.histogram_bin_edges(x, 3),
 }
 
