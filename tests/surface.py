@@ -5,6 +5,7 @@ other lists stand here. Another library joins by a row of NAMESPACES and its nam
 """
 
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ NOT_APPLICABLE = {  # reason: names
 }
 
 NO_RULE = {  # reason: {name: a call of it that raises}
-    "write in place: `np.where` and `np.concatenate` make new arrays": {
+    "write in place (`np.where` and `np.concatenate` make new arrays)": {
         "np.copyto": lambda x: np.copyto(np.ones(3), x),
         "np.fill_diagonal": lambda x: np.fill_diagonal(np.reshape(x, (1, 3)), 0),
         "np.place": lambda x: np.place(x, [True, False, True], [1]),
@@ -65,7 +66,7 @@ NO_RULE = {  # reason: {name: a call of it that raises}
         "x.resize": lambda x: x.resize(4),
         "x.sort": lambda x: x.sort(),
     },
-    "make plain arrays and numbers: `kn.array([a, b])` makes arrays of values": {
+    "make plain arrays and numbers (`kn.array([a, b])` makes an array of values)": {
         "np.asarray_chkfinite": lambda x: np.asarray_chkfinite(x),
         "np.c_": lambda x: np.c_[x, x],
         "np.kaiser": lambda x: np.kaiser(5, x[0]),
@@ -79,10 +80,10 @@ NO_RULE = {  # reason: {name: a call of it that raises}
 
 # Being written by others when this was; empty it at the merge, the tests tell where each name belongs then.
 PENDING = """
-    np:  average convolve corrcoef correlate cov cross cumprod cumulative_prod cumulative_sum diff divmod ediff1d
-        frexp gradient i0  interp kron matvec modf nan_to_num nancumprod nancumsum nanmax nanmean nanmin nanprod
-        nanstd nansum nanvar nextafter poly polyadd polyder polydiv polyfit polyint polymul polysub polyval ptp
-         roots sinc trapezoid unwrap vander vecdot vecmat
+    np: average convolve corrcoef correlate cov cross cumprod cumulative_prod cumulative_sum diff divmod ediff1d
+        einsum_path frexp gradient i0 interp kron matvec modf nan_to_num nancumprod nancumsum nanmax nanmean nanmin
+        nanprod nanstd nansum nanvar nextafter poly polyadd polyder polydiv polyfit polyint polymul polysub polyval
+        ptp roots sinc trapezoid unwrap vander vecdot vecmat
     np.linalg: cholesky cond cross det diagonal eig eigh eigvals eigvalsh inv lstsq matmul matrix_norm matrix_power
         matrix_rank matrix_transpose multi_dot outer pinv qr slogdet solve svd svdvals tensordot tensorinv tensorsolve
         trace vecdot vector_norm
@@ -148,15 +149,14 @@ _HASHABLE = (type(np.sum), type(np.add), type(np.array), type(np.full))
 def tables():
     """The tables of README.md."""
     found = {name: names for name, names in lists().items() if names}
-    lines = [f"| NumPy {VERSION} | {' | '.join(found)} |", "|---" * (len(found) + 1) + "|"]
-    lines = [lines[0], "|---|" + "---:|" * len(found)]
+    lines = [f"| NumPy {VERSION} | {' | '.join(found)} |", "|---|" + "---:|" * len(found)]
     for space, module in NAMESPACES.items():
         counts = [sum(name.rpartition(".")[0] == space for name in names) for names in found.values()]
         title = "methods and attributes of arrays" if isinstance(module, type) else f"`{module.__name__}`"
         lines.append(f"| {title} | {' | '.join(map(str, counts))} |")
     lines += ["", "Without a rule, and refused by name, are functions that"]
     for reason, calls in NO_RULE.items():
-        lines.append(f"- {reason}: {' '.join(f'`{name}`' for name in calls)}")
+        lines += textwrap.wrap(f"- {reason}: {' '.join(f'`{name}`' for name in calls)}", 118, subsequent_indent="  ")
     return "\n".join(lines)
 
 

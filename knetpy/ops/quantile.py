@@ -130,7 +130,7 @@ def _quantile(function):
     return call
 
 
-for _function in (np.median, np.nanmedian):
-    serve(_function, _median(_function))
-for _function in (np.quantile, np.percentile, np.nanquantile, np.nanpercentile):
-    serve(_function, _quantile(_function))
+for _name in ("median", "nanmedian"):
+    serve(getattr(np, _name), _median(getattr(np, _name)))
+for _name in ("quantile", "percentile", "nanquantile", "nanpercentile"):
+    serve(getattr(np, _name), _quantile(getattr(np, _name)))

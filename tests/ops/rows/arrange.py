@@ -123,7 +123,6 @@ CONSTANTS = {
     np.triu_indices_from: lambda x: np.triu_indices_from(x),
     np.ravel_multi_index: lambda x: np.ravel_multi_index(np.nonzero(x > 0), x.shape),
     np.min_scalar_type: lambda x: np.min_scalar_type(x),
-    np.einsum_path: lambda x: np.einsum_path("ij,ij", x, x)[0],
     np.put: None,  # these write into an array, or are refused
     np.place: None,
     np.putmask: None,
