@@ -51,7 +51,6 @@ from .ops.batchnorm import instancenorm as instancenorm
 from .ops.bce import bce as bce
 from .ops.bce import logistic as logistic
 from .ops.bce import multilabel_soft_margin as multilabel_soft_margin
-from .ops.build import array as array
 from .ops.conv import conv as conv
 from .ops.conv import conv_transpose as conv_transpose
 from .ops.ctc import ctc as ctc
@@ -99,6 +98,7 @@ from .ops.margin import hinge as hinge
 from .ops.margin import multi_margin as multi_margin
 from .ops.margin import multilabel_margin as multilabel_margin
 from .ops.margin import squared_hinge as squared_hinge
+from .ops.nested import array as array
 from .ops.nll import accuracy as accuracy
 from .ops.nll import cross_entropy as cross_entropy
 from .ops.nll import nll as nll

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.value import Value, bare
-from .build import assembled
 from .join import concatenate, split
+from .nested import assembled
 from .shape import broadcast_arrays, flip, moveaxis, transpose
 from .spelling import spells
 
