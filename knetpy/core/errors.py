@@ -167,7 +167,7 @@ PYTORCH = {  # what its users type after an array, and what to write
     "detach": ": write kn.value(x)", "numpy": ": write kn.value(x)", "view": ": write x.reshape(...)",
     "permute": ": write x.transpose(...)", "unsqueeze": ": write x[:, None]", "clone": ": write x.copy()",
     "t": ": write x.T", "cpu": ": leave it out", "to": ": leave it out, or write x.astype(...)",
-    "at": ": write np.where(...)",
+    "at": ": write np.where(...)", "flat": ": write x.ravel()", "tofile": ": write kn.save",
     "requires_grad": ": kn.param makes what is trained, kn.grad(f, 0) differentiates by an argument",
     **{name: f": write kn.{name}(x)" for name in ("relu", "sigmoid", "softmax", "logsoftmax", "gelu", "silu")},
     "log_softmax": ": write kn.logsoftmax(x)", "zero_": ": write p[...] = 0, outside a transform",
@@ -187,8 +187,8 @@ ESCAPED = (
 )
 
 TO_ARRAY = (  # what was called, and what to write
-    "making a plain array (np.array, np.asarray, np.full, array[i] = r, or a function given a list)",
-    "np.stack joins values of a list, np.broadcast_to repeats one",
+    "making a plain array (np.array, np.asarray, np.full, np.r_, array[i] = r, or a function given a list)",
+    "kn.array([a, b]) makes one of values, np.broadcast_to repeats one",
 )
 
 users: set = set()  # the source files, met so far, that are not knetpy's own; asked at every recorded call

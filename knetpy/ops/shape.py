@@ -159,8 +159,9 @@ def _copyto(dst, src, casting="same_kind", where=True):
     for x in (dst, src, where):
         if isinstance(x, Value) and is_tracked(x):
             raise MutationError(
-                f"np.copyto, which np.full_like of a plain array calls, would write in place, which {kind_of(x)} of "
-                f"shape {x.shape} refuses; write np.broadcast_to(r, shape) to fill an array, np.where to choose"
+                f"np.copyto, which np.full and np.full_like of a plain array call, would write in place, which "
+                f"{kind_of(x)} of shape {x.shape} refuses; write np.broadcast_to(r, shape) to fill "
+                "an array, np.where to choose"
             )
     np.copyto(bare(dst), bare(src), casting, bare(where))
 
