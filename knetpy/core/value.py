@@ -15,8 +15,10 @@ from .trace import active
 
 serial = count(1).__next__
 
-# NumPy function -> our function, array methods by name: `protocols.serve` fills them; displays by class: `knetpy.show`.
+# NumPy function -> our function, array methods by name: `protocols.serve` fills them; displays by class: `knetpy.show`;
+# the methods of ufuncs by name, "__call__" with options among them, each called with the ufunc: `knetpy.ops.ufuncs`.
 NUMPY: dict = {}
+UFUNC: dict = {}
 METHODS: dict = {}
 DISPLAYS: dict = {}
 LATE: list = []  # called when a name is missing in a table: `knetpy.ops` then imports what few programs need

@@ -19,3 +19,4 @@ for _name in NAMES:
     if hasattr(np, _name):
         constant(getattr(np, _name), numpy=getattr(np, _name), name=_name)
 constant(np.round, numpy=getattr(np, "around", np.round), name="round")
+UFUNCS = {f for f in (getattr(np, name, None) for name in NAMES) if isinstance(f, np.ufunc)}

@@ -2,7 +2,8 @@
 
 import functools
 
-from ..core.protocols import serve
+from ..core.protocols import no_rule, serve
+from ..core.trace import active
 from ..core.value import Param, Result, Value
 
 
@@ -33,3 +34,26 @@ def spells(*functions):
         return call
 
     return register
+
+
+def recorded(numpy):
+    """Decorate the same as a function of NumPy's, written with others; without transforms NumPy's own answers."""
+
+    def decorate(ours):
+        @functools.wraps(ours)
+        def call(*args, **options):
+            if not active():
+                try:
+                    return no_rule(numpy, args, options)
+                except Exception:
+                    pass  # ours has the better message, and may know what CuPy does not
+            return ours(*args, **options)
+
+        return call
+
+    return decorate
+
+
+def composes(*functions):
+    """Decorate our version of one or several NumPy functions, which is written with others: `spells` and `recorded`."""
+    return lambda ours: spells(*functions)(recorded(functions[0])(ours))
