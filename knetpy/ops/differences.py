@@ -131,6 +131,8 @@ def _slopes(f, h, axis, edge_order):
 
 def _edge_slope(f0, f1, f2, h1, h2):
     """The slope at f0 of the parabola through three points."""
+    if h1 is h2:
+        return -1.5 / h1 * f0 + 2.0 / h1 * f1 + -0.5 / h1 * f2
     a, b, c = -(2.0 * h1 + h2) / (h1 * (h1 + h2)), (h1 + h2) / (h1 * h2), -h1 / (h2 * (h1 + h2))
     return a * f0 + b * f1 + c * f2
 
@@ -183,7 +185,8 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         x0, f0 = xp[i], fp[i]
         y = (fp[i + 1] - f0) / (xp[i + 1] - x0) * (x - x0) + f0
     y = np.where(at < points[0], left, np.where(at > points[-1], right, y))
-    return np.where(np.isnan(at), at, y)[()]
+    exact = np.interp(at, points, bare(fp), bare(left), bare(right))  # which finds a way round infinite points
+    return np.where(np.isnan(bare(y)), exact, y)[()]
 
 
 def _periodic(x, xp, fp, period):

@@ -106,7 +106,7 @@ def some_var(x, axis, dtype, out, ddof, keepdims, *, where, mean):
     apart = picked(wide - mean, where, 0)
     free = np.maximum(_counted(apart, axis, keepdims, where) - apart.dtype.type(ddof), 0)
     y = np.sum(apart * apart, axis=axis, keepdims=keepdims) / free
-    return narrowed(y, np.result_type(x.dtype, mean.dtype))
+    return narrowed(y, np.result_type(x.dtype, getattr(mean, "dtype", x.dtype)))
 
 
 @recorded(np.std)

@@ -23,12 +23,23 @@ def test_what_writes_into_a_value_is_refused():
 
 def test_without_transforms_numpy_answers_to_the_last_bit():
     p, x = kn.param(X), np.array([1.0, np.nan, 2.0])
-    for f in (
-        lambda a: np.sum(a, where=MASK, initial=0.1), lambda a: np.mean(a, 1, where=MASK), lambda a: np.std(a, where=MASK),
-        lambda a: np.prod(a, 0, where=MASK), lambda a: np.var(a, mean=0.3), lambda a: np.add(a, 1, where=MASK, out=np.ones((2, 3))),
-        lambda a: np.hypot.reduce(a, 1), lambda a: np.add(a, 1, dtype=np.float32), lambda a: np.exp(a, out=np.ones((2, 3))),
-        lambda a: np.logaddexp.accumulate(a, 1), lambda a: np.maximum.outer(a, a), lambda a: np.add.reduceat(a, [0, 1]),
-    ):  # fmt: skip
+    calls = (
+        lambda a: np.sum(a, where=MASK, initial=0.1),
+        lambda a: np.mean(a, 1, where=MASK),
+        lambda a: np.std(a, where=MASK),
+        lambda a: np.prod(a, 0, where=MASK),
+        lambda a: np.var(a, mean=0.3),
+        lambda a: np.add(a, 1, where=MASK, out=np.ones((2, 3))),
+        lambda a: np.hypot.reduce(a, 1),
+        lambda a: np.add(a, 1, dtype=np.float32),
+        lambda a: np.exp(a, out=np.ones((2, 3))),
+        lambda a: np.logaddexp.accumulate(a, 1),
+        lambda a: np.maximum.outer(a, a),
+        lambda a: np.add.reduceat(a, [0, 1]),
+        lambda a: np.cov(a, aweights=[0.5, 1.0, 2.0]),
+        lambda a: np.interp(a, [0.0, 1.0], [3.0, 7.0]),
+    )
+    for f in calls:
         assert np.array_equal(f(p), f(X)) and type(f(p)) is type(f(X))
     assert np.nansum(kn.param(x)) == 3 and np.nanmean(kn.param(x)) == 1.5
 
