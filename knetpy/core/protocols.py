@@ -122,6 +122,7 @@ def _inplace(ufunc, name):
 
 
 Value.__divmod__ = lambda self, other: (self // other, self % other)
+Value.__rdivmod__ = lambda self, other: (other // self, other % self)
 Value.__array_ufunc__, Value.__array_function__ = _array_ufunc, _array_function
 for _compare in COMPARISONS:
     setattr(Value, f"__{_compare}__", _comparison(_compare))

@@ -8,7 +8,9 @@ from importlib import import_module
 from ..core.value import LATE
 from . import constants, einsum, elementwise, index, join, matmul, pad, reduce, shape
 
-_LATER = ("cumulative", "differences", "nan", "statistics", "ufuncs")  # files of this folder
+_LATER = (  # files of this folder
+    "cumulative", "differences", "nan", "numbers", "polynomial", "products", "statistics", "ufuncs",
+)  # fmt: skip
 
 
 def load() -> None:

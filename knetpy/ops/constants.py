@@ -7,11 +7,11 @@ from ..core.primitive import constant
 # fmt: off
 NAMES = """
     all allclose any argmax argmin argpartition argsort argwhere array2string array_equal array_equiv array_repr
-    array_str broadcast_shapes can_cast ceil common_type count_nonzero digitize empty_like equal fix flatnonzero floor
-    floor_divide greater greater_equal heaviside iscomplex iscomplexobj isclose isfinite isin isinf isnan isneginf
-    isposinf isreal isrealobj less less_equal lexsort logical_and logical_not logical_or logical_xor may_share_memory
-    nanargmax nanargmin ndim nonzero not_equal ones_like result_type rint round searchsorted shape shares_memory sign
-    signbit size spacing trunc unravel_index zeros_like
+    array_str broadcast_shapes can_cast ceil common_type count_nonzero digitize einsum_path empty_like equal fix
+    flatnonzero floor floor_divide greater greater_equal heaviside iscomplex iscomplexobj isclose isfinite isin
+    isinf isnan isneginf isposinf isreal isrealobj less less_equal lexsort logical_and logical_not logical_or
+    logical_xor may_share_memory nanargmax nanargmin ndim nonzero not_equal ones_like result_type rint round
+    searchsorted shape shares_memory sign signbit size spacing trunc unravel_index zeros_like
 """.split()
 # fmt: on
 

@@ -493,6 +493,7 @@ CONSTANTS = {
     np.copyto: None,  # which writes into a plain array, or is refused
     np.count_nonzero: lambda x: np.count_nonzero(x),
     np.digitize: lambda x: np.digitize(x, [-1, 0, 1]),
+    np.einsum_path: lambda x: np.einsum_path("ij,jk,kl", x, x.T, x, optimize="optimal"),
     np.empty_like: lambda x: np.empty_like(x).shape,
     np.equal: lambda x: np.equal(x, 1),
     np.fix: None,  # deprecated in newer NumPys
