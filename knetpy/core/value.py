@@ -59,7 +59,7 @@ class Value(Displayed):
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _installed
     __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _installed
     __neg__ = __pos__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = __xor__ = _installed
-    __getitem__ = __divmod__ = __array_ufunc__ = __array_function__ = _installed
+    __getitem__ = __divmod__ = __rdivmod__ = __array_ufunc__ = __array_function__ = _installed
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -48,12 +48,12 @@ def _log_sum(ufunc, unit):
     return primitive(reduce, name=f"{ufunc.__name__}.reduce", x=rule)
 
 
-_whole = {  # what reduces at once without options, and the element that changes nothing
+_whole: dict = {  # what reduces at once without options, and the element that changes nothing
     np.hypot: (_hypot, 0),
     np.logaddexp: (_log_sum(np.logaddexp, 1), -np.inf),
     np.logaddexp2: (_log_sum(np.logaddexp2, np.log(2)), -np.inf),
 }
-_reductions = {
+_reductions: dict = {
     np.add: sum,
     np.multiply: prod,
     np.maximum: max,
@@ -97,7 +97,7 @@ def _folded(ufunc, x, axes, keepdims, initial, where):
 
 # ------------------------------------------------------------------------------- accumulate, reduceat, outer, at
 
-_runs = {
+_runs: dict = {
     np.add: cumsum,
     np.multiply: cumprod,
     **{ufunc: functools.partial(running, ufunc) for ufunc in (np.maximum, np.minimum, np.fmax, np.fmin)},

@@ -114,8 +114,7 @@ FAILING = {
     },
     "test_numpy": {
         NOT_YET: """
-            rot90 simple_append_list simple_append_arr trace trace2 trace_extradims diag triu tril nan_to_num linspace
-            gradient
+            rot90 simple_append_list simple_append_arr trace trace2 trace_extradims diag triu tril linspace
         """,
         CONVERSION: """
             mean_list_of_boxes std_list_of_boxes var_list_of_boxes simple_append_list_2D r_basic r_double
@@ -123,11 +122,6 @@ FAILING = {
         """,
         OWN: """
             make_diagonal diagonal
-        """,
-    },
-    "test_scalar_ops": {
-        NOT_YET: """
-            sinc
         """,
     },
     "test_scipy": {
@@ -146,8 +140,8 @@ FAILING = {
             real real_ic imag angle
         """,
         NOT_YET: """
-            diff gradient kron sort partition trace diag diag_flat tril triu tril_3d triu_3d cross vsplit_2d vsplit_3d
-            hsplit_2d hsplit_3d dsplit_3d select
+            sort partition trace diag diag_flat tril triu tril_3d triu_3d vsplit_2d vsplit_3d hsplit_2d hsplit_3d
+            dsplit_3d select
         """,
     },
     "test_vspaces": {
