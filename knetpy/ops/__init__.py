@@ -6,10 +6,10 @@ Families that few programs need are imported when a function is called that is n
 from importlib import import_module
 
 from ..core.value import LATE
-from . import constants, einsum, elementwise, index, join, matmul, pad, reduce, shape
+from . import constants, cumulative, einsum, elementwise, index, join, matmul, pad, reduce, shape
 
 _LATER = (  # files of this folder
-    "cumulative", "differences", "nan", "numbers", "polynomial", "products", "statistics", "ufuncs",
+    "differences", "nan", "numbers", "polynomial", "products", "statistics", "ufuncs",
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.primitive import primitive
 from ..core.value import bare
-from ..devices import maybe
+from ..devices import maybe, on_gpu
 from .axes import refuse
 from .shape import along
 from .spelling import composes, spells
@@ -62,13 +62,24 @@ def cumprod(x, axis=None, dtype=None, out=None):
     return _cumprod(np.reshape(x, -1), axis=0, dtype=dtype) if axis is None else _cumprod(x, axis=axis, dtype=dtype)
 
 
+def _accumulated(ufunc, x, axis):
+    """ufunc.accumulate of an extreme, which CuPy has not: there by doubling what is known."""
+    if not on_gpu(x):
+        return ufunc.accumulate(x, axis)
+    x, step = np.moveaxis(x, axis, 0), 1
+    while step < len(x):
+        x = np.concatenate([x[:step], ufunc(x[step:], x[:-step])])
+        step *= 2
+    return np.moveaxis(x, 0, axis)
+
+
 def running(ufunc, x, axis):
     """The largest or smallest element so far, `ufunc` being one of NumPy's four; of equal ones the last, as PyTorch."""
     values = bare(x)
-    y = ufunc.accumulate(values, axis)
+    y = _accumulated(ufunc, values, axis)
     hit = (values == y) | (np.isnan(values) & np.isnan(y))
     places = np.where(hit, along(np.arange(x.shape[axis], like=values), x, axis), 0)
-    return np.take_along_axis(x, np.maximum.accumulate(places, axis), axis)
+    return np.take_along_axis(x, _accumulated(np.maximum, places, axis), axis)
 
 
 def _cumulative(x, axis, dtype, include_initial, cumulate, first):

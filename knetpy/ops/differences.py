@@ -8,14 +8,11 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import Value, bare
+from ..devices import maybe, on_gpu
 from .shape import along
-from .spelling import composes
+from .spelling import arrays, composes
 
 _NONE = np._NoValue
-
-
-def _array(x):
-    return x if hasattr(x, "dtype") else np.asarray(x)
 
 
 def _at(x, axis, *which):
@@ -31,7 +28,7 @@ def diff(x, n=1, axis=-1, prepend=_NONE, append=_NONE):
     >>> kn.grad(lambda x: (np.diff(x) ** 2).sum())(np.array([1.0, 2.0, 4.0]))
     array([-2., -2.,  4.])
     """
-    x, n = _array(x), operator.index(n)
+    (x,), n = arrays(x), operator.index(n)
     if n < 0:
         raise ValueError(f"np.diff: n must not be negative, got {n}")
     if n == 0:
@@ -39,7 +36,7 @@ def diff(x, n=1, axis=-1, prepend=_NONE, append=_NONE):
     if not x.shape:
         raise ValueError("np.diff: x must have at least one axis, got a number")
     axis = normalize_axis_index(axis, len(x.shape))
-    parts = [_edge(part, x, axis) for part in (prepend, x, append) if part is not _NONE]
+    parts = [_edge(part, x, axis) for part in arrays(*[a for a in (prepend, x, append) if a is not _NONE])]
     x = x if len(parts) == 1 else np.concatenate(parts, axis)
     for _ in range(n):
         x = _at(x, axis, 1, None) - _at(x, axis, None, -1)
@@ -47,7 +44,6 @@ def diff(x, n=1, axis=-1, prepend=_NONE, append=_NONE):
 
 
 def _edge(part, x, axis):
-    part = _array(part)
     return part if part.shape else np.broadcast_to(part, (*x.shape[:axis], 1, *x.shape[axis + 1 :]))
 
 
@@ -55,7 +51,7 @@ def _edge(part, x, axis):
 def ediff1d(x, to_end=None, to_begin=None):
     """`np.ediff1d`."""
     x = np.ravel(x)
-    edges = [None if part is None else np.ravel(part) for part in (to_begin, to_end)]
+    edges = [None if part is None else np.ravel(arrays(part, x)[0]) for part in (to_begin, to_end)]
     for part in edges:
         if part is not None and not np.can_cast(part.dtype, x.dtype, casting="same_kind"):
             raise TypeError(f"np.ediff1d: to_begin and to_end must fit the dtype of x, {x.dtype}, got {part.dtype}")
@@ -71,7 +67,7 @@ def gradient(f, *varargs, axis=None, edge_order=1):
     >>> kn.grad(lambda x: np.gradient(x)[0])(np.array([1.0, 2.0, 4.0]))
     array([-1.,  1.,  0.])
     """
-    f = _array(f)
+    (f,) = arrays(f)
     axes = normalize_axis_tuple(range(len(f.shape)) if axis is None else axis, len(f.shape))
     steps = [_step(f, h, a) for h, a in zip(_distances(varargs, len(axes)), axes)]
     if edge_order not in (1, 2):
@@ -98,13 +94,13 @@ def _distances(varargs, count):
 
 def _step(f, h, axis):
     """The distance of neighbours: a number, or one for each pair."""
-    h = h if isinstance(h, (int, float)) else _array(h)
+    h = h if isinstance(h, (int, float)) else arrays(h, f)[0]
     if not np.ndim(bare(h)):
         return h
     if len(h.shape) != 1 or h.shape[0] != f.shape[axis]:
         raise ShapeError(f"np.gradient: the coordinates of axis {axis} of f {f.shape} have shape {h.shape}")
     h = np.diff(h)
-    return h if isinstance(h, Value) or not (h == h[:1]).all() else h[0]
+    return h if isinstance(h, Value) or maybe(h != h[:1]) else h[0]
 
 
 def _slopes(f, h, axis, edge_order):
@@ -140,11 +136,10 @@ def _edge_slope(f0, f1, f2, h1, h2):
 @composes(np.trapezoid)
 def trapezoid(y, x=None, dx=1.0, axis=-1):
     """`np.trapezoid`, with a derivative by y, x and dx."""
-    y = _array(y)
+    y, *xs = arrays(y) if x is None else arrays(y, x)
     axis = normalize_axis_index(axis, len(y.shape))
-    d = dx if x is None else np.diff(_array(x), axis=axis if np.ndim(bare(x)) > 1 else -1)
-    if x is not None and len(d.shape) == 1:
-        d = along(d, y, axis)
+    d = np.diff(xs[0], axis=axis if len(xs[0].shape) > 1 else -1) if xs else dx
+    d = along(d, y, axis) if xs and len(d.shape) == 1 else d
     return np.sum(d * (_at(y, axis, 1, None) + _at(y, axis, None, -1)) / 2.0, axis)
 
 
@@ -167,7 +162,7 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     >>> kn.grad(lambda x: np.interp(x, [0.0, 1.0, 3.0], [0.0, 2.0, 3.0]))(2.0)
     np.float64(0.5)
     """
-    x, xp, fp = [_array(a) for a in (x, xp, fp)]
+    x, xp, fp = arrays(x, xp, fp)
     x, xp, fp = x.astype(float), xp.astype(float), fp.astype(complex if fp.dtype.kind == "c" else float)
     if len(xp.shape) != 1 or xp.shape != fp.shape or not xp.shape[0]:
         raise ShapeError(f"np.interp: xp and fp must be vectors of one size, not 0; got {xp.shape} and {fp.shape}")
@@ -185,8 +180,9 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         x0, f0 = xp[i], fp[i]
         y = (fp[i + 1] - f0) / (xp[i + 1] - x0) * (x - x0) + f0
     y = np.where(at < points[0], left, np.where(at > points[-1], right, y))
-    exact = np.interp(at, points, bare(fp), bare(left), bare(right))  # which finds a way round infinite points
-    return np.where(np.isnan(bare(y)), exact, y)[()]
+    if not on_gpu(at) and (lost := np.isnan(bare(y))).any():  # NumPy finds a way round infinite points
+        y = np.where(lost, np.interp(at, points, bare(fp), bare(left), bare(right)), y)
+    return y[()]
 
 
 def _periodic(x, xp, fp, period):

@@ -10,9 +10,9 @@ from .spelling import composes
 _NONE = np._NoValue
 
 
-def _there(x, where=_NONE):
+def _there(name, x, where=_NONE):
     """Which elements count."""
-    there, where = ~np.isnan(bare(x)), mask_of(where)
+    there, where = ~np.isnan(bare(x)), mask_of(name, where, x)
     return there if where is True else there & where
 
 
@@ -41,7 +41,7 @@ def nanprod(x, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, w
 @composes(np.nanmean)
 def nanmean(x, axis=None, dtype=None, out=None, keepdims=False, *, where=_NONE):
     """`np.nanmean`; where nothing but NaN is, NaN, with derivative 0."""
-    return np.mean(_filled(x, 0), axis, dtype, out, keepdims, where=_there(x, where))
+    return np.mean(_filled(x, 0), axis, dtype, out, keepdims, where=_there("nanmean", x, where))
 
 
 @composes(np.nanvar)
@@ -58,7 +58,9 @@ def nanstd(x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=
 
 def _moment(function, x, axis, dtype, out, ddof, keepdims, where, mean):
     given = {} if mean is _NONE else {"mean": mean}
-    return function(_filled(x, 0), axis, dtype, out, ddof, keepdims, where=_there(x, where), **given)
+    return function(
+        _filled(x, 0), axis, dtype, out, ddof, keepdims, where=_there(f"nan{function.__name__}", x, where), **given
+    )
 
 
 @composes(np.nanmax)
@@ -79,4 +81,4 @@ def nanmin(x, axis=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
 def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     """`np.nan_to_num`: the derivative is 1 where a number is left as it is, 0 elsewhere."""
     values = bare(x)
-    return np.where(np.isfinite(values), x, np.nan_to_num(values, True, nan, posinf, neginf))
+    return np.where(np.isfinite(values), x, np.nan_to_num(values, copy=True, nan=nan, posinf=posinf, neginf=neginf))

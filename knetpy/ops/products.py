@@ -6,11 +6,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core.errors import ShapeError, warn
 from ..core.primitive import primitive
 from .matmul import matmul
-from .spelling import composes, spells
-
-
-def _array(x):
-    return x if hasattr(x, "dtype") else np.asarray(x)
+from .spelling import arrays, composes, spells
 
 
 def _conjugate(x):
@@ -20,7 +16,7 @@ def _conjugate(x):
 @spells(np.vecdot)
 def vecdot(a, b, /):
     """`np.vecdot`: the sum of the products along the last axis, of complex vectors with the first conjugated."""
-    a, b = _array(a), _array(b)
+    a, b = arrays(a, b)
     if len(a.shape) == len(b.shape) == 1:
         return matmul(_conjugate(a), b)
     return matmul(_conjugate(a)[..., None, :], b[..., :, None])[..., 0, 0]
@@ -31,13 +27,13 @@ if hasattr(np, "matvec"):  # NumPy 2.2
     @spells(np.matvec)
     def matvec(a, b, /):
         """`np.matvec`: matrices times vectors."""
-        a, b = _array(a), _array(b)
+        a, b = arrays(a, b)
         return matmul(a, b[..., :, None])[..., 0]
 
     @spells(np.vecmat)
     def vecmat(a, b, /):
         """`np.vecmat`: vectors, if complex conjugated, times matrices."""
-        a, b = _array(a), _array(b)
+        a, b = arrays(a, b)
         return matmul(_conjugate(a)[..., None, :], b)[..., 0, :]
 
 
@@ -50,7 +46,7 @@ def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     array([0., 1., 0.])
     """
     axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis, axis, axis)
-    a, b = _array(a), _array(b)
+    a, b = arrays(a, b)
     if not a.shape or not b.shape:
         raise ShapeError(f"np.cross: a and b must have an axis with the vectors, got shapes {a.shape} and {b.shape}")
     a = np.moveaxis(a, normalize_axis_index(axisa, len(a.shape), "axisa"), -1)
@@ -71,7 +67,7 @@ def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
 @composes(np.kron)
 def kron(a, b):
     """`np.kron`: blocks, each an element of a times b."""
-    a, b = _array(a), _array(b)
+    a, b = arrays(a, b)
     ndim = max(len(a.shape), len(b.shape))
     sizes_a, sizes_b = [(1,) * (ndim - len(x.shape)) + x.shape for x in (a, b)]
     a = np.reshape(a, [n for size in sizes_a for n in (size, 1)])
@@ -102,7 +98,7 @@ _MODES = {"v": "valid", "s": "same", "f": "full", 0: "valid", 1: "same", 2: "ful
 
 
 def _vectors(name, a, b, mode):
-    a, b = [np.atleast_1d(_array(x)) for x in (a, b)]
+    a, b = [np.atleast_1d(x) for x in arrays(a, b)]
     for which, x in (("a", a), ("v", b)):
         if len(x.shape) != 1 or not x.shape[0]:
             raise ShapeError(f"np.{name}: a and v must be vectors that are not empty, {which} has shape {x.shape}")

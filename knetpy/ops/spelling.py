@@ -5,6 +5,12 @@ import functools
 from ..core.protocols import no_rule, serve
 from ..core.trace import active
 from ..core.value import Param, Result, Value
+from ..devices import listed
+
+
+def arrays(*operands):
+    """Operands of which lists and numbers are made arrays, beside the others."""
+    return [x if hasattr(x, "dtype") else listed(x, operands) for x in operands]
 
 
 def spells(*functions):

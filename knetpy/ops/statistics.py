@@ -4,12 +4,9 @@ import numpy as np
 
 from ..core.errors import ShapeError, warn
 from ..core.value import bare
+from ..devices import on_gpu, surely
 from .axes import axes_of, refuse
-from .spelling import composes
-
-
-def _array(x):
-    return x if hasattr(x, "dtype") else np.asarray(x)
+from .spelling import arrays, composes
 
 
 @composes(np.ptp)
@@ -27,14 +24,14 @@ def average(x, axis=None, weights=None, returned=False, *, keepdims=False):
     >>> kn.grad(lambda w: np.average(np.array([1.0, 3.0]), weights=w))(np.array([1.0, 1.0]))
     array([-0.5,  0.5])
     """
-    x, keepdims = _array(x), keepdims is True
+    (x,), keepdims = arrays(x), keepdims is True
     if weights is None:
         y = np.mean(x, axis, keepdims=keepdims)
         return (y, np.full_like(bare(y), x.size / max(np.size(bare(y)), 1))[()]) if returned else y
-    weights = _weights(x, axis, _array(weights))
+    weights = _weights(x, axis, arrays(x, weights)[1])
     dtype = np.result_type(x.dtype, weights.dtype, *["f8"] if x.dtype.kind in "iub" else [])
     total = np.sum(weights, axis, dtype, keepdims=keepdims)
-    if (bare(total) == 0).any():
+    if surely(bare(total) == 0):
         raise ZeroDivisionError("np.average: the weights sum to 0 and cannot be normalized")
     y = np.sum(np.multiply(x, weights, dtype=dtype), axis, keepdims=keepdims) / total
     return (y, np.broadcast_to(total, y.shape)) if returned else y
@@ -71,13 +68,13 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
     """
     if ddof is not None and ddof != int(ddof):
         raise ValueError(f"np.cov: ddof must be an integer, got {ddof}")
-    m = _array(m)
-    dtype = np.result_type(m.dtype, np.float64, *[] if y is None else [_array(y).dtype]) if dtype is None else dtype
+    m, *others = arrays(m) if y is None else arrays(m, y)
+    dtype = np.result_type(np.float64, *[x.dtype for x in (m, *others)]) if dtype is None else dtype
     x = _variables(m, lambda _: not rowvar and len(m.shape) != 1, dtype)
     if x.shape[0] == 0:
         return np.zeros((0, 0))
-    if y is not None:
-        x = np.concatenate([x, _variables(_array(y), lambda rows: not rowvar and rows.shape[0] != 1, dtype)], 0)
+    for y in others:
+        x = np.concatenate([x, _variables(y, lambda rows: not rowvar and rows.shape[0] != 1, dtype)], 0)
     ddof = (0 if bias else 1) if ddof is None else ddof
     w = _observation_weights(x, fweights, aweights)
     return _covariance(x, w, ddof, aweights)
@@ -88,14 +85,14 @@ def _observation_weights(x, fweights, aweights):
     for name, given in (("fweights", fweights), ("aweights", aweights)):
         if given is None:
             continue
-        given = _array(given)
+        given = arrays(x, given)[1]
         if len(given.shape) != 1 or given.shape[0] != x.shape[1]:
             raise ShapeError(f"np.cov: {name} has shape {given.shape}, but there are {x.shape[1]} observations")
-        if (bare(given) < 0).any():
+        if surely(bare(given) < 0):
             raise ValueError(f"np.cov: {name} must not be negative")
         if name == "fweights":
             given = bare(given)
-            if not np.all(given == np.around(given)):
+            if surely(given != np.around(given)):
                 raise TypeError("np.cov: fweights must be integers")
         w = given if w is None else w * given
     return w
@@ -108,7 +105,7 @@ def _covariance(x, w, ddof, aweights):
         total = np.sum(w)
         mean = np.sum(x * w, axis=1) / total
         free = total - (0 if ddof == 0 else ddof if aweights is None else ddof * np.sum(w * aweights) / total)
-    if bare(free) <= 0:
+    if not on_gpu(bare(free)) and bare(free) <= 0:
         warn("np.cov: degrees of freedom <= 0", RuntimeWarning)
         free = 0.0
     apart = x - mean[:, None]
@@ -122,7 +119,7 @@ def corrcoef(x, y=None, rowvar=True, *, dtype=None):
     c = np.cov(x, y, rowvar, dtype=dtype)
     if not c.shape:
         return c / c
-    diagonal = np.arange(c.shape[0])
+    diagonal = np.arange(c.shape[0], like=bare(c))
     spread = np.sqrt(c[diagonal, diagonal] if c.dtype.kind != "c" else np.real(c[diagonal, diagonal]))
     c = c / spread[:, None] / spread[None, :]
     return c + (_cut(bare(c)) - bare(c))

@@ -13,12 +13,14 @@ from ..core.errors import DerivativeError, MutationError, numpy_name
 from ..core.primitive import primitive
 from ..core.protocols import without_rule
 from ..core.value import NUMPY, UFUNC, Value, bare, found, is_tracked, kind_of
+from ..devices import host, on_gpu
 from .axes import restored, spread
 from .constants import UFUNCS
 from .cumulative import cumprod, cumsum, running
 from .masked import chosen, mask_of
 from .reduce import max, min, prod, sum
 from .softmax import _softmax
+from .spelling import arrays
 
 _NONE = np._NoValue
 
@@ -69,11 +71,11 @@ def _reduce(ufunc, x, axis=0, dtype=None, out=None, keepdims=False, initial=_NON
     axes = tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim) if ndim else ()
     x = x if dtype is None else x.astype(dtype)
     initial = _NONE if initial is None else initial  # "start with the first element"
-    where = mask_of(where)
+    where = mask_of(f"{ufunc.__name__}.reduce", where, x)
     where = where if where is True else np.broadcast_to(where, x.shape)
     if ufunc in _reductions:
         return _reductions[ufunc](x, axis=axes, keepdims=keepdims, initial=initial, where=where)
-    if ufunc in _whole and (initial is not _NONE or x.size):
+    if ufunc in _whole and not on_gpu(bare(x)) and (initial is not _NONE or x.size):
         reduce, nothing = _whole[ufunc]
         y = reduce(x if where is True else np.where(where, x, nothing), axis=axes, keepdims=bool(keepdims))
         return y if initial is _NONE else ufunc(y, initial)
@@ -91,6 +93,7 @@ def _folded(ufunc, x, axes, keepdims, initial, where):
         return ufunc.reduce(bare(x), axes, where=bare(where))  # which is NumPy's error
     for part, mask in zip(parts, masks):
         y = part if y is None else ufunc(y, part) if where is True else np.where(mask, ufunc(y, part), y)
+    y = y if hasattr(y, "dtype") else np.full_like(bare(x), y, shape=kept)
     y = np.broadcast_to(y, kept)
     return restored(y, x.shape, axes, False) if keepdims else y
 
@@ -118,7 +121,7 @@ def _accumulate(ufunc, x, axis=0, dtype=None, out=None):
 
 def _reduceat(ufunc, x, indices, axis=0, dtype=None, out=None):
     axis = normalize_axis_index(0 if axis is None else axis, len(x.shape))
-    starts = np.asarray(bare(indices))
+    starts = np.asarray(host(bare(indices)))
     ufunc.reduceat(np.ones(x.shape[axis]), starts)  # NumPy refuses indices
     x = x if dtype is None else x.astype(dtype)
     before, parts = (slice(None),) * axis, []
@@ -130,7 +133,7 @@ def _reduceat(ufunc, x, indices, axis=0, dtype=None, out=None):
 
 
 def _outer(ufunc, a, b, **options):
-    a, b = [x if isinstance(x, Value) else np.asarray(x) for x in (a, b)]
+    a, b = arrays(a, b)
     return ufunc(np.reshape(a, (*a.shape, *[1] * len(b.shape))), b, **options)
 
 
@@ -169,7 +172,8 @@ def _cast(ufunc, args, dtype=None, signature=None, sig=None, casting="same_kind"
     if dtype is None and signature is None:
         return args
     signature = (*[None] * ufunc.nin, *[np.dtype(dtype)] * ufunc.nout) if dtype is not None else signature
-    args = [x if hasattr(x, "dtype") or x.__class__ in (int, float) else np.asarray(x) for x in args]
+    numbers = [x.__class__ in (int, float) for x in args]
+    args = [x if number else array for x, array, number in zip(args, arrays(*args), numbers)]
     given = [getattr(x, "dtype", x.__class__) for x in args]
     loop = ufunc.resolve_dtypes((*given, *[None] * ufunc.nout), signature=signature, casting=casting)
     return [x.astype(t) if hasattr(x, "dtype") else t.type(x) for x, t in zip(args, loop)]
