@@ -15,8 +15,10 @@ from .trace import active
 
 serial = count(1).__next__
 
-# NumPy function -> our function, array methods by name: `protocols.serve` fills them; displays by class: `knetpy.show`.
+# NumPy function -> our function, array methods by name: `protocols.serve` fills them; displays by class: `knetpy.show`;
+# the methods of ufuncs by name, "__call__" with options among them, each called with the ufunc: `knetpy.ops.ufuncs`.
 NUMPY: dict = {}
+UFUNC: dict = {}
 METHODS: dict = {}
 DISPLAYS: dict = {}
 LATE: list = []  # called when a name is missing in a table: `knetpy.ops` then imports what few programs need
@@ -57,7 +59,7 @@ class Value(Displayed):
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _installed
     __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _installed
     __neg__ = __pos__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = __xor__ = _installed
-    __getitem__ = __divmod__ = __array_ufunc__ = __array_function__ = real = imag = _installed
+    __getitem__ = __divmod__ = __rdivmod__ = __array_ufunc__ = __array_function__ = real = imag = _installed
 
     @property
     def shape(self) -> tuple[int, ...]:

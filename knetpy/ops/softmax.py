@@ -11,7 +11,7 @@ from ..kernels.reference import summing
 from ..kernels.reference.softmax import largest, powers, shifted
 from ..random import DROPOUT, take
 from .arguments import as_floating, axes_of, axis_of, constant_of, flag, number, placed, stretches
-from .reduce import restored
+from .axes import restored
 
 _forward, _dx = kernel("softmax", "softmax"), kernel("softmax", "softmax_dx")
 _log_forward, _log_dx = kernel("softmax", "logsoftmax"), kernel("softmax", "logsoftmax_dx")

@@ -81,20 +81,12 @@ FAILING = {
         """,
     },
     "test_numpy": {
-        NOT_YET: """
-            nan_to_num gradient
-        """,
         CONVERSION: """
             mean_list_of_boxes std_list_of_boxes var_list_of_boxes simple_append_list_2D r_basic r_double
             r_node_and_const r_mixed r_slicing c_ c_mixed cast_to_int
         """,
         OWN: """
             make_diagonal diagonal
-        """,
-    },
-    "test_scalar_ops": {
-        NOT_YET: """
-            sinc
         """,
     },
     "test_scipy": {
@@ -105,11 +97,7 @@ FAILING = {
             logsumexp6
         """,
     },
-    "test_systematic": {
-        NOT_YET: """
-            diff gradient kron cross
-        """,
-    },
+    "test_systematic": {},
     "test_vspaces": {
         OWN: """
             array_vspace array_vspace_0_dim array_vspace_complex list_vspace tuple_vspace dict_vspace mixed_vspace
