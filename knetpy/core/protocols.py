@@ -11,7 +11,7 @@ import numpy as np
 from ..tree import tree_map
 from .errors import DerivativeError, MutationError, numpy_name
 from .trace import active
-from .value import METHODS, NUMPY, Param, Value, bare, found, is_tracked, kind_of
+from .value import METHODS, NUMPY, WRITES, Param, Value, bare, found, is_tracked, kind_of
 
 OPERATORS = {
     np.add: "add",
@@ -38,7 +38,7 @@ def serve(functions, op, through_numpy=None):
         NUMPY[function] = through_numpy or op
         if function in OPERATORS:
             _install(function, op)
-        if hasattr(np.ndarray, function.__name__):
+        if hasattr(np.ndarray, function.__name__) and function.__name__ not in WRITES:
             METHODS[function.__name__] = op
 
 

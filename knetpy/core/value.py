@@ -22,7 +22,7 @@ DISPLAYS: dict = {}
 LATE: list = []  # called when a name is missing in a table: `knetpy.ops` then imports what few programs need
 
 _PLAIN = frozenset(("nbytes", "itemsize", "strides", "flags", "device"))  # what any array tells about itself
-_WRITES = frozenset(("fill", "sort", "partition", "put", "resize", "setfield", "setflags", "byteswap", "itemset"))
+WRITES = frozenset(("fill", "sort", "partition", "put", "resize", "setfield", "setflags", "byteswap", "itemset"))
 
 
 class Displayed:
@@ -86,10 +86,10 @@ class Value(Displayed):
     def __getattr__(self, name: str) -> Any:
         if name in METHODS or (active() and found(METHODS, name)):
             return partial(METHODS[name], self)
-        if name in _PLAIN or (name not in _WRITES and not name.startswith("_") and not active()):
+        if name in _PLAIN or (name not in WRITES and not name.startswith("_") and not active()):
             if hasattr(self.value, name):
                 return getattr(self.value, name)  # without transforms a Param is its array
-        if name in _WRITES:
+        if name in WRITES:
             raise MutationError(f"{name}() writes in place, which {kind_of(self)} refuses; {INSTEAD[kind_of(self)]}")
         hint = PYTORCH.get(name, f": write np.{name}(x)" if callable(getattr(np, name, None)) else "")
         raise AttributeError(f"{kind_of(self)} has no attribute {name!r}{hint}")

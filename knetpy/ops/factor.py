@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core.primitive import primitive
 from ..devices import on_gpu
-from .lapack import adjoint, conj, eye, hermitian, lapack, lower
+from .lapack import adjoint, conj, eye, hermitian, lapack, lower, real
 from .matmul import _matmul
 from .solve import _solve
 from .spelling import spells
@@ -22,7 +22,7 @@ def _cholesky_rule(dy, y, upper):
 
 def _halved(x):
     """The lower triangle, its diagonal real and halved."""
-    return lower(x) - eye(x.shape[-1], x) * (x - np.real(x) / 2 if x.dtype.kind == "c" else x / 2)
+    return lower(x) - eye(x.shape[-1], x) * (x - real(x) / 2)
 
 
 @primitive(name="cholesky", trusted=True, x=_cholesky_rule)
@@ -66,7 +66,7 @@ def _qr_rule(dy, y):
 def _of_tall(gq, gr, q, r):
     inner = _matmul(r, adjoint(gr)) - _matmul(adjoint(gq), q)
     strict = lower(inner) - eye(r.shape[-1], r) * inner
-    middle = strict + adjoint(strict) + eye(r.shape[-1], r) * np.real(inner)
+    middle = strict + adjoint(strict) + eye(r.shape[-1], r) * real(inner)
     return adjoint(_solve(r, adjoint(gq + _matmul(q, middle))))
 
 

@@ -203,6 +203,17 @@ def _taken(x, *, index, axis):
     return y.reshape(*x.shape[:axis], index.shape[1], *x.shape[axis + 1 :])
 
 
+def along_axis(x, index, axis):
+    """The elements of a value at an index array that fits it, by an op that makes it anew: no copy, no checks."""
+    return _taken(x, index=_three(index, x.shape, axis % len(x.shape)), axis=axis % len(x.shape))
+
+
+def along_transposed(g, index, axis, size):
+    """The transpose of `along_axis`: g added up in an array that has `size` elements along that axis."""
+    axis %= len(g.shape)
+    return _met(g, index=_three(index, (*g.shape[:axis], size, *g.shape[axis + 1 :]), axis), axis=axis, size=size)
+
+
 @primitive(name="add_along_axis", trusted=True, g=lambda dy, index, axis: _taken(dy, index=index, axis=axis))
 def _met(g, *, index, axis, size):
     """The transpose of `_taken`."""

@@ -32,6 +32,11 @@ def conj(x):
     return np.conjugate(x) if x.dtype.kind == "c" else x
 
 
+def real(x):
+    """The real part; of real arrays themselves."""
+    return np.real(x) if x.dtype.kind == "c" else x
+
+
 def transposed(x):
     """Matrices with rows for columns."""
     return swapaxes(x, -1, -2)
