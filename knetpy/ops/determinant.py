@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core.primitive import primitive
 from ..core.value import Value, bare
-from .lapack import conj, diagonal, eye, lapack, transposed
+from .lapack import eye, lapack, transposed
 from .matmul import _matmul
 from .solve import _inv
 from .spelling import spells
@@ -78,7 +78,7 @@ def _polynomials(c):
     adjugate = one + c * 0
     for k in range(1, n):
         product = _matmul(c, adjugate)
-        adjugate = product - one * (np.sum(diagonal(product)) / k)
+        adjugate = product - one * (np.trace(product) / k)
     return transposed(adjugate) * (-1) ** (n - 1)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core.primitive import primitive
 from ..devices import on_gpu
-from .lapack import adjoint, conj, eye, hermitian, lapack, lower, real
+from .lapack import adjoint, conj, eye, hermitian, lapack, real
 from .matmul import _matmul
 from .solve import _solve
 from .spelling import spells
@@ -15,14 +15,14 @@ def _cholesky_rule(dy, y, upper):
     g, factor = conj(dy), y
     if upper:
         g, factor = adjoint(g), adjoint(factor)
-    half = _halved(_matmul(adjoint(factor), lower(g)))
+    half = _halved(_matmul(adjoint(factor), np.tril(g)))
     right = _solve(adjoint(factor), half)
     return conj(hermitian(adjoint(_solve(adjoint(factor), adjoint(right)))))
 
 
 def _halved(x):
     """The lower triangle, its diagonal real and halved."""
-    return lower(x) - eye(x.shape[-1], x) * (x - real(x) / 2)
+    return np.tril(x) - eye(x.shape[-1], x) * (x - real(x) / 2)
 
 
 @primitive(name="cholesky", trusted=True, x=_cholesky_rule)
@@ -65,7 +65,7 @@ def _qr_rule(dy, y):
 
 def _of_tall(gq, gr, q, r):
     inner = _matmul(r, adjoint(gr)) - _matmul(adjoint(gq), q)
-    strict = lower(inner) - eye(r.shape[-1], r) * inner
+    strict = np.tril(inner) - eye(r.shape[-1], r) * inner
     middle = strict + adjoint(strict) + eye(r.shape[-1], r) * real(inner)
     return adjoint(_solve(r, adjoint(gq + _matmul(q, middle))))
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from ..core.primitive import primitive
 from ..core.value import bare
-from ..devices import beside
 from .shape import swapaxes
 
 _WAYS = {
@@ -63,19 +62,7 @@ def eye(n, like):
     return np.eye(n, dtype=np.finfo(like.dtype).dtype, like=like)
 
 
-def lower(x):
-    """Matrices without what is above their diagonal."""
-    mask = np.tri(*x.shape[-2:], dtype=bool, like=bare(x))
-    return np.where(mask, x, 0)
-
-
-def diagonal(x):
-    """The diagonals of matrices, as vectors."""
-    i = beside(np.arange(min(x.shape[-2:])), x)
-    return x[..., i, i]
-
-
-@primitive(d=lambda dy, y, zero: np.where(zero, np.nan, -dy * y * y))
+@primitive(d=lambda dy, y, zero: dy * np.where(zero, np.nan, -y * y))
 def inverse(d, *, zero):
     """1 / d, and 0 where d counts as `zero`, through which nothing is known of a second derivative: it is NaN."""
     return np.where(zero, 0, 1 / np.where(zero, 1, d))

@@ -128,7 +128,7 @@ def lstsq(a, b, rcond=None):
     residuals = np.sum(np.abs(column - _matmul(a, x)) ** 2, axis=0)
     if rank < columns or rows <= columns:
         residuals = np.empty(0, residuals.dtype)  # as NumPy
-    s = np.linalg.svd(a, compute_uv=False)
+    s = np.linalg.svd(a, compute_uv=False).astype(residuals.dtype)
     return (x[:, 0] if len(b.shape) == 1 else x), residuals, rank[()], s
 
 

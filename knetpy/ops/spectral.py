@@ -50,7 +50,7 @@ def eigh(a, UPLO="L"):
 
 def _eigvalsh_rule(dy, x, triangle):
     v = np.linalg.eigh(x, UPLO=triangle)[1]
-    return conj(_matmul(v * dy[..., None, :], adjoint(v)))
+    return conj(hermitian(_matmul(v * dy[..., None, :], adjoint(v))))
 
 
 @primitive(

@@ -121,6 +121,15 @@ def _products(row):
     yield row("multi_dot of vectors", la.multi_dot, lambda a, b: la.multi_dot([a, b, b, a]), ((3,), (3, 3)))
     yield row("multi_dot row", la.multi_dot, lambda *xs: la.multi_dot(xs), ((2,), (2, 3), (3, 1)))
     yield row("multi_dot column", la.multi_dot, lambda *xs: la.multi_dot(xs), ((1, 2), (2, 3), (3, 4), (4,)))
+    for offset in (0, 1, -1):
+        name = f"linalg.trace {offset}"
+        yield row(name, la.trace, lambda x, k=offset: la.trace(x, offset=k), ((2, 3, 4),), special=True)
+        name = f"linalg.diagonal {offset}"
+        yield row(name, la.diagonal, lambda x, k=offset: la.diagonal(x, offset=k), ((2, 3, 4),), special=True)
+    yield row("linalg.cross", la.cross, la.cross, ((2, 3), (3,)))
+    yield row("linalg.cross axis", la.cross, lambda a, b: la.cross(a, b, axis=0), ((3, 2), (3, 2)))
+    yield row("linalg.vecdot", la.vecdot, la.vecdot, ((2, 3), (3,)))
+    yield row("linalg.vecdot axis", la.vecdot, lambda a, b: la.vecdot(a, b, axis=0), ((3, 2), (3, 2)))
     yield row("linalg.outer", la.outer, la.outer, ((2,), (3,)), special=True)
     yield row("linalg.matmul", la.matmul, la.matmul, ((2, 3), (3, 2)), special=True)
     yield row("linalg.tensordot", la.tensordot, lambda a, b: la.tensordot(a, b, axes=1), ((2, 3), (3, 2)), special=True)
@@ -180,7 +189,7 @@ WRONG = [
     Wrong("svd vector", la.svd, ((2,),), la.LinAlgError, ("svd", "(2,)")),
     Wrong("qr mode", lambda x: la.qr(x, "thin"), ((2, 2),), ValueError, ("qr", "thin", "complete")),
     Wrong("pinv both", lambda x: la.pinv(x, 0.1, rtol=0.1), ((2, 2),), ValueError, ("rcond", "rtol")),
-    Wrong("lstsq", la.lstsq, ((2, 3), (3,)), la.LinAlgError, ("lstsq", "(2, 3)", "(3, 1)")),
+    Wrong("lstsq", la.lstsq, ((2, 3), (3,)), la.LinAlgError, ("lstsq", "(2, 3)", "Incompatible")),
     Wrong("lstsq stack", la.lstsq, ((2, 2, 3), (2,)), la.LinAlgError, ("lstsq", "(2, 2, 3)", "two-dimensional")),
     Wrong("tensorsolve", la.tensorsolve, ((2, 3, 4), (2, 3)), la.LinAlgError, ("tensorsolve", "(2, 3, 4)", "6")),
     Wrong("tensorinv", lambda x: la.tensorinv(x, 0), ((2, 2),), ValueError, ("ind", "0")),
