@@ -84,7 +84,7 @@ def _no_rule(function, args, options):
 
 def _unusual(ufunc, method, args, options):
     """out=, where=, dtype= and the ufunc methods (reduce, accumulate, outer, at)."""
-    name, out = f"np.{ufunc.__name__}", options.get("out", ())
+    name, out = numpy_name(ufunc), options.get("out", ())
     if any(isinstance(x, Value) for x in out):
         raise MutationError(f"{name}(..., out=...) would write into {kind_of(out[0])}; use what it returns")
     if method == "at" and isinstance(args[0], Value):
