@@ -78,6 +78,17 @@ def explain_device(failure, name, operands, args):
     refuse_mixed(name, operands, args)
 
 
+def explain_broadcasting(name, shapes):
+    """Raise in the user's terms if shapes do not broadcast."""
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ShapeError(
+            f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast; counted from the last, each axis must "
+            "agree or be 1: reshape one, or insert an axis with x[:, None]"
+        ) from None
+
+
 def refuse_mixed(name, operands, args):
     """Raise if some arrays of a call are on the CPU and some on a GPU."""
     if operands and len(operands) < len(args):  # of *operands
@@ -111,7 +122,14 @@ INSTEAD = {  # of writing into one
     "a Param": "write p[...] = new values, outside a transform",
     "a value being differentiated": "use the function of the same name, or build a new array with np.where or "
     "np.concatenate",
+    "r[...] = v": "r[...] = v: a value being differentiated cannot be assigned into; build it with np.where, "
+    "np.concatenate or np.stack, or collect the parts in a list first",
 }
+
+ESCAPED = (
+    "is used outside the transform that made it: its transform has ended, or another thread runs it; return it from "
+    "the function (then it comes back as a plain array), or take kn.value(r) inside"
+)
 
 TO_ARRAY = (  # what was called, and what to write
     "making a plain array (np.array, np.asarray, np.full, array[i] = r, or a function given a list)",

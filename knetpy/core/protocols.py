@@ -139,6 +139,7 @@ def _inplace(ufunc, name):
 
 Value.__divmod__ = lambda self, other: (self // other, self % other)
 Value.__array_ufunc__, Value.__array_function__ = _array_ufunc, _array_function
+Value.real, Value.imag = property(lambda self: NUMPY[np.real](self)), property(lambda self: NUMPY[np.imag](self))
 for _compare in COMPARISONS:
     setattr(Value, f"__{_compare}__", _comparison(_compare))
 for _ufunc, _operator in OPERATORS.items():

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import norm, read_only
 from ..devices import host
-from .errors import INSTEAD, PYTORCH, TO_ARRAY, DerivativeError, EscapeError, MutationError
+from .errors import ESCAPED, INSTEAD, PYTORCH, TO_ARRAY, DerivativeError, EscapeError, MutationError
 from .trace import active
 
 serial = count(1).__next__
@@ -46,8 +46,8 @@ def found(table, name):
 
 
 class Value(Displayed):
-    """An array that derivatives are taken through, with shape, dtype, ndim, size, T and mT; `value` is the bare array,
-    `uid` names it in every trace."""
+    """An array that derivatives are taken through, with shape, dtype, ndim, size, T, mT, real and imag; `value` is
+    the bare array, `uid` names it in every trace."""
 
     __slots__ = ("uid", "value")
     __array_priority__ = 1000
@@ -57,7 +57,7 @@ class Value(Displayed):
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _installed
     __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _installed
     __neg__ = __pos__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = __xor__ = _installed
-    __getitem__ = __divmod__ = __array_ufunc__ = __array_function__ = _installed
+    __getitem__ = __divmod__ = __array_ufunc__ = __array_function__ = real = imag = _installed
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -159,10 +159,7 @@ class Result(Value):
         return f"Result({np.array2string(host(self.value), separator=', ', threshold=20)}, {self.dtype})"
 
     def __setitem__(self, key, new):
-        raise MutationError(
-            "r[...] = v: a value being differentiated cannot be assigned into; build it with np.where, "
-            "np.concatenate or np.stack, or collect the parts in a list first"
-        )
+        raise MutationError(INSTEAD["r[...] = v"])
 
 
 class Param(Value):
@@ -244,11 +241,7 @@ def is_tracked(x):
         if trace.follows(x):
             return True
     if isinstance(x, Result):
-        raise EscapeError(
-            f"a Result of shape {x.shape} is used outside the transform that made it: its transform has ended, or "
-            "another thread runs it; return it from the function (then it comes back as a plain array), or take "
-            "kn.value(r) inside"
-        )
+        raise EscapeError(f"a Result of shape {x.shape} {ESCAPED}")
     return False
 
 

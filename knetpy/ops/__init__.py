@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 
 from ..core.value import LATE
-from . import constants, einsum, elementwise, index, join, matmul, pad, reduce, shape
+from . import complex, constants, einsum, elementwise, index, join, matmul, pad, reduce, shape
 
 _LATER: tuple[str, ...] = ("diagonal", "linalg", "quantile", "sort", "unique", "writing")  # files of this folder
 _OF_SCIPY = ("special", "bessel", "incomplete")  # the same, of what is in scipy.special

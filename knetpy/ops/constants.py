@@ -10,7 +10,7 @@ NAMES = """
     array_str broadcast_shapes can_cast ceil common_type count_nonzero digitize empty_like equal fix flatnonzero floor
     floor_divide greater greater_equal heaviside iscomplex iscomplexobj isclose isfinite isin isinf isnan isneginf
     isposinf isreal isrealobj less less_equal lexsort logical_and logical_not logical_or logical_xor may_share_memory
-    nanargmax nanargmin ndim nonzero not_equal ones_like result_type rint round searchsorted shape shares_memory sign
+    nanargmax nanargmin ndim nonzero not_equal ones_like result_type rint round searchsorted shape shares_memory
     signbit size spacing trunc unravel_index zeros_like
 """.split()
 # fmt: on

@@ -11,6 +11,7 @@ from ..core.primitive import primitive
 from ..core.tape import unbroadcast
 from ..devices import listed
 from ..kernels import kernel
+from .complex import conjugated
 from .spelling import spells
 
 _kernel = kernel("matmul", "matmul")
@@ -140,5 +141,5 @@ def inner(a, b, /):
 
 @spells(np.vdot)
 def vdot(a, b, /):
-    """`np.vdot` of real arrays: the sum of all products."""
-    return matmul(np.reshape(a, -1), np.reshape(b, -1))
+    """`np.vdot`: the sum of all products; of a complex `a` the conjugate is taken."""
+    return matmul(conjugated(np.reshape(a, -1)), np.reshape(b, -1))

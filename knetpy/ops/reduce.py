@@ -12,6 +12,7 @@ from ..core.primitive import primitive
 from ..core.value import bare
 from ..devices import maybe
 from ..kernels import kernel
+from .complex import conjugated, is_complex
 from .half import narrowed, widened
 from .shape import broadcast_to
 from .spelling import spells
@@ -188,13 +189,13 @@ def _centred(x, axis):
 
 def _var_rule(dy, x, axis, ddof, keepdims):
     free = _count(x.shape, axis) - ddof
-    return _spread(dy, x.shape, axis, keepdims) * _centred(x, axis) * (2 / free if free > 0 else math.nan)
+    return _spread(dy, x.shape, axis, keepdims) * conjugated(_centred(x, axis)) * (2 / free if free > 0 else math.nan)
 
 
 def _std_rule(dy, y, x, axis, ddof, keepdims):
     free = _count(x.shape, axis) - ddof
     slope = np.where(y == 0, 0, dy / (np.where(y == 0, 1, y) * free)) if free > 0 else dy * math.nan
-    return _spread(slope, x.shape, axis, keepdims) * _centred(x, axis)
+    return _spread(slope, x.shape, axis, keepdims) * conjugated(_centred(x, axis))
 
 
 @primitive(trusted=True, x=_var_rule)
@@ -241,12 +242,13 @@ def cumsum(x, axis=None, dtype=None, out=None):
 
 def _norm_rule(dy, y, x, axis, keepdims):
     slope = np.where(y == 0, 0, dy / np.where(y == 0, 1, y))
-    return _spread(slope, x.shape, axis, keepdims) * x
+    return _spread(slope, x.shape, axis, keepdims) * conjugated(x)
 
 
 @primitive(trusted=True, x=_norm_rule)
 def _norm(x, *, axis, keepdims):
-    return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
+    squares = x.real * x.real + x.imag * x.imag if is_complex(x) else x * x
+    return np.sqrt(np.sum(squares, axis=axis, keepdims=keepdims))
 
 
 @spells(np.linalg.norm)
@@ -280,7 +282,7 @@ def _vector_norm(x, ord, axes, keepdims):
     if ord in (np.inf, -np.inf):
         return (max if ord > 0 else min)(np.abs(x), axis=axes, keepdims=keepdims)
     if ord == 0:
-        return np.sum((bare(x) != 0).astype(x.dtype), axis=axes, keepdims=keepdims)
+        return np.sum((bare(x) != 0).astype(bare(x).real.dtype), axis=axes, keepdims=keepdims)
     total = sum(_masked_power(np.abs(x), ord), axis=axes, keepdims=keepdims)
     return total if ord == 1 else _masked_power(total, 1 / ord)
 
