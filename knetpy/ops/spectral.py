@@ -9,9 +9,10 @@ and is not known: there they are NaN.
 import numpy as np
 
 from ..core.primitive import primitive
-from ..core.value import bare
-from .lapack import adjoint, conj, differences, eye, hermitian, inverse, lapack, off_diagonal, skew
+from ..core.value import bare, is_tracked
+from .lapack import adjoint, conj, differences, eye, hermitian, inverse, lapack, off_diagonal, real, skew
 from .matmul import _matmul
+from .solve import _solve
 from .spelling import spells
 
 # ---------------------------------------------------------------------------------------- of Hermitian matrices
@@ -64,6 +65,49 @@ def _eigvalsh(x, *, triangle):
 def eigvalsh(a, UPLO="L"):
     """`np.linalg.eigvalsh`: the eigenvalues of Hermitian matrices, in ascending order; derivatives as of `eigh`."""
     return _eigvalsh(a, triangle=UPLO)
+
+
+# ------------------------------------------------------------------------------------------ of general matrices
+
+
+def _eig_rule(dy, y):
+    """As PyTorch, for vectors of length 1."""
+    gw, gv, (w, v) = conj(dy[0]), conj(dy[1]), y
+    vh = adjoint(v)
+    inner, one = _matmul(vh, gv), eye(w.shape[-1], w)
+    inner = inner - _matmul(vh, v) * np.sum(one * real(inner), axis=-2, keepdims=True)
+    inner = inner * conj(off_diagonal(*differences(w))) + one * gw[..., None, :]
+    return conj(_solve(vh, _matmul(inner, vh)))
+
+
+@primitive(name="eig", outputs=2, x=_eig_rule)
+def _eig(x):
+    return tuple(lapack(np.linalg.eig, x))
+
+
+_Eig = type(np.linalg.eig(np.ones((1, 1))))
+
+
+@spells(np.linalg.eig)
+def eig(a):
+    """`np.linalg.eig`: (eigenvalues, eigenvectors of length 1 as columns) of square matrices, a named tuple; complex
+    where NumPy's are, of losses that do not depend on the phases of the vectors.
+
+    Matrices must have as many independent eigenvectors as columns. Where eigenvalues are equal to rounding, the
+    derivative is that of losses that do not depend on the choice of their vectors; second ones are NaN.
+
+    >>> import knetpy as kn
+    >>> kn.grad(lambda a: np.linalg.eig(a).eigenvalues[1])(np.array([[1.0, 1.0], [0.0, 3.0]]))
+    array([[0. , 0. ],
+           [0.5, 1. ]])
+    """
+    return _Eig(*_eig(a))
+
+
+@spells(np.linalg.eigvals)
+def eigvals(a):
+    """`np.linalg.eigvals`: the eigenvalues of square matrices, in the order of `eig`; derivatives as of it."""
+    return _eig(a)[0] if is_tracked(a) else lapack(np.linalg.eigvals, bare(a))
 
 
 # ---------------------------------------------------------------------------------------------- singular values
