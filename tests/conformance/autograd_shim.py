@@ -59,7 +59,7 @@ class vspace:
         return tree_map(np.ones_like, self.like)
 
     def randn(self):
-        return tree_map(lambda like: np.array(np.random.randn(*like.shape)).astype(like.dtype), self.like)
+        return tree_map(_randn, self.like)
 
     def add(self, x, y):
         return tree_map(lambda _, x, y: x + y, self.like, x, y)
@@ -71,7 +71,12 @@ class vspace:
         return x
 
     def inner_prod(self, x, y):
-        return sum([np.vdot(a, b) for (_, a), (_, b) in zip(leaves(x), leaves(y))])
+        return sum([np.real(np.vdot(a, b)) for (_, a), (_, b) in zip(leaves(x), leaves(y))])
+
+
+def _randn(like):
+    drawn = np.array(np.random.randn(*like.shape)).astype(like.dtype)
+    return drawn + 1j * np.random.randn(*like.shape) if like.dtype.kind == "c" else drawn
 
 
 # ----------------------------------------------------------------------------------------------- autograd.extend
