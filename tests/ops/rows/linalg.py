@@ -87,13 +87,15 @@ def _rows():
     yield row("matrix_norm kept", la.matrix_norm, lambda x: la.matrix_norm(apart(x), keepdims=True, ord=2), TALL)
     yield from _products(row)
     yield from _systems(row)
+    yield from _complex(row)
+    yield from _of_general(row)
 
 
 def spans(found):
     """What does not depend on the choice of the columns of Q beyond those of the matrix."""
     q, r = found
     k = min(q.shape[-2], r.shape[-1])
-    return q[..., :k], r, q[..., k:] @ np.swapaxes(q[..., k:], -1, -2)
+    return q[..., :k], r, q[..., k:] @ _adjoint(q[..., k:])
 
 
 def again(found):
@@ -104,8 +106,8 @@ def again(found):
 def full(found):
     u, s, vh = found
     k, v = s.shape[-1], np.swapaxes(vh, -1, -2)
-    rest = [x[..., k:] @ np.swapaxes(x[..., k:], -1, -2) for x in (u, v)]
-    return s, u[..., :k] ** 2, v[..., :k] ** 2, *rest
+    rest = [x[..., k:] @ _adjoint(x[..., k:]) for x in (u, v)]
+    return s, np.abs(u[..., :k]) ** 2, np.abs(v[..., :k]) ** 2, *rest
 
 
 def _products(row):
@@ -167,6 +169,60 @@ def _systems(row):
 
 def shaped(x, shape):
     return np.reshape(apart(x), shape)
+
+
+def _adjoint(z):
+    return np.conj(np.swapaxes(z, -1, -2))
+
+
+def _complex(row):
+    """Of complex matrices made of two real ones: their real part is well-conditioned."""
+    hermitian = {"eigh", "eigvalsh", "pinv hermitian", "svd hermitian"}
+    calls = {
+        "inv": la.inv, "det": la.det, "slogdet": la.slogdet, "eigh": lambda z: phaseless(la.eigh(z)),
+        "cholesky": lambda z: la.cholesky(z @ _adjoint(z)),
+        "cholesky upper": lambda z: la.cholesky(z @ _adjoint(z), upper=True),
+        "eigvalsh": lambda z: la.eigvalsh(z, "U"), "eig": lambda z: phaseless(la.eig(z)), "eigvals": la.eigvals,
+        "qr": la.qr, "qr r": lambda z: la.qr(z, "r"), "qr complete": lambda z: spans(la.qr(z, "complete")),
+        "svd": lambda z: phaseless(la.svd(z, False)), "svd product": lambda z: again(la.svd(z, full_matrices=False)),
+        "svd full": lambda z: full(la.svd(z)), "svd hermitian": lambda z: la.svd(z, hermitian=True).S,
+        "svdvals": la.svdvals, "pinv": la.pinv, "pinv hermitian": lambda z: la.pinv(z, hermitian=True),
+        "matrix_power": lambda z: la.matrix_power(z / 4, -2), "cond": la.cond,
+        "matrix_norm": lambda z: la.matrix_norm(z, ord="nuc"), "multi_dot": lambda z: la.multi_dot([z, _adjoint(z), z[0]]),
+    }  # fmt: skip
+    for name, call in calls.items():
+        tall = name in ("qr", "qr r", "qr complete", "svd", "svd product", "svd full", "pinv", "svdvals")
+        part = {"multi_dot": (3, 3)}.get(name, (2, 4, 3) if tall else (2, 3, 3))
+        op = getattr(la, name.split()[0])
+        turn = (lambda z: z + _adjoint(z)) if name in hermitian else (lambda z: z)
+        for wide in (False, True) if tall else (False,):
+            f = lambda x, y, f=call, t=turn, w=wide: f(t(_turned(apart(x) + 0.3j * y, w)))  # noqa: E731
+            yield row(f"{name} of complex{' wide' * wide}", op, f, (part, part))
+    four = ((3, 3), (3, 3), (3, 2), (3, 2))
+    yield row("solve of complex", la.solve, lambda a, b, c, d: la.solve(apart(a) + 1j * b, c + 1j * d), four)
+    yield row("solve of real", la.solve, lambda a, b: la.solve(apart(a), 1j * b), ((2, 3, 3), (3, 2)))
+    four = ((4, 3), (4, 3), (4, 2), (4, 2))
+    yield row("lstsq of complex", la.lstsq, lambda a, b, c, d: la.lstsq(apart(a) + 1j * b, c + 1j * d), four)
+
+
+def _turned(z, wide):
+    return np.swapaxes(z, -1, -2) if wide else z
+
+
+def phaseless(parts):
+    most = max(p.ndim for p in parts)
+    return [np.abs(p) ** 2 if p.ndim == most else p for p in parts]
+
+
+def _of_general(row):
+    yield row("eig", la.eig, lambda x: signless(la.eig(apart(x))), ((3, 3),), edges=(((1, 1),), ((0, 0),)))
+    yield row("eigvals", la.eigvals, lambda x: la.eigvals(apart(x)), ((2, 3, 3),), edges=(((1, 1),), ((0, 2, 2),)))
+    turn = np.array([[0.0, -3.0, 1.0], [2.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
+    for shape in ((3, 3), (2, 3, 3)):
+        yield row(
+            f"eig in pairs {len(shape)}", la.eig, lambda x: phaseless(la.eig(x * 0.3 + turn.astype(x.dtype))), (shape,)
+        )
+        yield row(f"eigvals in pairs {len(shape)}", la.eigvals, lambda x: la.eigvals(x * 0.3 + turn.astype(x.dtype)), (shape,))
 
 
 ROWS = list(_rows())
