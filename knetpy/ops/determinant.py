@@ -83,7 +83,7 @@ def _polynomials(c):
 
 
 def _slogdet_rule(dy, y, x):
-    """d log det = trace(inv(x) dx), whose real part is that of the logarithm and whose imaginary part turns the sign."""
+    """d log det = trace(inv(x) dx): its real part is that of the logarithm, its imaginary part turns the sign."""
     slope = dy[1]
     if x.dtype.kind == "c":
         slope = slope + 1j * np.imag(dy[0] * y[0])

@@ -51,7 +51,7 @@ def _qr_rule(dy, y):
     """After Walter, Lehmann and Lamour, On evaluating higher-order derivatives of the QR decomposition (2012), and
     PyTorch for wide matrices and for the columns beyond those of the matrix, which no loss may depend on but by the
     space that they span."""
-    gq, gr, q, r = conj(dy[0]), conj(dy[1]), *y
+    gq, gr, (q, r) = conj(dy[0]), conj(dy[1]), y
     k = min(q.shape[-2], r.shape[-1])
     if q.shape[-1] > k:
         q, rest, gq, grest = q[..., :k], q[..., k:], gq[..., :k], gq[..., k:]
@@ -96,5 +96,3 @@ def qr(a, mode="reduced"):
         raise ValueError(f'qr: mode must be "reduced", "complete" or "r", got {mode!r}{rule}')
     found = _Found(*_qr(a, mode="complete" if mode == "complete" else "reduced"))
     return found.R if mode == "r" else found
-
-

@@ -133,7 +133,9 @@ def outer_of_vectors(x1, x2, /):
     """`np.linalg.outer`: `np.outer` of two vectors."""
     x1, x2 = _arrays(x1, x2)
     if len(x1.shape) != 1 or len(x2.shape) != 1:
-        raise ShapeError(f"np.linalg.outer: operands must be vectors, got shapes {x1.shape} and {x2.shape}; see np.outer")
+        raise ShapeError(
+            f"np.linalg.outer: operands must be vectors, got shapes {x1.shape} and {x2.shape}; see np.outer"
+        )
     return outer(x1, x2)
 
 

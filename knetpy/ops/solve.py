@@ -142,8 +142,8 @@ def tensorsolve(a, b, axes=None):
     shape, n = a.shape[len(b.shape) :], math.prod(b.shape)
     if math.prod(shape) != n:
         raise np.linalg.LinAlgError(
-            f"tensorsolve of {a.shape} and {b.shape}: of a, the axes after the first {len(b.shape)}, {shape}, must have "
-            f"{n} elements together"
+            f"tensorsolve of {a.shape} and {b.shape}: of a, the axes after the first {len(b.shape)}, {shape}, must "
+            f"have {n} elements together"
         )
     return np.reshape(solve(np.reshape(a, (n, n)), np.reshape(b, (n,))), shape)
 

@@ -2,8 +2,8 @@
 
 Vectors are determined up to their signs (complex ones: up to a phase), and those of equal values up to a rotation of all
 of them. A loss that depends on the choice has no derivative. Where values are equal to rounding, the part of the
-derivative within the space of their vectors is left out: it is 0 for every other loss. Of second derivatives it is not,
-and is not known: there they are NaN.
+derivative within the space of their vectors is left out: it is 0 for every other loss. That of second derivatives is
+not, and is not known: there they are NaN.
 """
 
 import numpy as np
@@ -54,9 +54,7 @@ def _eigvalsh_rule(dy, x, triangle):
     return conj(hermitian(_matmul(v * dy[..., None, :], adjoint(v))))
 
 
-@primitive(
-    name="eigvalsh", trusted=True, x=_eigvalsh_rule, composed=lambda x, triangle: _eigh(x, triangle=triangle)[0]
-)
+@primitive(name="eigvalsh", trusted=True, x=_eigvalsh_rule, composed=lambda x, triangle: _eigh(x, triangle=triangle)[0])
 def _eigvalsh(x, *, triangle):
     return lapack(np.linalg.eigvalsh, x, UPLO=triangle)
 
@@ -173,7 +171,8 @@ _Svd = type(np.linalg.svd(np.ones((1, 1))))
 
 @spells(np.linalg.svd)
 def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
-    """`np.linalg.svd`: (U, singular values in descending order, Vh), a = (U[..., :k] * S) @ Vh[..., :k, :], a named tuple.
+    """`np.linalg.svd`: (U, singular values S in descending order, Vh) with a = (U[..., :k] * S) @ Vh[..., :k, :], as a
+    named tuple.
 
     Where singular values are equal to rounding, the derivative is that of losses that do not depend on the choice of
     their vectors; that by the vectors of the value 0 leaves out what is infinite; second ones are NaN there. With
@@ -205,5 +204,5 @@ def _of_hermitian(a, vectors):
 
 @spells(np.linalg.svdvals)
 def svdvals(x, /):
-    """`np.linalg.svdvals`: singular values in descending order; derivatives as of `svd`, by a value 0 one of its slopes."""
+    """`np.linalg.svdvals`: singular values in descending order; derivatives as of `svd`, where one is 0 a slope of it."""
     return _svdvals(x)

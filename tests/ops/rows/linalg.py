@@ -62,7 +62,10 @@ def _rows():
             f"svd hermitian vectors{name}", la.svd, lambda x: signless(la.svd(-symmetric(x), hermitian=True)), shapes
         )
         yield row(
-            f"svd hermitian values{name}", la.svd, lambda x: la.svd(symmetric(x), hermitian=True, compute_uv=False), shapes
+            f"svd hermitian values{name}",
+            la.svd,
+            lambda x: la.svd(symmetric(x), hermitian=True, compute_uv=False),
+            shapes,
         )
         yield row(f"pinv hermitian{name}", la.pinv, lambda x: la.pinv(symmetric(x), hermitian=True), shapes)
     for name, shapes in {"square": SQUARE, "tall": TALL, "wide": WIDE}.items():
@@ -70,9 +73,7 @@ def _rows():
         yield row(f"qr {name}", la.qr, lambda x: la.qr(apart(x)), shapes, edges=edges)
         yield row(f"qr r {name}", la.qr, lambda x: la.qr(apart(x), "r"), shapes, edges=edges)
         yield row(f"qr complete {name}", la.qr, lambda x: spans(la.qr(apart(x), mode="complete")), shapes)
-        yield row(
-            f"svd {name}", la.svd, lambda x: signless(la.svd(apart(x), full_matrices=False)), shapes, edges=edges
-        )
+        yield row(f"svd {name}", la.svd, lambda x: signless(la.svd(apart(x), full_matrices=False)), shapes, edges=edges)
         yield row(f"svd product {name}", la.svd, lambda x: again(la.svd(apart(x), False)), shapes)
         yield row(f"svd full {name}", la.svd, lambda x: full(la.svd(apart(x))), shapes)
         yield row(f"svd values {name}", la.svd, lambda x: la.svd(apart(x), compute_uv=False), shapes, edges=edges)
@@ -156,9 +157,7 @@ def _systems(row):
     yield row("lstsq of lower rank", la.lstsq, lambda a, b: la.lstsq(a @ a[:2].T @ a[:2], b, 1e-3)[0], ((4, 3), (4, 2)))
     yield row("pinv of lower rank", la.pinv, lambda a: la.pinv(apart(a)[:, :2] @ apart(a)[:2], 1e-9), ((4, 3),))
     yield row("pinv rtol", la.pinv, lambda a: la.pinv(apart(a), rtol=0.3) + la.pinv(apart(a), rtol=None).sum(), SQUARE)
-    yield row(
-        "tensorsolve", la.tensorsolve, lambda a, b: la.tensorsolve(shaped(a, (2, 3, 6)), b), ((6, 6), (2, 3))
-    )
+    yield row("tensorsolve", la.tensorsolve, lambda a, b: la.tensorsolve(shaped(a, (2, 3, 6)), b), ((6, 6), (2, 3)))
     yield row(
         "tensorsolve axes", la.tensorsolve, lambda a, b: la.tensorsolve(shaped(a, (2, 3, 2, 3)), b, axes=(0, 3)),
         ((6, 6), (3, 2)),
@@ -188,7 +187,8 @@ def _complex(row):
         "svd full": lambda z: full(la.svd(z)), "svd hermitian": lambda z: la.svd(z, hermitian=True).S,
         "svdvals": la.svdvals, "pinv": la.pinv, "pinv hermitian": lambda z: la.pinv(z, hermitian=True),
         "matrix_power": lambda z: la.matrix_power(z / 4, -2), "cond": la.cond,
-        "matrix_norm": lambda z: la.matrix_norm(z, ord="nuc"), "multi_dot": lambda z: la.multi_dot([z, _adjoint(z), z[0]]),
+        "matrix_norm": lambda z: la.matrix_norm(z, ord="nuc"),
+        "multi_dot": lambda z: la.multi_dot([z, _adjoint(z), z[0]]),
     }  # fmt: skip
     for name, call in calls.items():
         tall = name in ("qr", "qr r", "qr complete", "svd", "svd product", "svd full", "pinv", "svdvals")
@@ -222,7 +222,9 @@ def _of_general(row):
         yield row(
             f"eig in pairs {len(shape)}", la.eig, lambda x: phaseless(la.eig(x * 0.3 + turn.astype(x.dtype))), (shape,)
         )
-        yield row(f"eigvals in pairs {len(shape)}", la.eigvals, lambda x: la.eigvals(x * 0.3 + turn.astype(x.dtype)), (shape,))
+        yield row(
+            f"eigvals in pairs {len(shape)}", la.eigvals, lambda x: la.eigvals(x * 0.3 + turn.astype(x.dtype)), (shape,)
+        )
 
 
 ROWS = list(_rows())
