@@ -32,9 +32,9 @@ def inv(a):
     """`np.linalg.inv`: the inverses of matrices; a singular one raises LinAlgError.
 
     >>> import knetpy as kn
-    >>> kn.grad(lambda a: np.linalg.inv(a)[0, 0])(np.diag([2.0, 4.0]))
-    array([[-0.25, -0.  ],
-           [-0.  , -0.  ]])
+    >>> kn.grad(lambda a: np.linalg.inv(a).sum())(np.diag([2.0, 4.0]))
+    array([[-0.25  , -0.125 ],
+           [-0.125 , -0.0625]])
     """
     return _inv(a)
 

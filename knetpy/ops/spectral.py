@@ -1,7 +1,7 @@
 """Eigenvalues and singular values of matrices, in the last two axes, with their vectors.
 
-Vectors are determined up to their signs (complex ones: up to a phase), and those of equal values up to a rotation of all
-of them. A loss that depends on the choice has no derivative. Where values are equal to rounding, the part of the
+Vectors are determined up to their signs (complex ones: up to a phase), those of equal values up to a rotation of all of
+them. A loss that depends on the choice has no derivative. Where values are equal to rounding, the part of the
 derivative within the space of their vectors is left out: it is 0 for every other loss. That of second derivatives is
 not, and is not known: there they are NaN.
 """
@@ -42,9 +42,9 @@ def eigh(a, UPLO="L"):
     equal to rounding, it is that of losses that do not depend on the choice of their vectors; second ones are NaN.
 
     >>> import knetpy as kn
-    >>> kn.grad(lambda a: np.linalg.eigh(a).eigenvalues[1])(np.array([[1.0, 0.0], [0.0, 3.0]]))
-    array([[0., 0.],
-           [0., 1.]])
+    >>> kn.grad(lambda a: np.linalg.eigh(a).eigenvalues[1])(np.array([[2.0, 1.0], [1.0, 2.0]])).round(6)
+    array([[0.5, 0.5],
+           [0.5, 0.5]])
     """
     return _Eigh(*_eigh(a, triangle=UPLO))
 
@@ -95,9 +95,9 @@ def eig(a):
     derivative is that of losses that do not depend on the choice of their vectors; second ones are NaN.
 
     >>> import knetpy as kn
-    >>> kn.grad(lambda a: np.linalg.eig(a).eigenvalues[1])(np.array([[1.0, 1.0], [0.0, 3.0]]))
-    array([[0. , 0. ],
-           [0.5, 1. ]])
+    >>> kn.grad(lambda a: np.sum(np.linalg.eig(a).eigenvalues ** 2))(np.array([[1.0, 2.0], [3.0, 1.0]])).round(6)
+    array([[2., 6.],
+           [4., 2.]])
     """
     return _Eig(*_eig(a))
 
@@ -180,9 +180,9 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     With hermitian=True it is that of the Hermitian part of a.
 
     >>> import knetpy as kn
-    >>> kn.grad(lambda a: np.linalg.svd(a).S[0])(np.array([[0.0, 3.0], [1.0, 0.0]]))
-    array([[0., 1.],
-           [0., 0.]])
+    >>> kn.grad(lambda a: np.linalg.svd(a).S[0])(np.ones((2, 2))).round(6)
+    array([[0.5, 0.5],
+           [0.5, 0.5]])
     """
     if hermitian:
         return _of_hermitian(a, compute_uv)
@@ -204,5 +204,5 @@ def _of_hermitian(a, vectors):
 
 @spells(np.linalg.svdvals)
 def svdvals(x, /):
-    """`np.linalg.svdvals`: singular values in descending order; derivatives as of `svd`, where one is 0 a slope of it."""
+    """`np.linalg.svdvals`: singular values in descending order; derivatives as of `svd`, at a value 0 a slope of it."""
     return _svdvals(x)

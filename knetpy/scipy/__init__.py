@@ -2,8 +2,8 @@
 
 >>> import numpy as np, knetpy as kn
 >>> kn.grad(lambda x: kn.scipy.linalg.expm(x)[0, 1], 0)(np.zeros((2, 2)))
-array([[0. , 1. ],
-       [0. , 0. ]])
+array([[0., 1.],
+       [0., 0.]])
 """
 
 from importlib.util import find_spec
