@@ -21,7 +21,7 @@ ROWS = [
     ["parameters"],
     ["transforms"],
     ["ops"],
-    ["nn", "optim"],
+    ["nn", "optim", "scipy"],
     ["data", "train", "store", "dist"],
     ["show", "check", "knet"],
     ["__init__", "__main__", "cli", "families"],

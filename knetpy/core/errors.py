@@ -228,8 +228,9 @@ def place(code, lasti):
 
 
 def numpy_name(function):
-    """A function of NumPy's as the user wrote it."""
-    for module, spelling in ((np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft"), (np.random, "np.random")):
+    """A function of NumPy's or SciPy's as the user wrote it."""
+    modules = [(np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft"), (np.random, "np.random")]
+    for module, spelling in (*modules, (sys.modules.get("scipy.special"), "scipy.special")):
         if getattr(module, function.__name__, None) is function:
             return f"{spelling}.{function.__name__}"
     return function.__name__

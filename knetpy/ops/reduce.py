@@ -214,8 +214,8 @@ def _norm(x, *, axis, keepdims):
 def norm(x, ord=None, axis=None, keepdims=False):
     """`np.linalg.norm`: Euclidean and Frobenius norms and the p-norms of vectors; the 1- and inf-norms of matrices.
 
-    The derivative is 0 where the norm is 0, and 0 by elements that are 0. Singular-value norms (2, -2 and "nuc" of
-    matrices) are refused.
+    Norms of matrices by singular values (2, -2 and "nuc") too. The derivative is 0 where the norm is 0, and 0 by
+    elements and singular values that are 0; the largest or smallest singular values that tie share it evenly.
 
     >>> import knetpy as kn
     >>> kn.grad(np.linalg.norm)(np.array([3.0, 4.0])), kn.grad(np.linalg.norm)(np.zeros(2))
@@ -230,6 +230,10 @@ def norm(x, ord=None, axis=None, keepdims=False):
     if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
         summed = axes[0] if abs(ord) == 1 else axes[1]
         return (max if ord > 0 else min)(sum(np.abs(x), axis=summed, keepdims=True), axis=axes, keepdims=keepdims)
+    if len(axes) == 2 and ord in (2, -2, "nuc"):
+        s = np.abs(np.linalg.svd(np.moveaxis(x, axes, (-2, -1)), compute_uv=False))
+        y = sum(s, axis=-1) if ord == "nuc" else (max if ord > 0 else min)(s, axis=-1)
+        return restored(y, x.shape, axes, False) if keepdims else y
     raise ValueError(f"np.linalg.norm: ord={ord!r} over {len(axes)} axes has no derivative rule in knetpy")
 
 

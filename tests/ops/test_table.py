@@ -271,7 +271,11 @@ def test_promotion(row):
     for first, second in ((np.float32, np.float64), (np.float64, np.float32), (np.float16, np.float32)):
         args = [a.astype(second if n else first) for n, a in enumerate(arguments(row))]
         with quiet():
-            wanted = row.f(*args)
+            try:
+                wanted = row.f(*args)
+            except TypeError as refusal:  # np.linalg takes no float16
+                assert "float16" in str(refusal)
+                continue
             inside = kn.vjp(row.f, *args)[0]
             found = gradients(scalar(row.f), args)
         assert [y.dtype for y in floating(inside)] == [y.dtype for y in floating(wanted)]
