@@ -31,7 +31,7 @@ class MultiHeadAttention:
       dropout=0.0: the share of attention weights that is dropped in training.
       init=kn.init.xavier_uniform: of the weights.
     Attributes: query, key, value, output: a `Dense` each.
-    Returns, when called with q (..., L, D), k (..., S, keys) and v (..., S, values): (..., L, D). Without v it is k,
+    Returns: when called with q (..., L, D), k (..., S, keys) and v (..., S, values): (..., L, D). Without v it is k,
       without k all three are q. The options mask, bias and causal are those of `kn.attention`; with
       return_weights=True also the weights (..., heads, L, S).
     Raises: ValueError, TypeError; when called those of `kn.attention`.
@@ -97,7 +97,7 @@ class MultiHeadAttention:
             keys=(self.key.inputs, features),
             values=(self.value.inputs, features),
             hidden=(hidden, features),
-            bias=(self.query.biased, False),
+            bias=(self.query._biased, False),
             dropout=(self.dropout, 0.0),
         )
         return call_of("MultiHeadAttention", str(features), heads=self.heads, **options)
@@ -114,10 +114,11 @@ class TransformerBlock:
       activation=kn.gelu: of the feed-forward part.
       dropout=0.0: the share dropped in training of attention weights, and of what each of the two parts returns.
       causal=False: whether places see only themselves and those before, as in a language model.
-      norm_first=True: norms come first in each part, as in GPT-2; False: after each sum, as in the paper.
-      norm=LayerNorm: the kind of norm, called with D; RMSNorm is another.
+      norm_first=True: norms come first in each part, as in GPT-2; otherwise after each sum, as in the paper.
+      norm=kn.nn.LayerNorm: the kind of norm, called with D; kn.nn.RMSNorm is another.
       bias=True: whether the products have one.
-    Returns, when called with x (..., L, D): the same shape. mask= is that of `kn.attention`.
+    Attributes: attention, a `MultiHeadAttention`; feedforward, a Chain; norm1, norm2; drop, a Dropout.
+    Returns: when called with x (..., L, D): the same shape. mask= is that of `kn.attention`.
     Raises: ValueError, TypeError; when called those of `kn.attention`.
     Source: Vaswani et al., 2017; Radford et al., "Language Models are Unsupervised Multitask Learners", 2019.
 

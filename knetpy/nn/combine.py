@@ -67,8 +67,8 @@ class Chain(_Group):
       *layers: layers and functions in any order; or one list, tuple or dict of them.
       **named: instead, layers by name: `Chain(hidden=Dense(784, 64, kn.relu), scores=Dense(64, 10))`.
     Attributes: layers, a tuple, or a dict of the named. `chain[0]`, `chain["hidden"]` is a layer, `chain[:-1]` a Chain
-      of the same layers; `len`, iteration.
-    Returns, when called: what the last layer returns; of several inputs the first layer gets the tuple.
+      of the same layers; it has a length and can be iterated.
+    Returns: when called, what the last layer returns; of several inputs the first layer gets the tuple.
     Raises: TypeError for what cannot be called. An error inside a layer is told which layer it was.
 
     >>> import numpy as np, knetpy as kn
@@ -129,7 +129,7 @@ class Parallel(_Group):
       connection: a function of as many arrays as there are branches, such as np.add, or of them joined:
         `lambda *ys: np.concatenate(ys, 1)`. One of two arguments (a NumPy ufunc) joins more branches one after another.
       *layers, **named: the branches, as for `Chain`.
-    Returns, when called: with one input each branch gets it; with several, or one tuple, each branch gets its own; a
+    Returns: when called, with one input each branch gets it; with several, or one tuple, each branch gets its own; a
       single branch gets all.
     Raises: TypeError, ValueError for another number of inputs than branches.
 
@@ -210,7 +210,7 @@ class PairwiseFusion(_Group):
     Parameters:
       connection: a function of two arrays.
       *layers, **named: as for `Chain`.
-    Returns, when called with as many inputs as layers, or a tuple of them: the tuple of all y. With one input every x
+    Returns: when called with as many inputs as layers, or a tuple of them: the tuple of all y. With one input every x
       is that one.
     Raises: TypeError, ValueError for another number of inputs.
     Source: Gao et al., "Res2Net", 2019, as in Flux's PairwiseFusion.

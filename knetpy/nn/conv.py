@@ -56,9 +56,9 @@ class _Convolution:
     activation: Callable | None
     weight: Param | None
     bias: Param | None
-    biased: bool
-    init: Callable
-    options: dict
+    _biased: bool
+    _init: Callable
+    _options: dict
     _shape: ClassVar[Callable]  # of the weight, for a number of inputs and groups
     _inputs: ClassVar[Callable]  # how many, by the weight
 
@@ -66,21 +66,21 @@ class _Convolution:
         name, wanted = type(self).__name__, "(outputs, window) or (inputs, outputs, window)"
         (*inputs, outputs, window), self.activation = told(name, sizes, activation, wanted, 2, 3)
         self.inputs, self.outputs = size(name, "inputs", *inputs) if inputs else None, size(name, "outputs", outputs)
-        self.window, self.init, self.options, self.weight = window_of(name, window), init, options, None
+        self.window, self._init, self._options, self.weight = window_of(name, window), init, options, None
         options["padding"] = padding_of(options["padding"], self.window, options["dilation"])
-        self.biased, self.bias = bias_of(name, bias, (self.outputs,))
+        self._biased, self.bias = bias_of(name, bias, (self.outputs,))
         if inputs:
             self.init_from()
 
     def init_from(self, x: Any = None) -> None:
         """Make the params, for x (N, inputs, *S)."""
         inputs = self.inputs or inputs_of(type(self).__name__, x, 1)
-        bias = self.biased and ((self.outputs,), inits.zeros)
-        grow(self, x, weight=(self._shape(inputs, self.options["groups"]), self.init), bias=bias)
+        bias = self._biased and ((self.outputs,), inits.zeros)
+        grow(self, x, weight=(self._shape(inputs, self._options["groups"]), self._init), bias=bias)
 
     def __repr__(self) -> str:
         inputs = "?" if self.inputs is None and self.weight is None else self.inputs or self._inputs()
-        options = changed(**{k: (v, _DEFAULTS[k]) for k, v in self.options.items()}, bias=(self.biased, True))
+        options = changed(**{k: (v, _DEFAULTS[k]) for k, v in self._options.items()}, bias=(self._biased, True))
         window = "x".join(map(str, self.window))
         return call_of(type(self).__name__, f"{inputs} => {self.outputs}", window, self.activation, **options)
 
@@ -102,14 +102,15 @@ class Conv(_Convolution):
     Parameters:
       *sizes: `Conv(3, 16, 5)` from 3 channels to 16 with a window of 5 x 5; `Conv(16, 5)` takes the number of channels
         from its first call. The window is a number, for two axes, or a tuple of one, two or three. An activation may
-        follow: `Conv(3, 16, (5, 3), kn.relu)`.
+        come last, as in `Conv(3, 16, (5, 3), kn.relu)`.
       activation=None: a function of an array, applied last.
       stride=1, padding=0, dilation=1, groups=1, padding_mode="zeros", flip=False: as for `kn.conv`; padding may also be
         `SamePad()`.
       bias=True: whether there is one, beginning with zeros; or an array (outputs,).
       init=kn.init.xavier_uniform: of the weight.
-    Attributes: weight (outputs, inputs / groups, *window), bias (outputs,) or None, activation, options.
-    Returns, when called with x (N, inputs, *S): (N, outputs, *So) as `kn.conv`.
+    Attributes: weight (outputs, inputs / groups, *window), bias (outputs,) or None, activation; inputs (None before the
+      first call), outputs, window.
+    Returns: when called with x (N, inputs, *S): (N, outputs, *So) as `kn.conv`.
     Raises: TypeError, ValueError, ShapeError; when called those of `kn.conv`.
 
     >>> import numpy as np, knetpy as kn
@@ -139,20 +140,21 @@ class Conv(_Convolution):
         return self.outputs, _split("Conv", inputs, groups, "inputs"), *self.window
 
     def _inputs(self) -> int:
-        return self.weight.shape[1] * self.options["groups"]  # type: ignore[union-attr]
+        return self.weight.shape[1] * self._options["groups"]  # type: ignore[union-attr]
 
     def __call__(self, x: Any) -> Any:
         if self.weight is None:
             self.init_from(x)
-        return conv(x, self.weight, self.bias, activation=self.activation, **self.options)
+        return conv(x, self.weight, self.bias, activation=self.activation, **self._options)
 
 
 class ConvTranspose(_Convolution):
     """activation(conv_transpose(x, weight, bias)): a transposed convolution; see `kn.conv_transpose`.
 
-    Parameters: as for `Conv`, with output_padding=0 for padding_mode.
-    Attributes: weight (inputs, outputs / groups, *window), bias (outputs,) or None, activation, options.
-    Returns, when called with x (N, inputs, *S): (N, outputs, *So) as `kn.conv_transpose`.
+    Parameters: as for `Conv`, without padding_mode; and
+      output_padding=0: as for `kn.conv_transpose`.
+    Attributes: weight (inputs, outputs / groups, *window), and those of `Conv`.
+    Returns: when called with x (N, inputs, *S): (N, outputs, *So) as `kn.conv_transpose`.
     Raises: TypeError, ValueError, ShapeError; when called those of `kn.conv_transpose`.
 
     >>> import numpy as np, knetpy as kn
@@ -186,7 +188,7 @@ class ConvTranspose(_Convolution):
     def __call__(self, x: Any) -> Any:
         if self.weight is None:
             self.init_from(x)
-        return conv_transpose(x, self.weight, self.bias, activation=self.activation, **self.options)
+        return conv_transpose(x, self.weight, self.bias, activation=self.activation, **self._options)
 
 
 def DepthwiseConv(*sizes: Any, **options: Any) -> Conv:

@@ -24,7 +24,7 @@ class Dense:
       bias=True: whether there is one, beginning with zeros; or an array (outputs,).
       init=kn.init.xavier_uniform: of the weight.
     Attributes: weight (inputs, outputs), bias (outputs,) or None, activation.
-    Returns, when called with x (..., inputs): (..., outputs).
+    Returns: when called with x (..., inputs): (..., outputs).
     Raises: TypeError, ValueError, ShapeError; when called those of `kn.linear`.
 
     >>> import numpy as np, knetpy as kn
@@ -38,8 +38,8 @@ class Dense:
     activation: Callable | None
     weight: Param | None
     bias: Param | None
-    biased: bool
-    init: Callable
+    _biased: bool
+    _init: Callable
 
     def __init__(
         self,
@@ -54,14 +54,14 @@ class Dense:
             size("Dense", "inputs", *inputs) if inputs else None,
             size("Dense", "outputs", outputs),
         )
-        self.biased, self.bias, self.init = *bias_of("Dense", bias, (self.outputs,)), init
+        self._biased, self.bias, self._init = *bias_of("Dense", bias, (self.outputs,)), init
         if inputs:
             self.init_from()
 
     def init_from(self, x: Any = None) -> None:
         """Make the params, for x (..., inputs)."""
         inputs = self.inputs or inputs_of("Dense", x, -1)
-        grow(self, x, weight=((inputs, self.outputs), self.init), bias=self.biased and ((self.outputs,), inits.zeros))
+        grow(self, x, weight=((inputs, self.outputs), self._init), bias=self._biased and ((self.outputs,), inits.zeros))
 
     def __call__(self, x: Any) -> Any:
         if self.weight is None:
@@ -70,7 +70,7 @@ class Dense:
 
     def __repr__(self) -> str:
         sizes = f"{known(self.weight, 0, self.inputs)} => {self.outputs}"
-        return call_of("Dense", sizes, self.activation, **changed(bias=(self.biased, True)))
+        return call_of("Dense", sizes, self.activation, **changed(bias=(self._biased, True)))
 
 
 @dataclass(eq=False, repr=False)
@@ -83,7 +83,7 @@ class Scale:
       bias=True: whether there is one, beginning with zeros; or an array of the shape of the scale.
       init=kn.init.ones: of the scale.
     Attributes: scale, bias (None without), activation.
-    Returns, when called with x (..., *sizes): an array of the shape of x.
+    Returns: when called with x (..., *sizes): an array of the shape of x.
     Raises: TypeError, ValueError, ShapeError.
 
     >>> import numpy as np, knetpy as kn
@@ -127,7 +127,7 @@ class Bilinear:
       bias=True: whether there is one, beginning with zeros; or an array (outputs,).
       init=kn.init.xavier_uniform: of the weight.
     Attributes: weight (outputs, inputs1, inputs2), bias (outputs,) or None, activation.
-    Returns, when called with x1 (..., inputs1) and x2 (..., inputs2): (..., outputs).
+    Returns: when called with x1 (..., inputs1) and x2 (..., inputs2): (..., outputs).
     Raises: TypeError, ValueError, ShapeError; when called those of `kn.bilinear`.
 
     >>> import numpy as np, knetpy as kn
@@ -140,8 +140,8 @@ class Bilinear:
     activation: Callable | None
     weight: Param | None
     bias: Param | None
-    biased: bool
-    init: Callable
+    _biased: bool
+    _init: Callable
 
     def __init__(
         self,
@@ -156,15 +156,15 @@ class Bilinear:
         )
         inputs = [size("Bilinear", "inputs", n) for n in inputs]
         self.inputs, self.outputs = (inputs[0], inputs[-1]) if inputs else None, size("Bilinear", "outputs", outputs)
-        self.biased, self.bias, self.init = *bias_of("Bilinear", bias, (self.outputs,)), init
+        self._biased, self.bias, self._init = *bias_of("Bilinear", bias, (self.outputs,)), init
         if inputs:
             self.init_from()
 
     def init_from(self, x1: Any = None, x2: Any = None) -> None:
         """Make the params, for x1 (..., inputs1) and x2 (..., inputs2)."""
         inputs = self.inputs or (inputs_of("Bilinear", x1, -1), inputs_of("Bilinear", x2, -1))
-        bias = self.biased and ((self.outputs,), inits.zeros)
-        grow(self, x1, weight=((self.outputs, *inputs), self.init), bias=bias)
+        bias = self._biased and ((self.outputs,), inits.zeros)
+        grow(self, x1, weight=((self.outputs, *inputs), self._init), bias=bias)
 
     def __call__(self, x1: Any, x2: Any = None) -> Any:
         if x2 is None:
@@ -177,5 +177,5 @@ class Bilinear:
     def __repr__(self) -> str:
         inputs = ", ".join([known(self.weight, a + 1, n) for a, n in enumerate(self.inputs or (None, None))])
         return call_of(
-            "Bilinear", f"({inputs}) => {self.outputs}", self.activation, **changed(bias=(self.biased, True))
+            "Bilinear", f"({inputs}) => {self.outputs}", self.activation, **changed(bias=(self._biased, True))
         )

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from ..core.value import Param
 from ..ops.embed import embed, embedding_bag
 from ..parameters import init as inits
 from .layer import call_of, changed, grow, size, told, weight_of
-
-_normal = partial(inits.gaussian, std=1)
 
 
 @dataclass(eq=False, repr=False)
@@ -21,10 +18,10 @@ class Embedding:
 
     Parameters:
       *sizes: (V, D): V rows of D numbers. Or a weight (V, D), which is copied unless it is a Param.
-      init: of the table; by default standard normal.
+      init=None: of the table, such as kn.init.xavier_uniform; None for the standard normal.
       padding_index=None: the row with this number begins with zeros and gets no gradient.
     Attributes: weight (V, D).
-    Returns, when called with integers of any shape: (*shape, D).
+    Returns: when called with integers of any shape: (*shape, D).
     Raises: TypeError, ValueError; when called IndexError for an index out of range.
 
     >>> import knetpy as kn
@@ -35,7 +32,7 @@ class Embedding:
     weight: Param
     padding_index: int | None
 
-    def __init__(self, *sizes: Any, init: Callable = _normal, padding_index: int | None = None):
+    def __init__(self, *sizes: Any, init: Callable | None = None, padding_index: int | None = None):
         _construct(self, sizes, init)
         self.padding_index = padding_index
         if padding_index is not None:
@@ -50,11 +47,15 @@ class Embedding:
         return call_of("Embedding", _sizes(self), **changed(padding_index=(self.padding_index, None)))
 
 
-def _construct(layer: Any, sizes: tuple, init: Callable) -> None:
+def _construct(layer: Any, sizes: tuple, init: Callable | None) -> None:
     name = type(layer).__name__
     sizes, layer.weight = weight_of(name, sizes)
     (rows, columns), _ = told(name, sizes, None, "(V, D)", 2, 2)
-    grow(layer, weight=((size(name, "V", rows), size(name, "D", columns)), init))
+    grow(layer, weight=((size(name, "V", rows), size(name, "D", columns)), init or _normal))
+
+
+def _normal(*shape: int, dtype: Any) -> Any:
+    return inits.gaussian(*shape, std=1, dtype=dtype)
 
 
 def _sizes(layer: Any) -> str:
@@ -66,10 +67,10 @@ class EmbeddingBag:
     """The mean, sum or maximum of the rows of a table in each bag of indices; see `kn.embedding_bag`.
 
     Parameters:
-      *sizes, init, padding_index: as for `Embedding`.
+      *sizes, init=None, padding_index=None: as for `Embedding`.
       mode="mean": "mean", "sum" or "max".
     Attributes: weight (V, D).
-    Returns, when called with indices (B, N), or with (M,) and offsets (B,): (B, D).
+    Returns: when called with indices (B, N), or with (M,) and offsets (B,): (B, D).
     Raises: TypeError, ValueError; when called those of `kn.embedding_bag`.
 
     >>> import knetpy as kn
@@ -81,7 +82,7 @@ class EmbeddingBag:
     mode: str
     padding_index: int | None
 
-    def __init__(self, *sizes: Any, mode: str = "mean", init: Callable = _normal, padding_index: int | None = None):
+    def __init__(self, *sizes: Any, mode: str = "mean", init: Callable | None = None, padding_index: int | None = None):
         _construct(self, sizes, init)
         self.mode, self.padding_index = mode, padding_index
         embedding_bag(self.weight.value, [], [], mode=mode, padding_index=padding_index)  # which checks them

@@ -25,10 +25,11 @@ _outline: ContextVar[list | None] = ContextVar("outline", default=None)  # [(lay
 
 @contextmanager
 def outline() -> Any:
-    """Inside, layers are made without memory for their params, to be asked for shapes, sizes and costs only.
+    """`with kn.nn.outline():` makes layers without memory for their params, to be asked for shapes and costs only.
 
     What grows inside at a first call is unmade at the end, so that it grows again with memory. Params of layers that
     were constructed inside stay without memory: all their elements are the same 0, and they cannot be written.
+    Returns: what stands after `with`.
 
     >>> import knetpy as kn
     >>> with kn.nn.outline():

@@ -44,7 +44,7 @@ class BatchNorm:
       active=None: whether the statistics are those of the batch; None asks `kn.training()`.
       eps=1e-5: a number >= 0. momentum=0.1: the share of a batch in the running moments, see `kn.Moments`.
     Attributes: scale, bias (channels,), or None; moments, a `kn.Moments` or None; activation.
-    Returns, when called with x (N, channels, *S): an array like x.
+    Returns: when called with x (N, channels, *S): an array like x.
     Raises: TypeError, ValueError; when called those of `kn.batchnorm`.
 
     >>> import numpy as np, knetpy as kn
@@ -101,9 +101,10 @@ def _shown(layer: Any) -> str:
 class InstanceNorm:
     """`BatchNorm` of each example by itself; see `kn.instancenorm`.
 
-    Parameters: as for `BatchNorm`, but affine=False and track_stats=False.
-    Attributes: as of `BatchNorm`.
-    Returns, when called with x (N, channels, *S), one spatial axis or more: an array like x.
+    Parameters: as for `BatchNorm`, but
+      affine=False: whether there are scale and bias. track_stats=False: whether there are running moments.
+    Attributes: scale, bias (channels,), or None; moments, a `kn.Moments` or None; activation, channels, active, eps.
+    Returns: when called with x (N, channels, *S), one spatial axis or more: an array like x.
     Raises: TypeError, ValueError; when called those of `kn.instancenorm`.
 
     >>> import numpy as np, knetpy as kn
@@ -156,12 +157,12 @@ class GroupNorm:
     """activation of `kn.groupnorm`: mean and variance of each example over groups of channels.
 
     Parameters:
-      channels: how many. groups: how many groups of them. An activation may follow.
+      *sizes: (channels, groups), where groups divides channels. An activation may follow.
       activation=None: a function of an array, applied last.
       affine=True: whether there are scale and bias, beginning with 1 and 0.
       eps=1e-5: a number >= 0.
-    Attributes: scale, bias (channels,), or None; activation.
-    Returns, when called with x (N, channels, *S): an array like x.
+    Attributes: channels, groups; scale, bias (channels,), or None; activation.
+    Returns: when called with x (N, channels, *S): an array like x.
     Raises: TypeError, ValueError, ShapeError if groups does not divide channels.
 
     >>> import numpy as np, knetpy as kn
@@ -204,7 +205,7 @@ class LayerNorm:
       affine=True: whether there are scale and bias, beginning with 1 and 0. bias=True: whether there is a bias.
       eps=1e-5: a number >= 0.
     Attributes: scale, bias (*sizes), or None; activation.
-    Returns, when called with x (..., *sizes): an array like x.
+    Returns: when called with x (..., *sizes): an array like x.
     Raises: TypeError, ValueError; when called those of `kn.layernorm`.
 
     >>> import numpy as np, knetpy as kn
@@ -217,7 +218,7 @@ class LayerNorm:
     scale: Param | None
     bias: Param | None
     affine: bool
-    biased: bool
+    _biased: bool
     eps: float
 
     def __init__(
@@ -230,7 +231,7 @@ class LayerNorm:
     ):
         rest, self.activation = told("LayerNorm", sizes, activation, "sizes", 0, 32)
         self.sizes = tuple([size("LayerNorm", "each size", n) for n in rest])
-        self.affine, self.biased, self.eps, self.scale, self.bias = affine, bias and affine, eps, None, None
+        self.affine, self._biased, self.eps, self.scale, self.bias = affine, bias and affine, eps, None, None
         if self.sizes:
             self.init_from()
 
@@ -238,7 +239,7 @@ class LayerNorm:
         """Make the params, for x (..., *sizes)."""
         if self.affine:
             shape = self.sizes or (inputs_of("LayerNorm", x, -1),)
-            grow(self, x, scale=(shape, inits.ones), bias=self.biased and (shape, inits.zeros))
+            grow(self, x, scale=(shape, inits.ones), bias=self._biased and (shape, inits.zeros))
 
     def __call__(self, x: Any) -> Any:
         if self.scale is None and self.affine:
@@ -251,7 +252,7 @@ class LayerNorm:
 
     def __repr__(self) -> str:
         sizes = map(str, self.sizes or (known(self.scale, 0, None),))
-        options = changed(affine=(self.affine, True), bias=(self.biased, self.affine), eps=(self.eps, 1e-5))
+        options = changed(affine=(self.affine, True), bias=(self._biased, self.affine), eps=(self.eps, 1e-5))
         return call_of("LayerNorm", *sizes, self.activation, **options)
 
 
@@ -263,7 +264,7 @@ class RMSNorm:
       *sizes: those of the last axes; without, the first call tells the size of the last axis.
       affine=True: whether there is a scale, beginning with 1. eps=None: as for `kn.rmsnorm`.
     Attributes: scale (*sizes) or None.
-    Returns, when called with x (..., *sizes): an array like x.
+    Returns: when called with x (..., *sizes): an array like x.
     Raises: TypeError, ValueError; when called those of `kn.rmsnorm`.
 
     >>> import numpy as np, knetpy as kn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..core.errors import ShapeError
 from ..ops.linear import mat
@@ -20,14 +20,14 @@ class _Pool:
     stride: Any
     padding: Any
 
-    mode = "max"
+    _mode: ClassVar[str] = "max"
 
     def __init__(self, window: Any, *, stride: Any = None, padding: Any = 0):
         self.window = window_of(type(self).__name__, window)
         self.stride, self.padding = stride, padding_of(padding, self.window, 1)
 
     def __call__(self, x: Any) -> Any:
-        return pool(x, self.window, stride=self.stride, padding=self.padding, mode=self.mode)
+        return pool(x, self.window, stride=self.stride, padding=self.padding, mode=self._mode)
 
     def __repr__(self) -> str:
         options = changed(stride=(self.stride, None), padding=(self.padding, 0))
@@ -41,7 +41,8 @@ class MaxPool(_Pool):
       window: a number, for two axes, or a tuple of one, two or three.
       stride=None: a number or one for each axis; None for the window.
       padding=0: as for `kn.pool`, or `SamePad()`.
-    Returns, when called with x (N, C, *S): (N, C, *So).
+    Returns: when called with x (N, C, *S): (N, C, *So).
+    Raises: ValueError, TypeError; when called those of `kn.pool`.
 
     >>> import numpy as np, knetpy as kn
     >>> kn.nn.MaxPool(2)(np.ones((1, 3, 8, 6), np.float32)).shape
@@ -50,14 +51,16 @@ class MaxPool(_Pool):
 
 
 class MeanPool(_Pool):
-    """The mean of each window, in which padding counts as zeros; otherwise as `MaxPool`.
+    """The mean of each window, in which padding counts as zeros.
+
+    Parameters, returns and errors: as for `MaxPool`.
 
     >>> import numpy as np, knetpy as kn
     >>> kn.nn.MeanPool((2,))(np.array([[[1.0, 3.0, 5.0, 9.0]]]))
     array([[[2., 7.]]])
     """
 
-    mode = "mean"
+    _mode = "mean"
 
 
 @dataclass(eq=False)
@@ -132,7 +135,7 @@ class Upsample:
         "bilinear" and "trilinear" mean "linear".
       size=None: instead of scale, the new sizes.
       align_corners=False: whether the outermost elements stay where they are.
-    Returns, when called with x (N, C, *S): (N, C, *So).
+    Returns: when called with x (N, C, *S): (N, C, *So).
     Raises: TypeError unless one of scale and size is given; when called those of `kn.upsample`.
 
     >>> import numpy as np, knetpy as kn

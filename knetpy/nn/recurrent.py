@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -52,20 +52,22 @@ def _plain(name: str, activation: Any) -> _Kind:
 
 @dataclass(eq=False, repr=False, init=False)
 class _Recurrent:
-    """How recurrent layers and cells are constructed; they differ in their kind and in how they are called."""
+    """How recurrent layers and cells are constructed; they differ in their kind and in how they are called.
+
+    inputs (None before the first call) and hidden are sizes; weights is a list, None before the first call.
+    """
 
     inputs: int | None
     hidden: int
-    layers: int
-    bidirectional: bool
-    dropout: float
-    biased: bool
-    return_state: bool
     weights: list[Weights] | None
-    kind: _Kind
-    init: tuple[Callable, Callable]
+    _layers: int
+    _bidirectional: bool
+    _dropout: float
+    _biased: bool
+    _cell: _Kind
+    _init: tuple[Callable, Callable]
 
-    def _construct(self, sizes, kind, bias, init, recurrent_init, layers=1, bidirectional=False):
+    def _construct(self, sizes, kind, bias, init, recurrent_init, layers=1, bidirectional=False, dropout=0.0):
         name = type(self).__name__
         (*inputs, hidden), activation = told(name, sizes, None, "(hidden) or (inputs, hidden)", 1, 2)
         if kind is None:
@@ -73,22 +75,23 @@ class _Recurrent:
         elif activation is not None:
             raise TypeError(f"{name} has fixed activations; RNN takes one")
         self.inputs, self.hidden = size(name, "inputs", *inputs) if inputs else None, size(name, "hidden", hidden)
-        self.kind, self.layers, self.init = kind, size(name, "layers", layers), (init, recurrent_init)
-        self.biased, self.bidirectional = flag(name, "bias", bias), flag(name, "bidirectional", bidirectional)
+        self._cell, self._layers, self._init = kind, size(name, "layers", layers), (init, recurrent_init)
+        self._biased, self._bidirectional = flag(name, "bias", bias), flag(name, "bidirectional", bidirectional)
+        self._dropout = number(name, "dropout", dropout, 0, 1)
         self.weights = None
         if inputs:
             self.init_from()
 
     def init_from(self, x: Any = None) -> None:
         """Make the params, for x with its features on the last axis."""
-        inputs, wide = self.inputs or inputs_of(type(self).__name__, x, -1), self.kind.gates * self.hidden
-        directions = 2 if self.bidirectional else 1
+        inputs, wide = self.inputs or inputs_of(type(self).__name__, x, -1), self._cell.gates * self.hidden
+        directions = 2 if self._bidirectional else 1
         self.weights = []
-        for layer in range(self.layers):
+        for layer in range(self._layers):
             for _ in range(directions):
                 shape = (self.hidden * directions if layer else inputs, wide)
-                biases = [made((wide,), inits.zeros, x) if self.biased and b else None for b in self.kind.biases]
-                wx, wh = made(shape, self.init[0], x), made((self.hidden, wide), self.init[1], x)
+                biases = [made((wide,), inits.zeros, x) if self._biased and b else None for b in self._cell.biases]
+                wx, wh = made(shape, self._init[0], x), made((self.hidden, wide), self._init[1], x)
                 self.weights.append(Weights(wx, wh, *biases))
         unmake_later(self, ["weights"], x)
 
@@ -96,22 +99,27 @@ class _Recurrent:
         if self.weights is None:
             self.init_from(x)
         weights = [tuple([w for w in group if w is not None]) for group in self.weights]
-        return self.kind.run(x, weights, state, **self.kind.options, **options)
+        return self._cell.run(x, weights, state, **self._cell.options, **options)
 
     def __repr__(self) -> str:
         inputs = self.inputs if self.weights is None else self.weights[0].wx.shape[0]
-        activation = "relu" if self.kind is _RNN["relu"] else None
-        options = changed(layers=(self.layers, 1), bidirectional=(self.bidirectional, False), bias=(self.biased, True))
-        options |= changed(dropout=(getattr(self, "dropout", 0.0), 0.0))
+        activation = "relu" if self._cell.options.get("nonlinearity") == "relu" else None
+        options = changed(
+            layers=(self._layers, 1), bidirectional=(self._bidirectional, False), bias=(self._biased, True)
+        )
+        options |= changed(dropout=(self._dropout, 0.0))
         return call_of(
             type(self).__name__, f"{'?' if inputs is None else inputs} => {self.hidden}", activation, **options
         )
 
 
+@dataclass(eq=False, repr=False, init=False)
 class _Layer(_Recurrent):
-    """A recurrent layer over whole sequences."""
+    """A recurrent layer over whole sequences; return_state tells whether a call returns the last state, too."""
 
-    _kind: _Kind | None = None
+    return_state: bool
+
+    _kind: ClassVar[_Kind | None] = None
 
     def __init__(
         self,
@@ -124,15 +132,11 @@ class _Layer(_Recurrent):
         init: Callable = inits.xavier_uniform,
         recurrent_init: Callable = inits.xavier_uniform,
     ):
-        name = type(self).__name__
-        self.dropout, self.return_state = (
-            number(name, "dropout", dropout, 0, 1),
-            flag(name, "return_state", return_state),
-        )
-        self._construct(sizes, self._kind, bias, init, recurrent_init, layers, bidirectional)
+        self.return_state = flag(type(self).__name__, "return_state", return_state)
+        self._construct(sizes, self._kind, bias, init, recurrent_init, layers, bidirectional, dropout)
 
     def __call__(self, x: Any, state: Any = None, *, lengths: Any = None) -> Any:
-        y, last = self._run(x, state, bidirectional=self.bidirectional, dropout=self.dropout, lengths=lengths)
+        y, last = self._run(x, state, bidirectional=self._bidirectional, dropout=self._dropout, lengths=lengths)
         return (y, last) if self.return_state else y
 
 
@@ -147,8 +151,9 @@ class LSTM(_Layer):
       bias=True: whether there are biases, beginning with zeros.
       return_state=False: whether a call returns also the last state.
       init=kn.init.xavier_uniform, recurrent_init=kn.init.xavier_uniform: of the weights of the input and of the state.
-    Attributes: weights, for each layer and direction the tuple (wx, wh, bx, bh), with None for what is not there.
-    Returns, when called with x (B, T, inputs), and with a first state and lengths=, as `kn.lstm`: y (B, T, directions *
+    Attributes: weights, for each layer and direction the tuple (wx, wh, bx, bh), with None for what is not there; None
+      before the first call. inputs, hidden: sizes; return_state.
+    Returns: when called with x (B, T, inputs), and with a first state and lengths=, as `kn.lstm`: y (B, T, directions *
       hidden); with return_state the pair (y, (h, c)).
     Raises: TypeError, ValueError; when called those of `kn.lstm`.
 
@@ -164,7 +169,7 @@ class GRU(_Layer):
     """Gated recurrent units over whole sequences; see `kn.gru`, whose reset="after" this is.
 
     Parameters, attributes and errors: as for `LSTM`, with one array h as state.
-    Returns, when called with x (B, T, inputs): y (B, T, directions * hidden); with return_state the pair (y, h).
+    Returns: when called with x (B, T, inputs): y (B, T, directions * hidden); with return_state the pair (y, h).
 
     >>> import numpy as np, knetpy as kn
     >>> kn.nn.GRU(16, 32, bidirectional=True)(np.ones((2, 7, 16), np.float32)).shape
@@ -191,7 +196,7 @@ class RNN(_Layer):
     """A plain recurrent network over whole sequences; see `kn.rnn`.
 
     Parameters, attributes and errors: as for `GRU`; np.tanh (the default) or kn.relu may follow the sizes.
-    Returns, when called with x (B, T, inputs): as for `GRU`.
+    Returns: when called with x (B, T, inputs): as for `GRU`.
 
     >>> import numpy as np, knetpy as kn
     >>> kn.nn.RNN(16, 32, kn.relu)(np.ones((2, 7, 16), np.float32)).shape
@@ -205,7 +210,7 @@ class RNN(_Layer):
 class _Cell(_Recurrent):
     """One step of a recurrent layer: (x, state) -> (output, new state)."""
 
-    _kind: _Kind | None = None
+    _kind: ClassVar[_Kind | None] = None
 
     def __init__(
         self,
@@ -217,7 +222,7 @@ class _Cell(_Recurrent):
         self._construct(sizes, self._kind, bias, init, recurrent_init)
 
     def __call__(self, x: Any, state: Any = None) -> tuple[Any, Any]:
-        pair = self.kind.run is lstm
+        pair = self._cell.run is lstm
         if state is not None:
             state = tuple([s[None] for s in state]) if pair else state[None]
         y, last = self._run(x[..., None, :], state)
@@ -228,7 +233,7 @@ class LSTMCell(_Cell):
     """One step of an `LSTM`: called with x (B, inputs) and (h, c), each (B, hidden), returns (h, (h, c)).
 
     Parameters: sizes, bias, init and recurrent_init as for `LSTM`.
-    Returns, when called: the output and the new state; without a state it begins with zeros. x may be (inputs,), the
+    Returns: when called, the output and the new state; without a state it begins with zeros. x may be (inputs,), the
       state then (hidden,).
     Raises: TypeError, ValueError; when called those of `kn.lstm`.
 
@@ -296,7 +301,7 @@ def initialstates(cell: Any, batch: int | None = None) -> Any:
     shape = (cell.hidden,) if batch is None else (batch, cell.hidden)
     like = None if cell.weights is None else cell.weights[0].wx.value
     zero = np.zeros(shape, np.float32) if like is None else np.zeros(shape, like.dtype, like=like)
-    return (zero, zero.copy()) if cell.kind.run is lstm else zero
+    return (zero, zero.copy()) if cell._cell.run is lstm else zero
 
 
 @dataclass(eq=False)
@@ -306,7 +311,7 @@ class Recurrence:
     Parameters:
       cell: called with x (B, I) and a state, returns (output, new state); at first the state is what a call is given.
       return_state=False: whether a call returns also the last state.
-    Returns, when called with x (B, T, I) or (T, I), and a first state (None by default): the outputs (B, T, ...),
+    Returns: when called with x (B, T, I) or (T, I), and a first state (None by default): the outputs (B, T, ...),
       joined along the time axis; with return_state the pair of them and the state.
     Raises: ShapeError, ValueError for a sequence of no times.
 

@@ -22,8 +22,8 @@ class WeightNorm:
       name="weight": which of its attributes.
       axis=None: lengths are of each place along this axis; None for the outputs: the last of a matrix (inputs,
         outputs), else the first.
-    Attributes: layer, whose weight is None; v, g: Params.
-    Returns, when called: what the layer returns with that weight. `remove_weight_norms` gives the layer back.
+    Attributes: layer, whose weight is None; name, axis; v, g, Params. `whole` gives the layer with a weight.
+    Returns: when called, what the layer returns with that weight. kn.nn.remove_weight_norms gives the layer back.
     Raises: TypeError, ValueError.
     Source: Salimans and Kingma, "Weight Normalization", 2016.
 
