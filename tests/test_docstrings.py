@@ -31,6 +31,7 @@ MET = {
     "data.Images",
     "data.Minibatches",
     "data.Reviews",
+    "nn.Summary",
     "optim.Optimizer",
 }  # not made
 WORDS = {"parameters", "returns", "raises", "errors", "derivative", "derivatives", "source", "attributes"}

@@ -31,6 +31,8 @@ from .recurrent import (
     RNNCell,
     initialstates,
 )
+from .shapes import outputsize
+from .summary import Summary, summary
 from .weightnorm import WeightNorm, remove_weight_norms
 
 __all__ = [
@@ -38,6 +40,6 @@ __all__ = [
     "Dense", "DepthwiseConv", "Dropout", "Embedding", "EmbeddingBag", "GRU", "GRUCell", "GRUv3", "GRUv3Cell",
     "GlobalMaxPool", "GlobalMeanPool", "GroupNorm", "InstanceNorm", "LSTM", "LSTMCell", "LayerNorm", "MaxPool",
     "Maxout", "MeanPool", "MultiHeadAttention", "PairwiseFusion", "Parallel", "PixelShuffle", "RMSNorm", "RNN",
-    "RNNCell", "Recurrence", "SamePad", "Scale", "SkipConnection", "TransformerBlock", "Upsample", "WeightNorm",
-    "activations", "flatten", "initialstates", "outline", "remove_weight_norms",
+    "RNNCell", "Recurrence", "SamePad", "Scale", "SkipConnection", "Summary", "TransformerBlock", "Upsample",
+    "WeightNorm", "activations", "flatten", "initialstates", "outline", "outputsize", "remove_weight_norms", "summary",
 ]  # fmt: skip

@@ -20,7 +20,7 @@ def brief(layer: Any) -> str:
 
 def sublayers(layer: Any) -> list[tuple[str, Any]] | None:
     """[(name = or nothing, layer)] of what a layer shows as its parts; None of one that shows itself on one line."""
-    nested = children(layer) if _is_layer(layer) else None
+    nested = children(layer) if is_layer(layer) else None
     parts = [(step[1:], part) for step, part in nested or [] if not isinstance(part, Param)]
     if type(layer).__repr__ is not printed and not (nested and layer.__dataclass_params__.repr and _any_layer(parts)):
         return None
@@ -35,12 +35,13 @@ def sublayers(layer: Any) -> list[tuple[str, Any]] | None:
     return found
 
 
-def _is_layer(x: Any) -> bool:
+def is_layer(x: Any) -> bool:
+    """Whether it is a layer that has parts to look into: a dataclass that can be called."""
     return dataclasses.is_dataclass(x) and not isinstance(x, type) and callable(x)
 
 
 def _any_layer(parts: list) -> bool:
-    return any(_is_layer(v) or isinstance(v, (list, tuple, dict)) and _any_layer(children(v) or []) for _, v in parts)
+    return any(is_layer(v) or isinstance(v, (list, tuple, dict)) and _any_layer(children(v) or []) for _, v in parts)
 
 
 def printed(layer: Any) -> str:
@@ -93,8 +94,8 @@ def total(layer: Any) -> str:
 
 def size_of(n: float) -> str:
     """A number of bytes for reading."""
-    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
-        if n < 1024 or unit == "TiB":
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if n < 1024:
             return f"{n:.0f} {unit}" if unit == "bytes" else f"{n:.1f} {unit}"
         n /= 1024
-    raise AssertionError
+    return f"{n:,.1f} TiB"
