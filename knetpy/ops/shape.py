@@ -1,5 +1,6 @@
 """Moves of the elements of one array: reshape, transpose, broadcast_to, tile, flip and their kin."""
 
+import math
 import operator
 
 import numpy as np
@@ -16,6 +17,9 @@ from .spelling import spells
 
 @primitive(trusted=True, x=lambda dy, x_shape: _reshape(dy, shape=x_shape))
 def _reshape(x, *, shape):
+    if -1 in shape and 0 in x.shape and 0 in shape:  # NumPy refuses; that many elements has each of no examples
+        known = math.prod([n for n in shape if n > 0])
+        shape = [math.prod([n for n in x.shape if n]) // known if n == -1 else n for n in shape]
     return np.reshape(x, shape)
 
 
