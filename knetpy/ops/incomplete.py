@@ -15,7 +15,6 @@ from ..core.value import bare
 from ..transforms.products import vjp
 from .ofscipy import rules
 
-
 # ------------------------------------------------------------------------------------- by their shapes
 
 
