@@ -16,8 +16,10 @@ import pytest
 import knetpy as kn
 from knetpy.core.primitive import Primitive
 from knetpy.core.value import NUMPY
+from knetpy.ops import load
 from knetpy.ops.constants import NAMES
 
+load()  # the table of NumPy's functions is then complete
 OPS = sorted(Path(kn.ops.__file__).parent.glob("*.py"))
 DECLARATIONS = {
     "primitive",
