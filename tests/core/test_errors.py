@@ -146,7 +146,7 @@ def test_numpy_functions_without_a_rule():
     refused(
         kn.DerivativeError, lambda: grad(lambda x: np.sum(np.packbits(x)), 0)(X), "np.packbits", "(3,)", "kn.primitive"
     )
-    refused(kn.DerivativeError, lambda: grad(lambda x: np.linalg.det(x), 0)(np.eye(2)), "np.linalg.det", "(2, 2)")
+    refused(kn.DerivativeError, lambda: grad(lambda x: np.packbits(x), 0)(np.eye(2)), "np.packbits", "(2, 2)")
     refused(kn.DerivativeError, lambda: grad(lambda x: np.add(x, 1, where=x > 1), 0)(X), "np.add", "where=")
     refused(AttributeError, lambda: grad(lambda x: x.nonsense, 0)(X), "nonsense")
 
