@@ -24,7 +24,7 @@ EVERY = {**POOL, "counted": ((0, 0), (0, 0))}
 TAPS = RNG.integers(0, 4, (2, 4, 16, 16)).astype("u1")
 TWICE = "a row's largest number and its sum come before its results, and the row does not fit into registers"
 STATS = "statistics come before results, and x does not fit into registers: it is read again"
-ARITHMETIC = "bound by arithmetic: test_sass"
+ARITHMETIC = "bound by arithmetic"
 PARTS = "groups and scales sum different elements: dy and x are read for each, and for the results"
 
 
