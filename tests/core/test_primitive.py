@@ -207,15 +207,12 @@ def test_no_derivative_is_declared_and_differs_from_forgotten():
 
 
 def test_numpy_spelling_can_be_taught():
-    def rule(dy, p):  # of a straight line's only root, -p[1] / p[0]
-        return np.stack([dy[0] * p[1] / p[0] ** 2, -dy[0] / p[0]])
-
-    roots = primitive(lambda p: np.roots(p), numpy=np.roots, p=rule)
+    double = primitive(lambda x: np.packbits(np.asarray(x) > 0) * x, numpy=np.packbits, x=lambda dy, x: 2 * dy)
     try:
-        np.testing.assert_allclose(grad(lambda p: np.roots(p)[0])(np.array([2.0, 3.0])), [0.75, -0.5])
-        assert roots(X) is not None
+        np.testing.assert_array_equal(grad(lambda x: np.sum(np.packbits(x)), 0)(np.array([3.0])), [2.0])
+        assert double(X[:1]) is not None
     finally:
-        del kn.core.value.NUMPY[np.roots]
+        del kn.core.value.NUMPY[np.packbits]
 
 
 @pytest.mark.parametrize(
