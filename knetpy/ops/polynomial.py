@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.value import Value, bare
-from ..devices import host
+from ..devices import beside, host
 from .spelling import arrays, composes
 
 
@@ -159,7 +159,7 @@ def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
     if isinstance(powers, Value):
         c = np.linalg.lstsq(powers, y, rcond)[0]
     else:  # then the coefficients are sums of y
-        c = np.matmul(np.linalg.lstsq(powers, np.eye(x.shape[0], like=powers), rcond)[0], y)
+        c = np.matmul(np.linalg.lstsq(powers, beside(np.eye(x.shape[0]), powers), rcond)[0], y)
     return c / (scale if len(c.shape) == 1 else scale[:, None])
 
 
