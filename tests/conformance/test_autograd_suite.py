@@ -26,7 +26,6 @@ class Reason(NamedTuple):
     message: str
 
 
-NOT_YET = Reason("not defined in knetpy yet (issue 8: NumPy's whole surface)", "has no derivative rule in knetpy")
 DEFINED = Reason("knetpy has a derivative where autograd has none", "DID NOT RAISE")
 OWN = Reason("autograd's own API", "AssertionError|AttributeError|NotImplementedError|positional-only")
 SCALAR = Reason("stated convention: a loss returns shape (), see kn.grad", "a gradient needs a scalar")
@@ -92,9 +91,6 @@ FAILING = {
         """,
     },
     "test_scipy": {
-        NOT_YET: """
-            mvn_pdf mvn_logpdf mvn_entropy mvn_pdf_broadcast mvn_logpdf_broadcast
-        """,
         SCALAR: """
             logsumexp6
         """,
