@@ -68,11 +68,9 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
 def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
     """`np.logspace`, also by the base."""
     if np.ndim(base):
-        ndim = max([np.ndim(a) for a in (start, stop, base)])
-        start, stop = [
-            np.reshape(a, (1,) * (ndim - np.ndim(a)) + np.shape(a)) if np.ndim(a) else a for a in (start, stop)
-        ]
-        base = np.reshape(base, (1,) * (ndim - np.ndim(base)) + np.shape(base))
+        given = [a if hasattr(a, "dtype") else listed(a, (start, stop, base)) for a in (start, stop, base)]
+        ndim = max([len(a.shape) for a in given])
+        start, stop, base = [np.reshape(a, (1,) * (ndim - len(a.shape)) + a.shape) for a in given]
         base = np.expand_dims(base, axis)
     y = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
     return y if dtype is None else y.astype(dtype)
