@@ -16,7 +16,13 @@ from tests.ops.table import CONSTANTS, ROWS
 
 README = Path(__file__).parents[1] / "README.md"
 VERSION = "2.4"  # of NumPy, whose names these are
-NAMESPACES = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft, "x": np.ndarray}  # x: an array's methods
+NAMESPACES = {
+    "np": np,
+    "np.linalg": np.linalg,
+    "np.fft": np.fft,
+    "np.emath": np.emath,
+    "x": np.ndarray,
+}  # x: an array's methods
 MORE = {"np": ("vectorize", "r_", "c_")}  # called as functions, although they are none
 
 NOT_APPLICABLE = {  # reason: names

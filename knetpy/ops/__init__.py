@@ -9,7 +9,7 @@ from ..core.value import LATE
 from . import complex, constants, einsum, elementwise, index, join, matmul, pad, reduce, shape
 
 _LATER: tuple[str, ...] = (
-    *("arrange", "build", "choice", "diagonal", "histogram", "quantile", "sort", "unique", "writing"),
+    *("arrange", "build", "choice", "diagonal", "emath", "histogram", "quantile", "sort", "unique", "writing"),
 )  # files of this folder
 
 

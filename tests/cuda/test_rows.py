@@ -34,6 +34,7 @@ NOT_BARE_OPS = {
     *(np.unstack, np.choose, np.select, np.piecewise, np.trim_zeros, np.sort, np.histogram, np.histogram2d),
     *(np.histogramdd, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values, np.intersect1d),
     *(np.quantile, np.percentile, np.nanquantile, np.nanpercentile),
+    *(getattr(np.emath, name) for name in np.emath.__all__),
 }
 # Rows with an array of NumPy's as another operand, which belongs to the user and must not come along in silence.
 MIXED = {"arctan2 bytes", "power of bytes", "ldexp", "ldexp stretched", "where", "where stretched", "kn.pad value"}
@@ -44,6 +45,7 @@ MIXED |= {"stack -1", "concatenate 1", "select stretched", "select of one", "blo
 # The size of the result depends on values, such as those of a mask, or which elements count does.
 WAITING = {np.bincount, "__getitem__", np.extract, np.piecewise, np.trim_zeros, np.arange}
 WAITING |= {np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values, np.intersect1d}
+WAITING |= {getattr(np.emath, name) for name in np.emath.__all__}  # the dtype depends on values
 WAITING |= {np.setdiff1d, np.setxor1d, np.union1d, np.nanmedian, np.nanquantile, np.nanpercentile}
 
 
