@@ -158,7 +158,9 @@ def tables():
     lines = [f"| NumPy {VERSION} | {' | '.join(found)} |", "|---|" + "---:|" * len(found)]
     for space, module in NAMESPACES.items():
         counts = [sum(name.rpartition(".")[0] == space for name in names) for names in found.values()]
-        title = "methods and attributes of arrays" if isinstance(module, type) else f"`{module.__name__}`"
+        title = (
+            "methods and attributes of arrays" if isinstance(module, type) else f"`{space.replace('np', 'numpy', 1)}`"
+        )
         lines.append(f"| {title} | {' | '.join(map(str, counts))} |")
     lines += ["", "Without a rule, and refused by name, are functions that"]
     for reason, calls in NO_RULE.items():

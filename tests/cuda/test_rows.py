@@ -31,7 +31,16 @@ NOT_BARE |= {
 # What CuPy has not at all, or takes no NumPy array or option in.
 NOT_BARE_OPS = {
     *(np.array, np.asarray, np.full, np.arange, np.geomspace, np.linspace, np.logspace, np.block, np.insert, np.delete),
-    *(np.unstack, np.choose, np.select, np.piecewise, np.trim_zeros, np.sort, np.histogram, np.histogram2d),
+    *(
+        getattr(np, "unstack", None),
+        np.choose,
+        np.select,
+        np.piecewise,
+        np.trim_zeros,
+        np.sort,
+        np.histogram,
+        np.histogram2d,
+    ),
     *(np.histogramdd, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values, np.intersect1d),
     *(np.quantile, np.percentile, np.nanquantile, np.nanpercentile),
     *(getattr(np.emath, name) for name in np.emath.__all__),
