@@ -30,7 +30,7 @@ def full(shape, fill_value, dtype=None, order="C", **options):
 
 def _weighed(dy, weights, shape):
     """The sum of dy over its first axis, with weights, for an operand of `shape`."""
-    weights = beside(np.asarray(weights, dy.dtype).reshape(-1, *[1] * (len(dy.shape) - 1)), dy)
+    weights = beside(weights.astype(dy.dtype).reshape(-1, *[1] * (len(dy.shape) - 1)), dy)
     return unbroadcast(np.sum(dy * weights, 0), shape)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core.primitive import primitive
 from ..core.value import Value, bare
-from ..devices import asarray
+from ..devices import asarray, beside
 from .arguments import placed
 from .spelling import spells
 
@@ -20,7 +20,7 @@ def _cells(columns, edges):
 
 def _taken(dy, cells):
     """What each weight met: the number of its cell, 0 for those that were not counted."""
-    return np.concatenate([np.reshape(dy, -1), np.zeros(1, dy.dtype, like=bare(dy))])[cells]
+    return np.concatenate([np.reshape(dy, -1), beside(np.zeros(1, dy.dtype), dy)])[cells]
 
 
 @primitive(name="histogram", trusted=True, weights=lambda dy, cells: _taken(dy, cells))

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from ..core.errors import ShapeError
-from ..core.primitive import primitive
+from ..core.primitive import constant, primitive
 from ..core.protocols import serve
 from ..core.value import Value, bare, plain
 from ..devices import asarray, beside, host, on_gpu
@@ -29,6 +29,7 @@ def _ranks(ordered, lost):
     return np.where(host(np.isnan(ordered) & ~lost), np.nan, numbers)
 
 
+@constant
 def _places(x, function, options):
     """Between which elements of x along its last axis each quantile lies: their numbers, and the share of the second.
 
@@ -51,7 +52,6 @@ def _places(x, function, options):
 
 def _shared(dy, x, function, options):
     """The cotangent of x: each of dy at the two elements between which its quantile lies."""
-    x = bare(x)
     if not x.size:
         return np.zeros_like(x)
     low, high, share = _places(x, function, options)
