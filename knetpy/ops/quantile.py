@@ -41,8 +41,8 @@ def _places(x, function, options):
     lost = np.isnan(ordered[..., :1] if over_nan else ordered[..., -1:])  # the last element is NaN then
     if over_nan or "weights" in options:
         options = {k: np.take_along_axis(v, host(order), -1) if k == "weights" else v for k, v in options.items()}
-        at = np.asarray(function(_ranks(ordered, lost), axis=-1, **options))  # a quantile of ranks is a rank
-        at = np.moveaxis(at.reshape(-1, *x.shape[:-1]), 0, -1)
+        at = function(_ranks(ordered, lost), axis=-1, **options)  # a quantile of ranks is a rank
+        at = np.moveaxis(np.reshape(at, (-1, *x.shape[:-1])), 0, -1)
     else:
         at = np.reshape(function(np.arange(float(x.shape[-1])), axis=-1, **options), -1)
     numbers = [np.where(lost, x.shape[-1] - 1, beside(f(at).astype(int), x)) for f in (np.floor, np.ceil)]
