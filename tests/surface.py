@@ -16,7 +16,13 @@ from tests.ops.table import CONSTANTS, ROWS
 
 README = Path(__file__).parents[1] / "README.md"
 VERSION = "2.4"  # of NumPy, whose names these are
-NAMESPACES = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft, "x": np.ndarray}  # x: an array's methods
+NAMESPACES = {
+    "np": np,
+    "np.linalg": np.linalg,
+    "np.fft": np.fft,
+    "np.emath": np.emath,
+    "x": np.ndarray,
+}  # x: an array's methods
 MORE = {"np": ("vectorize", "r_", "c_")}  # called as functions, although they are none
 
 NOT_APPLICABLE = {  # reason: names
@@ -138,7 +144,9 @@ def tables():
     lines = [f"| NumPy {VERSION} | {' | '.join(found)} |", "|---|" + "---:|" * len(found)]
     for space, module in NAMESPACES.items():
         counts = [sum(name.rpartition(".")[0] == space for name in names) for names in found.values()]
-        title = "methods and attributes of arrays" if isinstance(module, type) else f"`{module.__name__}`"
+        title = (
+            "methods and attributes of arrays" if isinstance(module, type) else f"`{space.replace('np', 'numpy', 1)}`"
+        )
         lines.append(f"| {title} | {' | '.join(map(str, counts))} |")
     lines += ["", "Without a rule, and refused by name, are functions that"]
     for reason, calls in NO_RULE.items():

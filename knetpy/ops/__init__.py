@@ -11,7 +11,7 @@ from ..core.value import LATE
 from . import complex, constants, cumulative, einsum, elementwise, index, join, matmul, pad, reduce, shape
 
 _LATER = (  # files of this folder
-    "arrange", "build", "choice", "diagonal", "differences", "fft", "histogram", "linalg", "nan", "numbers",
+    "arrange", "build", "choice", "diagonal", "differences", "emath", "fft", "histogram", "linalg", "nan", "numbers",
     "polynomial", "products", "quantile", "sort", "statistics", "ufuncs", "unique", "writing",
 )  # fmt: skip
 _OF_SCIPY = ("special", "bessel", "incomplete")  # the same, of what is in scipy.special

@@ -1,14 +1,15 @@
 """Choices by conditions and indices, and elements taken out of an array or put into a new one."""
 
 import operator
+from functools import reduce
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.errors import ShapeError
 from ..core.value import METHODS, Value, bare, plain
-from ..devices import asarray
-from .arguments import MOST
+from ..devices import asarray, host
+from .arguments import MOST, placed
 from .index import getitem, taken_from
 from .join import concatenate
 from .reduce import refuse
@@ -67,11 +68,13 @@ def piecewise(x, condlist, funclist, *args, **kw):
 
 def _conditions(x, condlist, count):
     """The masks, one for each function; without one for the last it holds where no other does."""
-    if np.ndim(condlist) == 0 or (not isinstance(condlist[0], (list, np.ndarray)) and x.ndim):
+    if not getattr(condlist, "shape", True) or (
+        not isinstance(condlist[0], list) and not np.shape(condlist[0]) and x.ndim
+    ):
         condlist = [condlist]
     masks = [np.broadcast_to(asarray(bare(c)).astype(bool), x.shape) for c in condlist]
     if len(masks) == count - 1:
-        masks.append(~np.any(masks, axis=0))
+        masks.append(~reduce(np.logical_or, masks))
     if len(masks) != count:
         raise ValueError(f"piecewise: {len(masks)} conditions need as many functions or one more, got {count}")
     return masks
@@ -80,9 +83,10 @@ def _conditions(x, condlist, count):
 def _placed(part, mask, y, x):
     """y with `part` where the mask holds."""
     number = np.cumsum(mask).reshape(mask.shape) - 1  # of each element in its part
-    part = broadcast_to(part, (int(np.sum(mask)),)) if np.shape(part) == () else part
-    whole = getitem(part, np.where(mask, number, 0)) if isinstance(part, Value) else np.asarray(part)[number * mask]
-    return np.where(mask, whole.astype(x.dtype), y)
+    if np.shape(part):
+        part = getitem(part, np.where(mask, number, 0)) if isinstance(part, Value) else asarray(part)[number * mask]
+    y = np.where(mask, part, y)
+    return y if y.dtype == x.dtype else y.astype(x.dtype)
 
 
 @spells(np.choose)
@@ -96,7 +100,7 @@ def choose(a, choices, out=None, mode="raise"):
         raise ValueError(f"choose: a must be from 0 to {count - 1}, the number of the last choice")
     a = a % count if mode == "wrap" else np.clip(a, 0, count - 1)
     choices, dtype = _common(choices)
-    y = choices[count - 1]
+    a, y = placed("choose", "a", a, next((c for c in choices if isinstance(c, Value)), a), "choices"), choices[-1]
     for i in range(count - 2, -1, -1):
         y = np.where(a == i, choices[i], y)
     y = broadcast_to(y, np.broadcast_shapes(a.shape, *[np.shape(c) for c in choices]))
@@ -172,7 +176,7 @@ def resize(a, new_shape):
 @spells(np.trim_zeros)
 def trim_zeros(filt, trim="fb", axis=None):
     """`np.trim_zeros`: without the zeros at the ends."""
-    here = asarray(bare(filt))
+    here = host(asarray(bare(filt)))
     more = {} if axis is None else {"axis": axis}  # which NumPy knows since 2.2
     if not here.any():
         return filt[tuple([slice(0, n) for n in np.trim_zeros(here, trim, **more).shape])]

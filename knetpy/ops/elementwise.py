@@ -48,6 +48,12 @@ def _power_of_exponent(dy, y, a, b):
 power = _ufunc(np.power, a=_power_of_base, b=_power_of_exponent)
 float_power = _ufunc(np.float_power, a=_power_of_base, b=_power_of_exponent)
 
+
+def _height(x):
+    """The root of 1 - x * x; of complex x on the side of the cut that the sign of its imaginary part, a zero, tells."""
+    return np.sqrt(-(x * x - 1) if x.dtype.kind == "c" else 1 - x * x)
+
+
 positive = _ufunc(np.positive, x=lambda dy: dy)
 negative = _ufunc(np.negative, x=lambda dy: -dy)
 absolute = _ufunc(np.absolute, x=lambda dy, x: dy * conjugated(np.sign(x)))
@@ -67,8 +73,8 @@ log1p = _ufunc(np.log1p, x=lambda dy, x: dy / (x + 1))
 sin = _ufunc(np.sin, x=lambda dy, x: dy * np.cos(x))
 cos = _ufunc(np.cos, x=lambda dy, x: -dy * np.sin(x))
 tan = _ufunc(np.tan, x=lambda dy, y: dy * (y * y + 1))
-arcsin = _ufunc(np.arcsin, x=lambda dy, x: dy / np.sqrt(1 - x * x))
-arccos = _ufunc(np.arccos, x=lambda dy, x: -dy / np.sqrt(1 - x * x))
+arcsin = _ufunc(np.arcsin, x=lambda dy, x: dy / _height(x))
+arccos = _ufunc(np.arccos, x=lambda dy, x: -dy / _height(x))
 arctan = _ufunc(np.arctan, x=lambda dy, x: dy / (x * x + 1))
 sinh = _ufunc(np.sinh, x=lambda dy, x: dy * np.cosh(x))
 cosh = _ufunc(np.cosh, x=lambda dy, x: dy * np.sinh(x))

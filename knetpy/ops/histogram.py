@@ -4,6 +4,8 @@ import numpy as np
 
 from ..core.primitive import primitive
 from ..core.value import Value, bare
+from ..devices import asarray, beside
+from .arguments import placed
 from .spelling import spells
 
 
@@ -18,7 +20,7 @@ def _cells(columns, edges):
 
 def _taken(dy, cells):
     """What each weight met: the number of its cell, 0 for those that were not counted."""
-    return np.concatenate([np.reshape(dy, -1), np.zeros(1, dy.dtype, like=bare(dy))])[cells]
+    return np.concatenate([np.reshape(dy, -1), beside(np.zeros(1, dy.dtype), dy)])[cells]
 
 
 @primitive(name="histogram", trusted=True, weights=lambda dy, cells: _taken(dy, cells))
@@ -44,7 +46,7 @@ def _density(counts, edges, several):
     total = counts.sum()
     for i, e in enumerate(edges):
         shape = [-1 if k == i else 1 for k in range(len(edges))]
-        counts = counts / np.reshape(np.array(np.diff(e), float) if not several else np.diff(e), shape)
+        counts = counts / np.reshape(np.diff(e) if several else np.diff(e).astype(float), shape)
     return counts / total
 
 
@@ -56,7 +58,7 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
     >>> kn.grad(lambda w: np.histogram([0.5, 2.5], 3, (0, 3), weights=w)[0][2])(np.ones(2))
     array([0., 1.])
     """
-    x, bins, range = bare(a), _plain(bins), _plain(range)
+    x, bins, range = placed("histogram", "a", asarray(bare(a)), weights, "weights"), _plain(bins), _plain(range)
     return _weighed([np.ravel(x)], weights, lambda w: np.histogram(x, bins, range, weights=w), density)
 
 
@@ -64,7 +66,8 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
 def histogramdd(sample, bins=10, range=None, density=None, weights=None):
     """`np.histogramdd`; there is a derivative by weights."""
     x, bins, range = _plain(sample), _plain(bins), _plain(range)
-    x = x if hasattr(x, "shape") else np.atleast_2d(x).T
+    x = x if hasattr(x, "shape") else np.stack([asarray(c) for c in x], 1)
+    x = placed("histogramdd", "sample", x, weights, "weights")
     return _weighed(x.T, weights, lambda w: np.histogramdd(x, bins, range, weights=w), density)
 
 
@@ -74,7 +77,7 @@ def histogram2d(x, y, bins=10, range=None, density=None, weights=None):
     if len(x) != len(y):
         raise ValueError(f"histogram2d: x and y must have the same length, got {len(x)} and {len(y)}")
     bins = _plain(bins)
-    bins = bins if not hasattr(bins, "__len__") or len(bins) in (1, 2) else [np.asarray(bins)] * 2
+    bins = bins if not hasattr(bins, "__len__") or len(bins) in (1, 2) else [bins] * 2
     counts, edges = histogramdd([x, y], bins, range, density, weights)
     return counts, *edges
 

@@ -65,9 +65,9 @@ def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0):
     >>> kn.jvp(rotated, (0.0,), (1.0,))
     (array([1., 0.]), array([0., 1.]))
     """
-    if not isinstance(object, (list, tuple, Value)):
+    if not (isinstance(object, (list, tuple, Value)) or on_gpu(object)):
         return np.array(object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin)
-    y = np.copy(object) if isinstance(object, Value) else assembled(object)
+    y = assembled(object) if isinstance(object, (list, tuple)) else np.copy(object)
     y = y if dtype is None or y.dtype == dtype else y.astype(dtype)
     missing = ndmin - len(np.shape(y))
     return np.reshape(y, (1,) * missing + y.shape) if missing > 0 else y

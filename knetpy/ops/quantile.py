@@ -11,10 +11,10 @@ import math
 import numpy as np
 
 from ..core.errors import ShapeError
-from ..core.primitive import primitive
+from ..core.primitive import constant, primitive
 from ..core.protocols import serve
 from ..core.value import Value, bare, plain
-from ..devices import beside, host
+from ..devices import asarray, beside, host, on_gpu
 from .arguments import axes_of
 from .index import along_transposed
 from .reduce import refuse
@@ -23,32 +23,35 @@ from .sort import in_order
 _NONE = np._NoValue
 
 
-def _ranks(x, over_nan):
-    """What a quantile of ranks is taken of to learn between which elements that of the sorted array x lies."""
-    n, nan = x.shape[-1], np.isnan(x)
-    if not nan.any():
-        return np.broadcast_to(np.arange(float(n)), x.shape)
-    lost = nan[..., :1] if over_nan else nan[..., -1:]  # where the result is NaN, the last element is one
-    return np.where(lost, n - 1.0, np.where(nan, np.nan, np.arange(float(n))))
+def _ranks(ordered, lost):
+    """What a quantile of ranks is taken of to learn between which of the sorted elements that of `ordered` lies."""
+    numbers = np.arange(float(ordered.shape[-1]))
+    return np.where(host(np.isnan(ordered) & ~lost), np.nan, numbers)
 
 
+@constant
 def _places(x, function, options):
     """Between which elements of x along its last axis each quantile lies: their numbers, and the share of the second.
 
-    Both have an axis for the quantiles as their last.
+    Both have an axis for the quantiles as their last. A GPU is waited for only where it depends on values how many
+    elements count.
     """
-    order = in_order(x, -1)
-    options = {k: v if k != "weights" else np.take_along_axis(v, order, -1) for k, v in options.items()}
-    ranks = _ranks(host(np.take_along_axis(x, order, -1)), function.__name__.startswith("nan"))
-    at = np.asarray(function(ranks, axis=-1, **options))  # a quantile of ranks is a rank
-    at = np.moveaxis(at.reshape(-1, *x.shape[:-1]), 0, -1)
-    low, high = [np.take_along_axis(order, beside(f(at).astype(int), x), -1) for f in (np.floor, np.ceil)]
-    return low, high, beside(at - np.floor(at), x)
+    order, over_nan = in_order(x, -1), function.__name__.startswith("nan")
+    ordered = np.take_along_axis(x, order, -1)
+    lost = np.isnan(ordered[..., :1] if over_nan else ordered[..., -1:])  # the last element is NaN then
+    if over_nan or "weights" in options:
+        options = {k: np.take_along_axis(v, host(order), -1) if k == "weights" else v for k, v in options.items()}
+        at = function(_ranks(ordered, lost), axis=-1, **options)  # a quantile of ranks is a rank
+        at = np.moveaxis(np.reshape(at, (-1, *x.shape[:-1])), 0, -1)
+    else:
+        at = np.reshape(function(np.arange(float(x.shape[-1])), axis=-1, **options), -1)
+    numbers = [np.where(lost, x.shape[-1] - 1, beside(f(at).astype(int), x)) for f in (np.floor, np.ceil)]
+    low, high = [np.take_along_axis(order, n, -1) for n in numbers]
+    return low, high, np.where(lost, 0, beside(at - np.floor(at), x))
 
 
 def _shared(dy, x, function, options):
     """The cotangent of x: each of dy at the two elements between which its quantile lies."""
-    x = bare(x)
     if not x.size:
         return np.zeros_like(x)
     low, high, share = _places(x, function, options)
@@ -58,10 +61,19 @@ def _shared(dy, x, function, options):
     return along_transposed(both, np.concatenate([low, high], -1), -1, x.shape[-1])
 
 
+def _computed(x, function, options):
+    """The quantiles themselves, for what CuPy lacks: of few of them it knows the method, the weights or that of NaN."""
+    low, high, share = _places(x, function, options)
+    low, high = np.take_along_axis(x, low, -1), np.take_along_axis(x, high, -1)
+    dtype = function(np.zeros(1, x.dtype), **{k: v for k, v in options.items() if k != "weights"}).dtype
+    y = np.where(share == 0, low, low + (high - low) * share).astype(dtype)
+    return np.reshape(np.moveaxis(y, -1, 0), (*np.shape(options.get("q", 0)), *x.shape[:-1]))
+
+
 def _of_last_axis(function):
     """A primitive for the quantiles along the last axis."""
     return primitive(
-        lambda x, *, options: function(x, axis=-1, **options),
+        lambda x, *, options: _computed(x, function, options) if on_gpu(x) else function(x, axis=-1, **options),
         name=function.__name__,
         trusted=True,
         x=lambda dy, x, options: _shared(dy, x, function, options),
@@ -77,7 +89,7 @@ def _merged(x, axes):
 
 def _weighing(name, weights, x, axes):
     """Weights, given in the shape of x or of these axes, for each element of x in the order of `_merged`."""
-    weights, shape = np.asarray(bare(weights)), tuple([x.shape[a] for a in axes])
+    weights, shape = host(asarray(bare(weights))), tuple([x.shape[a] for a in axes])
     if weights.shape == x.shape:
         return _merged(weights, axes)
     if weights.shape != shape:

@@ -6,6 +6,7 @@ Numbers, counts and inverses are constants.
 import numpy as np
 
 from ..core.value import bare
+from ..devices import on_gpu
 from .index import getitem
 from .join import concatenate
 from .shape import ravel
@@ -26,6 +27,13 @@ def unique(ar, return_index=False, return_inverse=False, return_counts=False, ax
     return found if len(found) > 1 else values
 
 
+def _sorted(function, x):
+    """What CuPy lacks, by `np.unique`."""
+    parts = dict(zip(("values", "indices", "inverse_indices", "counts"), np.unique(x, True, True, True)))
+    kind = type(function(np.zeros(1)))
+    return kind(**{name: parts[name] for name in kind._fields}) if hasattr(kind, "_fields") else parts["values"]
+
+
 def _kin(function):
     """`np.unique_all` and its like: by namedtuples, all of whose parts but the values are constants.
 
@@ -34,8 +42,8 @@ def _kin(function):
 
     @spells(function)
     def call(x, /):
-        found = function(bare(x))
-        values = found if isinstance(found, np.ndarray) else found.values
+        found = _sorted(function, bare(x)) if on_gpu(bare(x)) else function(bare(x))
+        values = getattr(found, "values", found)
         alike, first = np.unique(bare(x), return_index=True, equal_nan=False)
         taken = getitem(ravel(x), first[np.minimum(np.searchsorted(alike, values), len(first) - 1)])
         return taken if values is found else found._replace(values=taken)

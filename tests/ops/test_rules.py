@@ -42,6 +42,7 @@ MAKERS = {  # NumPy's functions that take sizes, dtypes and the like, no operand
     "broadcast_shapes",
     "promote_types",
 }
+ONLY_LIKE = {"array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "fromiter"}  # answers to like=
 CONSTANT = {*NAMES, "isnan", "isfinite"}  # of a bare array they give nothing that has a derivative
 
 
@@ -143,6 +144,8 @@ def _serves(name):
     f = np
     for part in name.split("."):
         f = getattr(f, part)
+    if name in ONLY_LIKE:
+        return False
     return name in MAKERS or f in NUMPY or (isinstance(f, type) and issubclass(f, np.generic))
 
 

@@ -59,6 +59,8 @@ def take_along(x, index):
 @widened
 def add_along(dy, index, *, size):
     """Launch as the reference computes, in an order of sums that the numbers alone determine."""
+    if dy.dtype.kind == "c":
+        return _met(dy.real, numbers(index), size, SUM) + 1j * _met(dy.imag, numbers(index), size, SUM)
     return _met(dy, numbers(index), size, SUM)
 
 

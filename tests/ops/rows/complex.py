@@ -57,9 +57,20 @@ ROWS = [
     _row("std", np.std, lambda z: np.std(z, 0, ddof=1)),
     *[_row(f"norm {o}", np.linalg.norm, lambda z, o=o: np.linalg.norm(z, o, 1)) for o in (None, 2, 1, 3, np.inf, 0)],
     _row("norm of a matrix", np.linalg.norm, lambda z: np.linalg.norm(z) + np.linalg.norm(z, 1)),
+    _row("emath.sqrt", np.emath.sqrt, np.emath.sqrt, special=False),
     # of real numbers
+    *[Row(f"emath.{f.__name__}", f, f, ((2, 3),), "nonzero", exact=False)
+      for f in (np.emath.sqrt, np.emath.log, np.emath.log2, np.emath.log10)],
+    *[Row(f"emath.{f.__name__}", f, lambda x, f=f: f(x * [-1, 1, -1]), ((2, 3),), "above1", exact=False)
+      for f in (np.emath.arccos, np.emath.arcsin, np.emath.arctanh)],
+    *[Row(f"emath.{f.__name__} real", f, f, ((2, 3),), domain)
+      for f, domain in ((np.emath.sqrt, "positive"), (np.emath.log, "positive"), (np.emath.arccos, "unit"))],
+    Row("emath.logn", np.emath.logn, np.emath.logn, ((2, 3), (3,)), "above1 nonzero", exact=False),
+    Row("emath.logn 2", np.emath.logn, lambda x: np.emath.logn(2, x), ((2, 3),), "positive"),
+    Row("emath.power", np.emath.power, np.emath.power, ((2, 3), (3,)), "nonzero any", exact=False),
+    Row("emath.power -2", np.emath.power, lambda x: np.emath.power(x, -2), ((2, 3),), "nonzero", exact=False),
     Row("angle", np.angle, lambda x: np.angle(x) * x, ((2, 3),), "nonzero"),
     Row("imag", np.imag, lambda x: np.imag(x) + x, ((2, 3),)),
     Row("real", np.real, np.real, ((2, 3),), elementwise=True),
     Row("real_if_close", np.real_if_close, np.real_if_close, ((2, 3),), elementwise=True),
-]
+]  # fmt: skip
