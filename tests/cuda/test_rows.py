@@ -28,13 +28,27 @@ NOT_BARE |= {
     "repeat -2",
     "hstack vectors",
 }
+NOT_BARE |= {"cholesky upper", "cholesky upper of a stack", "cholesky upper of complex", "pinv rtol"}
+NOT_BARE |= {"solve for a constant"}
+NONE_OF_CUPYS = {  # NumPy's functions that CuPy has not
+    np.linalg.matrix_norm,
+    np.linalg.vector_norm,
+    np.linalg.multi_dot,
+    np.linalg.svdvals,
+    np.linalg.trace,
+    np.linalg.diagonal,
+    np.linalg.tensordot,
+    np.linalg.outer,
+    np.linalg.vecdot,
+}
 # Rows with an array of NumPy's as another operand, which belongs to the user and must not come along in silence.
 MIXED = {"arctan2 bytes", "power of bytes", "ldexp", "ldexp stretched", "where", "where stretched", "kn.pad value"}
 MIXED |= {"where mask stretched", "clip constant", "operator - array", "operator @ array", "einsum constant"}
-MIXED |= {"stack -1", "concatenate 1"}
+MIXED |= {"stack -1", "concatenate 1", "solve of a constant"}
 
 
-WAITING = {np.bincount, "__getitem__"}  # the size of the result depends on values, such as those of a mask
+# The size of the result depends on values, such as those of a mask, or what is computed does, as for singular matrices.
+WAITING = {np.bincount, "__getitem__", np.linalg.det, np.linalg.lstsq}
 
 
 def is_mixed(row):
@@ -43,7 +57,9 @@ def is_mixed(row):
 
 def is_bare(row):
     by_numpys_index = row.op is np.take_along_axis
-    return row.name not in NOT_BARE and not row.name.endswith((" list left", " list right")) and not by_numpys_index
+    words = (" list left", " list right")
+    missing = row.op in NONE_OF_CUPYS or (" hermitian" in row.name and row.op in (np.linalg.svd, np.linalg.pinv))
+    return row.name not in NOT_BARE and not row.name.endswith(words) and not by_numpys_index and not missing
 
 
 def rows(of=lambda row: True):
