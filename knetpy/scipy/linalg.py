@@ -85,7 +85,8 @@ _TURNED = {"upper triangular": "lower triangular", "lower triangular": "upper tr
     b=lambda dy, b_shape: unbroadcast(dy, b_shape),
 )
 def _solve(a, b, *, assume, lower):
-    return computed(theirs.solve, a, b, lower=lower, assume_a=assume)
+    options = {} if assume is None else {"assume_a": assume}  # None is new in SciPy 1.15
+    return computed(theirs.solve, a, b, lower=lower, **options)
 
 
 @like(theirs.solve)

@@ -128,14 +128,8 @@ FAILING = {
         """,
     },
     "test_scipy": {
-        NOT_YET: """
-            mvn_pdf mvn_logpdf mvn_entropy mvn_pdf_broadcast mvn_logpdf_broadcast
-        """,
         SCALAR: """
             logsumexp6
-        """,
-        COMPLEX: """
-            sqrtm
         """,
     },
     "test_systematic": {

@@ -51,7 +51,7 @@ def _rows():
     for name, shapes in {"": SQUARE, " of a stack": STACK}.items():
         edges = () if name else small
         yield row(f"inv{name}", la.inv, lambda x: la.inv(apart(x)), shapes, edges=edges)
-        yield row(f"det{name}", la.det, la.det, shapes, edges=edges)
+        yield row(f"det{name}", la.det, la.det, shapes, edges=edges, special=True)
         yield row(f"slogdet{name}", la.slogdet, lambda x: la.slogdet(apart(x)), shapes, edges=edges)
         yield row(f"slogdet negative{name}", la.slogdet, lambda x: la.slogdet(-apart(x))[1], shapes)
         yield row(f"cholesky{name}", la.cholesky, lambda x: la.cholesky(positive(x)), shapes, edges=edges)
@@ -228,10 +228,16 @@ def _of_general(row):
     turn = np.array([[0.0, -3.0, 1.0], [2.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
     for shape in ((3, 3), (2, 3, 3)):
         yield row(
-            f"eig in pairs {len(shape)}", la.eig, lambda x: phaseless(la.eig(x * 0.3 + beside(turn.astype(x.dtype), x))), (shape,)
+            f"eig in pairs {len(shape)}",
+            la.eig,
+            lambda x: phaseless(la.eig(x * 0.3 + beside(turn.astype(x.dtype), x))),
+            (shape,),
         )
         yield row(
-            f"eigvals in pairs {len(shape)}", la.eigvals, lambda x: la.eigvals(x * 0.3 + beside(turn.astype(x.dtype), x)), (shape,)
+            f"eigvals in pairs {len(shape)}",
+            la.eigvals,
+            lambda x: la.eigvals(x * 0.3 + beside(turn.astype(x.dtype), x)),
+            (shape,),
         )
 
 
