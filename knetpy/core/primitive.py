@@ -235,9 +235,11 @@ def constant(kernel: Callable | None = None, *, numpy: Any = None, name: str | N
         return lambda kernel: constant(kernel, numpy=numpy, name=name)
     _check_kernel("constant", kernel)
 
-    def call(*args, **attrs):
+    def on_bare(*args, **attrs):
         return kernel(*[_stripped(a) for a in args], **{k: _stripped(v) for k, v in attrs.items()})
 
+    call: Any = on_bare
+    call.constant = True
     call.__name__ = str(name or getattr(kernel, "__name__", type(kernel).__name__))
     call.__doc__ = kernel.__doc__
     if numpy is not None:

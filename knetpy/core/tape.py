@@ -9,7 +9,7 @@ from sys import getrefcount
 import numpy as np
 
 from ..devices import filled
-from .errors import MutationError, NonFiniteError, ShapeError, place, warn
+from .errors import MutationError, ShapeError, explain_derivative, warn
 from .rules import ARRAY, Spec, spec
 from .trace import Trace, active
 from .value import NUMPY, Param, Result
@@ -133,8 +133,8 @@ def sweep(steps, cotangents, watch=None):
                     for uid, dx in found.items():
                         cotangents[uid] = take(uid) + dx if uid in cotangents else dx
     except Exception as failure:
-        if step is not LEAF and hasattr(failure, "add_note") and not isinstance(failure, NonFiniteError):  # Python 3.11
-            failure.add_note(f"in the derivative of {step[-3].name}, called at {place(step[-2], step[-1])}")
+        if step is not LEAF:
+            explain_derivative(failure, step[-3].name, *step[-2:])
         raise
     return cotangents
 

@@ -10,13 +10,15 @@ import numpy as np
 
 from ..arrays import norm, read_only
 from ..devices import host
-from .errors import ESCAPED, INSTEAD, PYTORCH, TO_ARRAY, DerivativeError, EscapeError, MutationError
+from .errors import ESCAPED, INSTEAD, PYTORCH, TO_ARRAY, DerivativeError, EscapeError, MutationError, refuse_elsewhere
 from .trace import active
 
 serial = count(1).__next__
 
-# NumPy function -> our function, array methods by name: `protocols.serve` fills them; displays by class: `knetpy.show`.
+# NumPy function -> our function, array methods by name: `protocols.serve` fills them; displays by class: `knetpy.show`;
+# the methods of ufuncs by name, "__call__" with options among them, each called with the ufunc: `knetpy.ops.ufuncs`.
 NUMPY: dict = {}
+UFUNC: dict = {}
 METHODS: dict = {}
 DISPLAYS: dict = {}
 LATE: list = []  # called when a name is missing in a table: `knetpy.ops` then imports what few programs need
@@ -57,7 +59,7 @@ class Value(Displayed):
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _installed
     __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _installed
     __neg__ = __pos__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = __xor__ = _installed
-    __getitem__ = __divmod__ = __array_ufunc__ = __array_function__ = real = imag = _installed
+    __getitem__ = __divmod__ = __rdivmod__ = __array_ufunc__ = __array_function__ = real = imag = _installed
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -91,7 +93,8 @@ class Value(Displayed):
                 return getattr(self.value, name)  # without transforms a Param is its array
         if name in WRITES:
             raise MutationError(f"{name}() writes in place, which {kind_of(self)} refuses; {INSTEAD[kind_of(self)]}")
-        hint = PYTORCH.get(name, f": write np.{name}(x)" if callable(getattr(np, name, None)) else "")
+        ours = "np.{0}(x)" if callable(getattr(np, name, None)) else "kn.value(x).{0}" * hasattr(np.ndarray, name)
+        hint = PYTORCH.get(name, f": write {ours.format(name)}" if ours else "")
         raise AttributeError(f"{kind_of(self)} has no attribute {name!r}{hint}")
 
     def __dir__(self):
@@ -193,7 +196,7 @@ class Param(Value):
         return self._array
 
     def __setitem__(self, key, new):
-        self.writable()[key] = value(new)
+        self.writable()[key] = refuse_elsewhere(self, value(new))  # evaluated before the Param counts a change
 
     def __setattr__(self, name, new):
         if name in ("value", "uid", "_array"):

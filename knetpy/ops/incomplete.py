@@ -15,7 +15,6 @@ from ..core.value import bare
 from ..transforms.products import vjp
 from .ofscipy import rules
 
-
 # ------------------------------------------------------------------------------------- by their shapes
 
 
@@ -92,9 +91,7 @@ def _beta_by_shapes(a, b, x):
     (z,) = _chosen(fine, (np.where(turned, 1 - x, x), 0.5))
     by_p, by_q, _ = _slopes(lambda p_, q_, z_: _beta_fraction(p_, q_, z_, _steps(p, q)), p, q, z)
     edge = np.where((bare(x) == 0) | (bare(x) == 1), 0.0, np.nan)
-    return [
-        np.where(fine, np.where(turned, -other, mine), edge) for mine, other in ((by_p, by_q), (by_q, by_p))
-    ]
+    return [np.where(fine, np.where(turned, -other, mine), edge) for mine, other in ((by_p, by_q), (by_q, by_p))]
 
 
 # ------------------------------------------------------------------------------------- gamma
@@ -240,10 +237,12 @@ def _f_rules(sign):
         return sign * _beta_density(m / 2, n / 2, share(m, n, x)) / (m * x + n) ** 2
 
     return {
-        "m": lambda dy, m, n, x: dy
-        * (sign * _beta_by_shapes(m / 2, n / 2, share(m, n, x))[0] / 2 + by_end(m, n, x) * n * x),
-        "n": lambda dy, m, n, x: dy
-        * (sign * _beta_by_shapes(m / 2, n / 2, share(m, n, x))[1] / 2 - by_end(m, n, x) * m * x),
+        "m": lambda dy, m, n, x: (
+            dy * (sign * _beta_by_shapes(m / 2, n / 2, share(m, n, x))[0] / 2 + by_end(m, n, x) * n * x)
+        ),
+        "n": lambda dy, m, n, x: (
+            dy * (sign * _beta_by_shapes(m / 2, n / 2, share(m, n, x))[1] / 2 - by_end(m, n, x) * m * x)
+        ),
         "x": lambda dy, m, n, x: dy * by_end(m, n, x) * m * n,
     }
 

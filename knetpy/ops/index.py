@@ -9,12 +9,12 @@ from ..core.errors import DerivativeError, ShapeError
 from ..core.primitive import primitive
 from ..core.protocols import serve
 from ..core.value import Value, bare, is_tracked
-from ..devices import GPU, add_at, asarray, beside, on_gpu, zeros
+from ..devices import GPU, asarray, beside, on_gpu, zeros
 from ..kernels import kernel
 from .arguments import axis_of, constant_of, placed
 from .spelling import spells
 
-_take_along, _add_along = kernel("scatter", "take_along"), kernel("scatter", "add_along")
+_take_along, _add_along, _add_at = [kernel("scatter", name) for name in ("take_along", "add_along", "add_at")]
 
 
 @primitive(trusted=True, x=lambda dy, key, x_shape: _put(dy, key=key, shape=x_shape))
@@ -35,7 +35,7 @@ def _put(g, *, key, shape):
     if _is_basic(key):
         x[key] = g
     else:
-        add_at(x, key, g)
+        _add_at(x, key, g)
     return x
 
 
@@ -90,6 +90,11 @@ def _plain(k):
 
 
 Value.__getitem__ = getitem
+
+
+def taken_from(x, numbers):
+    """The elements of a vector with these numbers, in their shape."""
+    return np.reshape(getitem(x, numbers.reshape(-1)), numbers.shape)  # a flat key has a quick derivative
 
 
 @spells(np.take)

@@ -9,7 +9,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.tape import unbroadcast
-from ..devices import listed
+from ..devices import listed, on_gpu
 from ..kernels import kernel
 from .complex import conjugated
 from .spelling import spells
@@ -59,6 +59,8 @@ def _matmul(a, b):
     if a.__class__ is b.__class__ is np.ndarray and a.size * b.shape[-1] > SMALL and a.dtype == b.dtype:
         if a.dtype.char in "fd":
             return _kernel(a, b)
+    if on_gpu(a) and on_gpu(b):
+        return _kernel(a, b)
     return np.matmul(a, b)  # with its promotion of dtypes, integers, complex numbers, subclasses
 
 

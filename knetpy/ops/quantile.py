@@ -76,13 +76,13 @@ def _merged(x, axes):
 
 
 def _weighing(name, weights, x, axes):
-    """Weights, given as an array of the shape of x or of these axes, for each element of x in the order of `_merged`."""
+    """Weights, given in the shape of x or of these axes, for each element of x in the order of `_merged`."""
     weights, shape = np.asarray(bare(weights)), tuple([x.shape[a] for a in axes])
     if weights.shape == x.shape:
         return _merged(weights, axes)
     if weights.shape != shape:
         raise ShapeError(f"{name}: weights {weights.shape} must have the shape of a {x.shape} or of its axes, {shape}")
-    return np.broadcast_to(weights.reshape(-1), (*_merged(np.broadcast_to(0, x.shape), axes).shape,))
+    return np.broadcast_to(weights.reshape(-1), _merged(np.broadcast_to(0, x.shape), axes).shape)
 
 
 def _quantiles(function, op, a, axis, keepdims, **options):
@@ -130,7 +130,7 @@ def _quantile(function):
     return call
 
 
-for _function in (np.median, np.nanmedian):
-    serve(_function, _median(_function))
-for _function in (np.quantile, np.percentile, np.nanquantile, np.nanpercentile):
-    serve(_function, _quantile(_function))
+for _name in ("median", "nanmedian"):
+    serve(getattr(np, _name), _median(getattr(np, _name)))
+for _name in ("quantile", "percentile", "nanquantile", "nanpercentile"):
+    serve(getattr(np, _name), _quantile(getattr(np, _name)))

@@ -282,6 +282,4 @@ _polynomial(sc.eval_hermitenorm, "n x", lambda n, x: n * sc.eval_hermitenorm(n -
 _polynomial(sc.eval_laguerre, "n x", lambda n, x: -sc.eval_genlaguerre(n - 1, 1.0, x))
 _polynomial(sc.eval_genlaguerre, "n a x", lambda n, a, x: -sc.eval_genlaguerre(n - 1, a + 1, x))
 _polynomial(sc.eval_gegenbauer, "n a x", lambda n, a, x: 2 * a * sc.eval_gegenbauer(n - 1, a + 1, x))
-_polynomial(
-    sc.eval_jacobi, "n a b x", lambda n, a, b, x: (n + a + b + 1) / 2 * sc.eval_jacobi(n - 1, a + 1, b + 1, x)
-)
+_polynomial(sc.eval_jacobi, "n a b x", lambda n, a, b, x: (n + a + b + 1) / 2 * sc.eval_jacobi(n - 1, a + 1, b + 1, x))

@@ -54,8 +54,8 @@ def _distinct(x, assume_unique):
 @spells(np.intersect1d)
 def intersect1d(ar1, ar2, assume_unique=False, return_indices=False):
     """`np.intersect1d`; the derivative goes to ar1."""
-    _, first, second = np.intersect1d(bare(ar1), bare(ar2), assume_unique, return_indices=True)
-    values = ravel(ar1)[first]
+    both, first, second = np.intersect1d(bare(ar1), bare(ar2), assume_unique, return_indices=True)
+    values = ravel(ar1)[first].astype(both.dtype)
     return (values, first, second) if return_indices else values
 
 

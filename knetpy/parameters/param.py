@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .. import settings
-from ..core.errors import DtypeError, ShapeError
+from ..core.errors import DtypeError, ShapeError, explaining_gpu
 from ..core.value import Param, Result, bare
 from ..devices import asarray, moved, on_gpu
 from ..journal import recall
@@ -86,7 +86,8 @@ def _is_shape(x):
 def _drawn(draw, shape, dtype, device):
     dtype = _floating(np.float32 if dtype is None else dtype, "param")
     try:
-        return Param(moved(draw(*shape, dtype=dtype), device))
+        with explaining_gpu("param"):
+            return Param(moved(draw(*shape, dtype=dtype), device))
     except TypeError as failure:
         raise TypeError(
             f"param: init must be a function of the sizes and dtype=, such as kn.init.kaiming_normal without "
@@ -113,7 +114,8 @@ def _copied(array, dtype, device):
     if array.dtype.kind == "c" and dtype.kind == "f":
         raise DtypeError(f"param: dtype {dtype} would drop imaginary parts; write np.real(...) around the array")
     if device == "gpu" or not isinstance(array, np.ndarray):
-        return Param(moved(array.astype(dtype, copy=False), device))
+        with explaining_gpu("param"):
+            return Param(moved(array.astype(dtype, copy=False), device))
     return Param(np.array(array, dtype=dtype, subok=False, order="C"))
 
 

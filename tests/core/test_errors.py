@@ -133,7 +133,7 @@ def test_cutting_the_derivative_by_accident():
     refused(kn.DerivativeError, f(lambda x: float(x[0])), "float(...)", "kn.value")
     refused(kn.DerivativeError, f(lambda x: int(x[0])), "int(...)", "kn.value")
     refused(kn.DerivativeError, f(lambda x: np.asarray(x)), "np.asarray", "(3,)")
-    refused(kn.DerivativeError, f(lambda x: np.array([x[0], x[1]])), "np.stack")
+    refused(kn.DerivativeError, f(lambda x: np.array([x[0], x[1]])), "kn.array([a, b])")
     refused(kn.DerivativeError, f(lambda x: x.tolist()), "tolist")
     refused(kn.DerivativeError, f(lambda x: x[0].item()), "item")
     refused(kn.DerivativeError, f(lambda x: range(3)[x[0]]), "index")
@@ -143,10 +143,10 @@ def test_cutting_the_derivative_by_accident():
 
 
 def test_numpy_functions_without_a_rule():
-    refused(kn.DerivativeError, lambda: grad(lambda x: np.sum(np.sort(x)), 0)(X), "np.sort", "(3,)", "kn.primitive")
+    refused(
+        kn.DerivativeError, lambda: grad(lambda x: np.sum(np.packbits(x)), 0)(X), "np.packbits", "(3,)", "kn.primitive"
+    )
     refused(kn.DerivativeError, lambda: grad(lambda x: np.linalg.det(x), 0)(np.eye(2)), "np.linalg.det", "(2, 2)")
-    refused(kn.DerivativeError, lambda: grad(lambda x: np.sum(np.nextafter(x, 1)), 0)(X), "np.nextafter")
-    refused(kn.DerivativeError, lambda: grad(lambda x: np.maximum.accumulate(x)[0], 0)(X), "np.maximum.accumulate")
     refused(kn.DerivativeError, lambda: grad(lambda x: np.add(x, 1, where=x > 1), 0)(X), "np.add", "where=")
     refused(AttributeError, lambda: grad(lambda x: x.nonsense, 0)(X), "nonsense")
 

@@ -21,7 +21,7 @@ FAMILIES = sorted(path.stem for path in (Path(kn.kernels.__file__).parent / "cud
 LEAST = 0.25  # of the warps that a multiprocessor could hold, at blocks of 256 threads
 SPARSE = {  # kernels with less, and why
     **dict.fromkeys(["attend", "attend_dq", "attend_dkv"], 0.125),  # sums in registers, for 85 % FFMA; blocks of 128
-    **dict.fromkeys(["tile", "tile_dw"], 0.12),  # 64 sums stay in registers
+    **dict.fromkeys(["tile", "tile_dw", "product"], 0.12),  # 64 sums stay in registers
 }
 
 

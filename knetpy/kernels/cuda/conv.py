@@ -14,6 +14,7 @@ from knetpy.devices import cupy
 from knetpy.kernels.cuda import convdw
 from knetpy.kernels.cuda.convplan import Geometry, Tables, geometry, tables
 from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, instances, widened
+from knetpy.kernels.cuda.matmul import product
 from knetpy.kernels.dispatch import kernel
 from knetpy.kernels.reference import conv as reference
 
@@ -110,7 +111,7 @@ def conv_dw(x, dy, *, window, stride, padding, dilation, groups):
 
 def _product(matrix: Any, x: Any, shape: tuple[int, ...]) -> Any:
     columns = dense(x).reshape(len(x), matrix.shape[1], math.prod(x.shape[2:]))
-    return cupy().matmul(matrix, columns).reshape(shape)
+    return product(matrix, columns).reshape(shape)
 
 
 def _finished(y: Any, bias: Any, activation: str | None) -> Any:
