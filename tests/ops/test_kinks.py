@@ -42,6 +42,16 @@ KINKS = {  # what: (f, x, gradient of the sum of f)
     "fmin with NaN": (lambda x: np.fmin(x, [1, nan]), [nan, 1], [0, 1]),
     "fmax": (lambda x: np.fmax(x, 1), [0, 1, 2], [0, half, 1]),
     "norm inf": (norm(inf), [2, -2, 1], [half, -half, 0]),
+    # singular values and eigenvalues that tie or are zero
+    "norm 2 of a matrix": (norm(2), [[1, 0], [0, 1]], [[half, 0], [0, half]]),
+    "norm 2 of zeros": (norm(2), [[0, 0], [0, 0]], [[0, 0], [0, 0]]),
+    "nuclear norm": (norm("nuc"), [[2, 0], [0, 0]], [[1, 0], [0, 0]]),
+    "svdvals": (np.linalg.svdvals, [[2, 0], [0, 2]], [[1, 0], [0, 1]]),
+    "eigvalsh": (lambda x: np.linalg.eigvalsh(x) ** 2, [[3, 0], [0, 3]], [[6, 0], [0, 6]]),
+    "eigvalsh of one triangle": (np.linalg.eigvalsh, [[1, 9], [0, 2]], [[1, 0], [0, 1]]),
+    "det": (np.linalg.det, [[1, 2], [2, 4]], [[4, -2], [-2, 1]]),
+    "det of zeros": (np.linalg.det, [[0, 0], [0, 0]], [[0, 0], [0, 0]]),
+    "slogdet": (lambda x: np.linalg.slogdet(x)[1], [[1, 1], [1, 1]], [[nan, nan], [nan, nan]]),
     # sorted by where they lie: of equal elements the first is the smaller
     "sort": (lambda x: np.sort(x)[1], [2, 1, 1, 0], [0, 1, 0, 0]),
     "sort of zeros": (lambda x: np.sort(x)[:2], [0.0, 1, -0.0], [1, 0, 1]),
