@@ -182,7 +182,7 @@ def _no_copies(into: Capture) -> Iterator[None]:
 
     def allocate(size: int) -> Any:
         if threading.get_ident() == thread:
-            raise into.refuse("it copies an array of the host to the GPU; make it once, with kn.gpu(array)")
+            raise into.refuse("it copies an array of the host to the GPU; make that once, with kn.gpu(array)")
         return pool.malloc(size)
 
     cuda.set_pinned_memory_allocator(allocate)

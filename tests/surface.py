@@ -78,19 +78,6 @@ NO_RULE = {  # reason: {name: a call of it that raises}
     },
 }
 
-# Being written by others when this was; empty it at the merge, the tests tell where each name belongs then.
-PENDING = """
-    np: average convolve corrcoef correlate cov cross cumprod cumulative_prod cumulative_sum diff divmod ediff1d
-        einsum_path frexp gradient i0 interp kron matvec modf nan_to_num nancumprod nancumsum nanmax nanmean nanmin
-        nanprod nanstd nansum nanvar nextafter poly polyadd polyder polydiv polyfit polyint polymul polysub polyval
-        ptp roots sinc trapezoid unwrap vander vecdot vecmat
-    np.linalg: cholesky cond cross det diagonal eig eigh eigvals eigvalsh inv lstsq matmul matrix_norm matrix_power
-        matrix_rank matrix_transpose multi_dot outer pinv qr slogdet solve svd svdvals tensordot tensorinv tensorsolve
-        trace vecdot vector_norm
-    np.fft: fft fft2 fftn fftshift hfft ifft ifft2 ifftn ifftshift ihfft irfft irfft2 irfftn rfft rfft2 rfftn
-    x: cumprod
-"""
-
 TELLS = "device dtype flags itemsize nbytes strides"  # what an array tells about itself, as a constant
 
 
@@ -132,7 +119,6 @@ def lists():
         "constant": [name for name, f in functions.items() if _among(f, constant)],
         "not applicable": [name for names in NOT_APPLICABLE.values() for name in spelled(names)],
         "no rule": [name for calls in NO_RULE.values() for name in calls],
-        "pending": spelled(PENDING),
     }
 
 

@@ -39,8 +39,9 @@ def serve(functions, op, through_numpy=None):
         NUMPY[function] = through_numpy or op
         if function in OPERATORS:
             _install(function, op)
-        if hasattr(np.ndarray, function.__name__) and function.__name__ not in WRITES:
-            METHODS[function.__name__] = op
+        name = function.__name__
+        if getattr(np, name, None) is function and hasattr(np.ndarray, name) and name not in WRITES:
+            METHODS[name] = op  # np.linalg.trace is another one
 
 
 def _install(ufunc, op):

@@ -13,6 +13,7 @@ from ..core.primitive import constant, primitive
 from ..core.protocols import serve
 from ..core.value import METHODS
 from .activation import sigmoid
+from .axes import refuse
 from .complex import conjugated, is_complex
 from .curve import served, slope_of
 from .spelling import spells
@@ -177,13 +178,14 @@ def _within(x, low, high):
 
 
 @spells(np.clip)
-def clip(x, a_min=None, a_max=None, *, min=None, max=None):
+def clip(x, a_min=None, a_max=None, out=None, *, min=None, max=None, **options):
     """`np.clip`; the derivative is 1 inside and at the bounds, 0 outside.
 
     >>> import knetpy as kn
     >>> kn.grad(lambda x: np.clip(x, 0, 1).sum())(np.array([-1.0, 0.0, 0.5, 2.0]))
     array([0., 1., 1., 0.])
     """
+    refuse("clip", out=out, **options)
     return _clip(x, a_min if min is None else min, a_max if max is None else max)
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..core.errors import DerivativeError, ShapeError
+from ..core.errors import ShapeError
 from ..core.value import Value, bare
-from ..devices import host
+from ..devices import beside, host
 from .spelling import arrays, composes
 
 
@@ -106,16 +106,18 @@ def polyder(p, m=1):
 
 @composes(np.poly)
 def poly(zeros):
-    """`np.poly`: the polynomial that has these zeros; that of a matrix would need its eigenvalues."""
+    """`np.poly`: the polynomial that has these zeros, or that of a square matrix."""
     zeros = np.atleast_1d(*_arrays(zeros))
+    if len(zeros.shape) == 2 and zeros.shape[0] == zeros.shape[1]:
+        zeros = np.linalg.eigvals(zeros)
     if len(zeros.shape) != 1:
-        raise DerivativeError(
-            f"np.poly of a matrix {zeros.shape} has no derivative rule in knetpy; pass its eigenvalues, a vector"
-        )
+        raise ShapeError(f"np.poly: the zeros must be a vector, or a square matrix, got shape {zeros.shape}")
     p = np.ones_like(bare(zeros), shape=1)
     for i in range(zeros.shape[0]):
         p = np.convolve(p, np.stack([p[0] * 0 + 1, -zeros[i]]))
-    return p if zeros.shape[0] else 1.0
+    found = host(bare(zeros))
+    paired = found.dtype.kind == "c" and np.array_equal(np.sort(found), np.sort(found.conj()))
+    return np.real(p) if paired else p if zeros.shape[0] else 1.0
 
 
 @composes(np.vander)
@@ -157,5 +159,25 @@ def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
     if isinstance(powers, Value):
         c = np.linalg.lstsq(powers, y, rcond)[0]
     else:  # then the coefficients are sums of y
-        c = np.matmul(np.linalg.lstsq(powers, np.eye(x.shape[0], like=powers), rcond)[0], y)
+        c = np.matmul(np.linalg.lstsq(powers, beside(np.eye(x.shape[0]), powers), rcond)[0], y)
     return c / (scale if len(c.shape) == 1 else scale[:, None])
+
+
+@composes(np.roots)
+def roots(p):
+    """`np.roots`: the eigenvalues of the companion matrix, complex; NaN or infinite derivatives where roots coincide.
+
+    >>> import knetpy as kn
+    >>> kn.grad(lambda p: np.max(np.real(np.roots(p))))(np.array([1.0, -3.0, 2.0])).round(3)  # of 2 in x² - 3x + 2
+    array([-4., -2., -1.])
+    """
+    p = np.atleast_1d(_arrays(p)[0])
+    there = np.flatnonzero(host(bare(p)))
+    if len(p.shape) != 1:
+        raise ShapeError(f"np.roots: p must be a vector of coefficients, got shape {p.shape}")
+    if not len(there):
+        return np.array([])
+    zeros, p = p.shape[0] - 1 - there[-1], p[there[0] : there[-1] + 1]
+    n = p.shape[0] - 1
+    found = np.linalg.eigvals(np.concatenate([-(p[1:] / p[0])[None], np.eye(n, dtype=p.dtype)[:-1]])) if n else p[:0]
+    return np.concatenate([found, np.zeros(zeros, found.dtype)])

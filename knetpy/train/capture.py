@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import random, settings
-from ..core.errors import DeviceError, explaining_gpu
+from ..core.errors import PACKAGE, DeviceError, explaining_gpu, place
 from ..core.trace import active
 from ..core.value import Param
 from ..devices import cupy, on_gpu, why_not
@@ -152,7 +152,7 @@ class Graph:
             reason = self.capture.reason or _reason(failure)
             if not reason:
                 raise
-            raise refuse("; ".join([reason, *getattr(failure, "__notes__", [])])) from failure
+            raise refuse(f"{reason}{_told(failure)}") from failure
         places = [p.value for p in self.params]
         self.capture.fixed.append(lambda: all([p.value is place for p, place in zip(self.params, places)]))
 
@@ -167,6 +167,21 @@ class Graph:
             self.capture.launch()
             loss[...] = self.loss
         return loss
+
+
+def _told(failure: BaseException) -> str:
+    """Where the user's code was when something failed."""
+    if notes := getattr(failure, "__notes__", []):
+        return f", {notes[0]}"  # which derivative it was
+    tb, found = failure.__traceback__, ""
+    while tb is not None:
+        file = tb.tb_frame.f_code.co_filename
+        if not file.startswith(PACKAGE) and "cupy" not in file:
+            found = f", at {place(tb.tb_frame.f_code, tb.tb_lasti)}"
+        elif found:
+            break  # what the user's code called
+        tb = tb.tb_next
+    return found
 
 
 def _reason(failure: BaseException) -> str:

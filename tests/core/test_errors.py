@@ -146,7 +146,7 @@ def test_numpy_functions_without_a_rule():
     refused(
         kn.DerivativeError, lambda: grad(lambda x: np.sum(np.packbits(x)), 0)(X), "np.packbits", "(3,)", "kn.primitive"
     )
-    refused(kn.DerivativeError, lambda: grad(lambda x: np.linalg.det(x), 0)(np.eye(2)), "np.linalg.det", "(2, 2)")
+    refused(kn.DerivativeError, lambda: grad(lambda x: np.packbits(x), 0)(np.eye(2)), "np.packbits", "(2, 2)")
     refused(kn.DerivativeError, lambda: grad(lambda x: np.add(x, 1, where=x > 1), 0)(X), "np.add", "where=")
     refused(AttributeError, lambda: grad(lambda x: x.nonsense, 0)(X), "nonsense")
 
@@ -269,7 +269,7 @@ def test_habits_of_other_libraries():
     refused(TypeError, lambda: kn.hessian(np.sum, X), "hessian(sum)(x, y)")
     refused(TypeError, lambda: param(2, 3, init="xavier"), "kn.init.kaiming_normal")
     refused(TypeError, lambda: param(2, 3, init=np.zeros), "dtype=")
-    refused(kn.DerivativeError, lambda: grad(lambda x: np.fft.fft(x)[0], 0)(X), "np.fft.fft")
+    refused(kn.DtypeError, lambda: grad(lambda x: np.fft.fft(x)[0], 0)(X), "complex128", "np.real")
     refused(kn.DerivativeError, lambda: grad(lambda: np.sum(p))() * 0.5, "g[p] *= 0.5")
     image, w = np.ones((3, 8, 8), "f4"), np.ones((4, 3, 3, 3), "f4")
     refused(kn.ShapeError, lambda: kn.conv(image, w), "x[None]")

@@ -207,14 +207,12 @@ def test_no_derivative_is_declared_and_differs_from_forgotten():
 
 
 def test_numpy_spelling_can_be_taught():
-    sinc = primitive(lambda x: np.sinc(x), numpy=np.sinc, x=lambda dy, y, x: dy * (np.cos(np.pi * x) - y) / x)
+    double = primitive(lambda x: np.packbits(np.asarray(x) > 0) * x, numpy=np.packbits, x=lambda dy, x: 2 * dy)
     try:
-        np.testing.assert_allclose(
-            grad(lambda x: np.sum(np.sinc(x)))(X), (np.sinc(X + 1e-6) - np.sinc(X - 1e-6)) / 2e-6, rtol=1e-6
-        )
-        assert sinc(X) is not None
+        np.testing.assert_array_equal(grad(lambda x: np.sum(np.packbits(x)), 0)(np.array([3.0])), [2.0])
+        assert double(X[:1]) is not None
     finally:
-        del kn.core.value.NUMPY[np.sinc]
+        del kn.core.value.NUMPY[np.packbits]
 
 
 @pytest.mark.parametrize(

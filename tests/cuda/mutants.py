@@ -1,7 +1,16 @@
 """How much the tests of CUDA kernels see: `python -m tests.cuda.mutants [file ...] [--all] [--count 16] [--seed 0]`.
 
 Changes one token of a kernel's source at a time, runs the tests of its family, and lists the changes that no test
-noticed; --all takes every .cu and .h, and ends with the table of what was found.
+noticed; --all takes every .cu and .h, and ends with a table. bench/README.md has that of the last run.
+
+Some changes cannot be noticed, as the results are the same:
+- a filler, an argument or a limit that nothing depends on: `in ? x[i] : T(0)` where what is not in is left out below,
+  the 1000 of a curve that has long been flat there;
+- a thread or a turn of a loop more, which a guard further in stops: `if (at > n) return` before a pack that is stored
+  only where there is room, `k <= PER` before `if (lane + k * WARP < n)`;
+- a shortcut not taken, or taken without need: multiplying by an inverse that is 1, adding up what nobody reads,
+  elements one by one instead of the sum of 32 of them;
+- another of several threads that have the same sum writes it.
 """
 
 import argparse

@@ -32,7 +32,7 @@ NOT_BARE |= {
 # Rows with an array of NumPy's as another operand, which belongs to the user and must not come along in silence.
 MIXED = {"arctan2 bytes", "power of bytes", "ldexp", "ldexp stretched", "where", "where stretched", "kn.pad value"}
 MIXED |= {"where mask stretched", "clip constant", "operator - array", "operator @ array", "einsum constant"}
-MIXED |= {"stack -1", "concatenate 1", "solve of a constant"}
+MIXED |= {"interp at", "interp ends", "interp one point", "stack -1", "concatenate 1", "solve of a constant"}
 
 
 # The size of the result depends on values, such as those of a mask, or what is computed does, as for singular matrices.

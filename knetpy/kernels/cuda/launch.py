@@ -14,7 +14,7 @@ from knetpy.graphs import capture
 
 TOGETHER = False  # whether all kernels of a family are compiled at once: for a compiler that is slow to start
 
-C = {"f": "float", "d": "double", "e": "__half"}  # C's name of a dtype, by NumPy's letter
+C = {"f": "float", "d": "double", "e": "Half"}  # C's name of a dtype, by NumPy's letter
 BLOCK_LIMIT, GRID_LIMIT = 1024, (2**31 - 1, 65535, 65535)
 SHARED = 48 << 10  # bytes of dynamic shared memory that every GPU has
 KEPT = 63 << 10  # bytes that a block may keep of its row: every GPU has 64 KiB, of which sums need some

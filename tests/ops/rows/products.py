@@ -76,6 +76,10 @@ POLYNOMIALS = [
     Row("polyder", np.polyder, np.polyder, ((4,),)),
     Row("polyder twice", np.polyder, lambda p: np.polyder(p, 2), ((4,),)),
     Row("poly", np.poly, np.poly, ((3,),), exact=False, special=False),
+    Row("poly of a matrix", np.poly, np.poly, ((3, 3),), exact=False, special=False),
+    Row("roots", np.roots, lambda p: np.abs(np.roots(p) - 0.3) ** 2, ((4,),), "positive", exact=False, special=False),
+    Row("roots of 0", np.roots, lambda p: np.real(np.roots(np.concatenate([[0.0], p, [0.0]]))), ((2,),), "positive",
+        exact=False, special=False),
     Row("vander", np.vander, np.vander, ((3,),), exact=False),
     Row("vander increasing", np.vander, lambda x: np.vander(x, 4, increasing=True), ((3,),), exact=False),
     Row("vander one", np.vander, lambda x: np.vander(x, 1) * x[:, None], ((3,),)),
@@ -99,7 +103,6 @@ WRONG = [
     Wrong("polyint m", lambda p: np.polyint(p, -1), X5, ValueError, ("polyint", "-1")),
     Wrong("polyint k", lambda p: np.polyint(p, 3, [1, 2]), X5, ValueError, ("polyint", "3", "2")),
     Wrong("polyder m", lambda p: np.polyder(p, -1), X5, ValueError, ("polyder", "-1")),
-    Wrong("poly matrix", np.poly, ((2, 2),), kn.DerivativeError, ("poly", "(2, 2)")),
     Wrong("vander matrix", np.vander, X23, kn.ShapeError, ("vander", "(2, 3)")),
     Wrong("polyfit sizes", lambda y: np.polyfit([1.0, 2.0], y, 1), X5, kn.ShapeError, ("polyfit", "(2,)", "(5,)")),
 ]  # fmt: skip
