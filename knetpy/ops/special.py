@@ -99,7 +99,6 @@ rules(sc.erfc, x=lambda dy, x: -dy * (2 / _ROOT_PI) * np.exp(-x * x))
 rules(sc.erfi, x=lambda dy, x: dy * (2 / _ROOT_PI) * np.exp(x * x))
 rules(sc.erfcx, x=_erfcx_slope)
 rules(sc.dawsn, x=_dawsn_slope)
-rules(sc.wofz, x=lambda dy, y, x: dy * (2j / _ROOT_PI - 2 * x * y))
 rules(sc.erfinv, x=lambda dy, y: dy * (_ROOT_PI / 2) * np.exp(y * y))
 rules(sc.erfcinv, x=lambda dy, y: -dy * (_ROOT_PI / 2) * np.exp(y * y))
 rules(sc.ndtr, x=lambda dy, x: dy * np.exp(-x * x / 2) / _ROOT_2PI)
@@ -186,8 +185,18 @@ _LOG2, _LOG10, _DEGREE = math.log(2), math.log(10), math.pi / 180
 
 
 def _exprel_slope(x):
-    """(exp(x) (x - 1) + 1) / x**2, without cancellation."""
-    return sc.hyp1f1(2.0, 3.0, x) / 2
+    """(exp(x) (x - 1) + 1) / x**2, without cancellation or overflow before it is due."""
+    small = abs(x) < 1
+    near, far = np.where(small, x, 0), np.where(small, 1, x)
+    factor = 1 / np.clip(far, -750, 1e30)
+    return np.where(small, sc.hyp1f1(2.0, 3.0, near) / 2, np.exp(far) * factor * (1 - factor) + 1 / (far * far))
+
+
+def _sinc(x):
+    """sin(x) / x, smooth at 0."""
+    small = abs(x) < 1
+    near, far = np.where(small, x, 0), np.where(small, 1, x)
+    return np.where(small, sc.hyp0f1(1.5, -near * near / 4), np.sin(far) / far)
 
 
 def _expn_before(n, x):
@@ -214,7 +223,7 @@ rules(sc.spence, x=lambda dy, x: -dy * sc.hyp2f1(1.0, 1.0, 2.0, 1 - x))
 rules(
     sc.sici,
     outputs=2,
-    x=lambda dy, x: dy[0] * np.sinc(x / math.pi) + dy[1] * np.cos(x) / x,
+    x=lambda dy, x: dy[0] * _sinc(x) + dy[1] * np.cos(x) / x,
 )
 rules(
     sc.shichi,
@@ -282,6 +291,4 @@ _polynomial(sc.eval_hermitenorm, "n x", lambda n, x: n * sc.eval_hermitenorm(n -
 _polynomial(sc.eval_laguerre, "n x", lambda n, x: -sc.eval_genlaguerre(n - 1, 1.0, x))
 _polynomial(sc.eval_genlaguerre, "n a x", lambda n, a, x: -sc.eval_genlaguerre(n - 1, a + 1, x))
 _polynomial(sc.eval_gegenbauer, "n a x", lambda n, a, x: 2 * a * sc.eval_gegenbauer(n - 1, a + 1, x))
-_polynomial(
-    sc.eval_jacobi, "n a b x", lambda n, a, b, x: (n + a + b + 1) / 2 * sc.eval_jacobi(n - 1, a + 1, b + 1, x)
-)
+_polynomial(sc.eval_jacobi, "n a b x", lambda n, a, b, x: (n + a + b + 1) / 2 * sc.eval_jacobi(n - 1, a + 1, b + 1, x))
