@@ -6,6 +6,7 @@ from . import kernels as kernels
 from . import ops as ops
 from . import optim as optim
 from . import random as random
+from . import scipy as scipy
 from . import show as show
 from . import store as store
 from . import train as train

@@ -1,8 +1,8 @@
 """`scipy.special`: gamma, zeta, error and logistic functions, entropies, exponentials and logarithms, elliptic and
 hypergeometric functions, polynomials. Imported when `scipy.special` has been.
 
-Derivatives are of every order, with the dtype of their operand. Where the function has a pole or leaves its domain they
-are NaN or infinite, as the function is; `entr`, `rel_entr`, `kl_div` and `xlogy` have the limit at the border of theirs.
+Derivatives are of every order, with the dtype of their operand. Where a function has a pole or leaves its domain they
+are NaN or infinite, as it is; `entr`, `rel_entr`, `kl_div` and `xlogy` have the limit at the border of theirs.
 At kinks (of `huber`) the derivative is continuous. `rgamma` has NaN at its zeros 0, -1, ..., where its rule meets poles.
 """
 
@@ -21,17 +21,7 @@ _ROOT_2PI = math.sqrt(2 * math.pi)
 zeta = ufunc_behind(lambda q: sc.zeta(2.0, q))  # of Hurwitz; sc.zeta itself is no ufunc
 rules(zeta, "s q", q=lambda dy, s, q: -dy * s * sc.zeta(s + 1, q))
 
-
-def polygamma(n, x):
-    """The derivative of order n of psi; n is constant."""
-    return sc.psi(x) if n == 0 else (-1) ** (n + 1) * math.factorial(n) * sc.zeta(n + 1, x)
-
-
-def _psi_slope(x):
-    return sc.zeta(2, x)
-
-
-rules(sc.psi, x=lambda dy, x: dy * _psi_slope(x))
+rules(sc.psi, x=lambda dy, x: dy * sc.zeta(2, x))
 rules(sc.gamma, x=lambda dy, y, x: dy * y * sc.psi(x))
 rules(sc.gammaln, x=lambda dy, x: dy * sc.psi(x))
 rules(sc.loggamma, x=lambda dy, x: dy * sc.psi(x))
