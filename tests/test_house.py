@@ -141,7 +141,7 @@ def test_importing_the_package_loads_nothing_slow():
     """
     loaded = run_python(code).split()
     assert "knetpy" in loaded
-    assert not {"numba", "llvmlite", "cupy", "tqdm", "matplotlib", "IPython"} & set(loaded)
+    assert not {"numba", "llvmlite", "cupy", "tqdm", "matplotlib", "scipy", "IPython"} & set(loaded)
 
 
 def files() -> Iterator[Path]:

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..core.primitive import primitive
 from ..core.value import Value, bare
+from ..devices import maybe
 from .lapack import eye, lapack, transposed
 from .matmul import _matmul
 from .solve import _inv
@@ -12,8 +13,8 @@ from .spelling import spells
 SMALL = 1e-5  # of the largest singular value: in directions with less, a matrix is taken apart without dividing by it
 
 
-def _det_rule(dy, x):
-    return dy[..., None, None] * _cofactors(x)
+def _det_rule(dy, y, x):
+    return dy[..., None, None] * _cofactors(x, y)
 
 
 @primitive(trusted=True, x=_det_rule)
@@ -33,20 +34,27 @@ def det(a):
     return _det(a)
 
 
-def _cofactors(x):
-    """The derivatives of det. Where they may be differentiated again, matrices near singular ones are hard too: in
-    their inverse, large numbers that cancel have lost their digits."""
-    plain = bare(x)
-    hard = np.linalg.det(plain) == 0
-    if isinstance(x, Value) and plain.size:
-        s = np.linalg.svd(plain, compute_uv=False)
-        hard = hard | (s[..., -1] <= SMALL * s[..., 0])
+def _cofactors(x, y):
+    """The derivatives of y = det x."""
+    hard = _hard(bare(x), bare(y), isinstance(x, Value))
     if not hard.any():
-        return _det(x)[..., None, None] * transposed(_inv(x))
+        return y[..., None, None] * transposed(_inv(x))
     n = x.shape[-1]
-    matrices, hard = np.reshape(x, (-1, n, n)), np.ravel(hard)
-    found = [_of_singular(m) if h else _cofactors(m) for m, h in zip(matrices, hard.tolist())]
+    matrices, numbers, hard = np.reshape(x, (-1, n, n)), np.reshape(y, -1), np.ravel(hard).tolist()
+    found = [_of_singular(m) if h else v * transposed(_inv(m)) for m, v, h in zip(matrices, numbers, hard)]
     return np.reshape(np.stack(found), x.shape)
+
+
+def _hard(x, y, again):
+    """Which bare matrices x have no inverse, or none that serves cofactors that are to be differentiated `again`.
+
+    In that of a matrix near a singular one, large numbers that cancel have lost their digits.
+    """
+    hard = y == 0
+    if not again or not x.size or not np.isfinite(x).all():
+        return hard
+    s = np.linalg.svd(x, compute_uv=False)
+    return hard | (s[..., -1] <= SMALL * s[..., 0])
 
 
 def _of_singular(x):
@@ -87,13 +95,15 @@ def _slogdet_rule(dy, y, x):
     slope = dy[1]
     if x.dtype.kind == "c":
         slope = slope + 1j * np.imag(dy[0] * y[0])
-    return slope[..., None, None] * transposed(inverse_or_nan(x))
+    return slope[..., None, None] * transposed(inverse_or_nan(x, bare(y[0]) == 0))
 
 
-def inverse_or_nan(x):
+def inverse_or_nan(x, singular):
     """The inverses of a stack, NaN for singular ones."""
-    singular = (np.linalg.slogdet(bare(x))[0] == 0)[..., None, None]
-    return np.where(singular, np.nan, _inv(np.where(singular, eye(x.shape[-1], x), x))) if singular.any() else _inv(x)
+    if not maybe(singular):
+        return _inv(x)
+    singular = singular[..., None, None]
+    return np.where(singular, np.nan, _inv(np.where(singular, eye(x.shape[-1], x), x)))
 
 
 @primitive(name="slogdet", outputs=2, x=_slogdet_rule)

@@ -36,10 +36,10 @@ def _chosen(mask, *operands):
     return [np.where(mask, x, harmless) for x, harmless in operands]
 
 
-def _steps(*shapes):
-    """How many terms of a series or steps of a fraction are needed for these arguments."""
-    most = max([float(np.max(np.abs(bare(s)), initial=0)) for s in shapes])
-    return 100 + min(int(6 * math.sqrt(most)), 20000)
+def _steps(least, factor, *shapes):
+    """How many terms of a series or steps of a fraction full precision needs: more for larger shapes."""
+    most = max([float(np.max(bare(s), initial=0)) for s in shapes])
+    return least + min(int(factor * math.sqrt(most)), 20000)
 
 
 def _lower_series(a, x, steps):
@@ -66,8 +66,8 @@ def _gamma_by_shape(a, x):
     low, high = fine & (x < a + 1), fine & (x >= a + 1)
     a_low, x_low = _chosen(low, (a, 1.0), (x, 1.0))
     a_high, x_high = _chosen(high, (a, 1.0), (x, 3.0))
-    below = _slopes(lambda a, x: _lower_series(a, x, _steps(a_low)), a_low, x_low)[0]
-    above = _slopes(lambda a, x: _upper_fraction(a, x, _steps(a_high)), a_high, x_high)[0]
+    below = _slopes(lambda a, x: _lower_series(a, x, _steps(50, 9, a_low)), a_low, x_low)[0]
+    above = _slopes(lambda a, x: _upper_fraction(a, x, _steps(80, 2, a_high)), a_high, x_high)[0]
     edge = (bare(a) > 0) & ((bare(x) == 0) | (bare(x) == np.inf))
     return np.where(low, below, np.where(high, -above, np.where(edge, 0, np.nan)))
 
@@ -89,7 +89,7 @@ def _beta_by_shapes(a, b, x):
     turned = bare(x) > (bare(a) + 1) / (bare(a) + bare(b) + 2)
     p, q = _chosen(fine, (np.where(turned, b, a), 1.0), (np.where(turned, a, b), 1.0))
     (z,) = _chosen(fine, (np.where(turned, 1 - x, x), 0.5))
-    by_p, by_q, _ = _slopes(lambda p_, q_, z_: _beta_fraction(p_, q_, z_, _steps(p, q)), p, q, z)
+    by_p, by_q, _ = _slopes(lambda p_, q_, z_: _beta_fraction(p_, q_, z_, _steps(20, 5, p, q)), p, q, z)
     edge = np.where((bare(x) == 0) | (bare(x) == 1), 0.0, np.nan)
     return [np.where(fine, np.where(turned, -other, mine), edge) for mine, other in ((by_p, by_q), (by_q, by_p))]
 

@@ -16,16 +16,15 @@ def rules(ufunc, names="x", outputs=1, **by):
     names: what its operands are called. Where one has no rule, a derivative by it is refused.
     """
     names, spelling = names.split(), f"scipy.special.{ufunc.__name__.lstrip('_')}"
-    kernel = ufunc
-    if len(names) > 1 or outputs > 1:  # as a function with named operands: some may have no rule, and dtypes are mixed
-        kernel = _named(ufunc, names)
-    op = primitive(kernel, name=spelling, outputs=outputs, elementwise=True, **by)
+    op = primitive(_named(ufunc, names), name=spelling, outputs=outputs, elementwise=True, **by)
     op.__doc__ = ufunc.__doc__
     NUMPY[ufunc] = op
     return op
 
 
 def _named(ufunc, names):
+    """A ufunc as a function with named operands: some may have no rule, and rules may give other dtypes."""
+
     def kernel(*operands):
         return ufunc(*operands)
 

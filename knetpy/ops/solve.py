@@ -10,6 +10,7 @@ import numpy as np
 from ..core.primitive import primitive
 from ..core.tape import unbroadcast
 from ..core.value import Value, bare, is_tracked
+from ..devices import on_gpu
 from .lapack import adjoint, conj, hermitian, lapack, transposed
 from .matmul import _arrays, _matmul
 from .spelling import spells
@@ -45,6 +46,9 @@ def inv(a):
     b=lambda dy, b_shape: unbroadcast(dy, b_shape),
 )
 def _solve(a, b):
+    if on_gpu(b) and a.shape[:-2] != b.shape[:-2]:  # CuPy stretches neither
+        stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        a, b = [np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b)]
     return lapack(np.linalg.solve, a, b)
 
 
@@ -71,7 +75,7 @@ def _pinv_rule(dy, x, y, hermitian_):
 
 @primitive(name="pinv", trusted=True, x=_pinv_rule)
 def _pinv(x, *, cutoff, hermitian_):
-    options = {"hermitian": True} if hermitian_ else {}
+    options = {"hermitian": True} if hermitian_ and not on_gpu(x) else {}  # CuPy needs all of x
     return lapack(np.linalg.pinv, x, **options) if cutoff is None else lapack(np.linalg.pinv, x, cutoff, **options)
 
 
@@ -102,7 +106,7 @@ def _lstsq_rule(dy, y, a, b, cutoff):
 @primitive(name="lstsq", outputs=2, vjp=_lstsq_rule)
 def _lstsq(a, b, *, cutoff):
     x, _, rank, _ = lapack(np.linalg.lstsq, a, b, rcond=cutoff)
-    return x, np.asarray(rank)
+    return x, rank
 
 
 @spells(np.linalg.lstsq)

@@ -1,8 +1,8 @@
 """`scipy.special`: gamma, zeta, error and logistic functions, entropies, exponentials and logarithms, elliptic and
 hypergeometric functions, polynomials. Imported when `scipy.special` has been.
 
-Derivatives are of every order, with the dtype of their operand. Where the function has a pole or leaves its domain they
-are NaN or infinite, as the function is; `entr`, `rel_entr`, `kl_div` and `xlogy` have the limit at the border of theirs.
+Derivatives are of every order, with the dtype of their operand. Where a function has a pole or leaves its domain they
+are NaN or infinite, as it is; `entr`, `rel_entr`, `kl_div` and `xlogy` have the limit at the border of theirs.
 At kinks (of `huber`) the derivative is continuous. `rgamma` has NaN at its zeros 0, -1, ..., where its rule meets poles.
 """
 
@@ -21,17 +21,7 @@ _ROOT_2PI = math.sqrt(2 * math.pi)
 zeta = ufunc_behind(lambda q: sc.zeta(2.0, q))  # of Hurwitz; sc.zeta itself is no ufunc
 rules(zeta, "s q", q=lambda dy, s, q: -dy * s * sc.zeta(s + 1, q))
 
-
-def polygamma(n, x):
-    """The derivative of order n of psi; n is constant."""
-    return sc.psi(x) if n == 0 else (-1) ** (n + 1) * math.factorial(n) * sc.zeta(n + 1, x)
-
-
-def _psi_slope(x):
-    return sc.zeta(2, x)
-
-
-rules(sc.psi, x=lambda dy, x: dy * _psi_slope(x))
+rules(sc.psi, x=lambda dy, x: dy * sc.zeta(2, x))
 rules(sc.gamma, x=lambda dy, y, x: dy * y * sc.psi(x))
 rules(sc.gammaln, x=lambda dy, x: dy * sc.psi(x))
 rules(sc.loggamma, x=lambda dy, x: dy * sc.psi(x))
@@ -99,7 +89,6 @@ rules(sc.erfc, x=lambda dy, x: -dy * (2 / _ROOT_PI) * np.exp(-x * x))
 rules(sc.erfi, x=lambda dy, x: dy * (2 / _ROOT_PI) * np.exp(x * x))
 rules(sc.erfcx, x=_erfcx_slope)
 rules(sc.dawsn, x=_dawsn_slope)
-rules(sc.wofz, x=lambda dy, y, x: dy * (2j / _ROOT_PI - 2 * x * y))
 rules(sc.erfinv, x=lambda dy, y: dy * (_ROOT_PI / 2) * np.exp(y * y))
 rules(sc.erfcinv, x=lambda dy, y: -dy * (_ROOT_PI / 2) * np.exp(y * y))
 rules(sc.ndtr, x=lambda dy, x: dy * np.exp(-x * x / 2) / _ROOT_2PI)
@@ -186,8 +175,18 @@ _LOG2, _LOG10, _DEGREE = math.log(2), math.log(10), math.pi / 180
 
 
 def _exprel_slope(x):
-    """(exp(x) (x - 1) + 1) / x**2, without cancellation."""
-    return sc.hyp1f1(2.0, 3.0, x) / 2
+    """(exp(x) (x - 1) + 1) / x**2, without cancellation or overflow before it is due."""
+    small = abs(x) < 1
+    near, far = np.where(small, x, 0), np.where(small, 1, x)
+    factor = 1 / np.clip(far, -750, 1e30)
+    return np.where(small, sc.hyp1f1(2.0, 3.0, near) / 2, np.exp(far) * factor * (1 - factor) + 1 / (far * far))
+
+
+def _sinc(x):
+    """sin(x) / x, smooth at 0."""
+    small = abs(x) < 1
+    near, far = np.where(small, x, 0), np.where(small, 1, x)
+    return np.where(small, sc.hyp0f1(1.5, -near * near / 4), np.sin(far) / far)
 
 
 def _expn_before(n, x):
@@ -214,7 +213,7 @@ rules(sc.spence, x=lambda dy, x: -dy * sc.hyp2f1(1.0, 1.0, 2.0, 1 - x))
 rules(
     sc.sici,
     outputs=2,
-    x=lambda dy, x: dy[0] * np.sinc(x / math.pi) + dy[1] * np.cos(x) / x,
+    x=lambda dy, x: dy[0] * _sinc(x) + dy[1] * np.cos(x) / x,
 )
 rules(
     sc.shichi,

@@ -1,26 +1,8 @@
-"""How functions under SciPy's names reach SciPy."""
-
-import functools
+"""How functions of matrices reach SciPy's, and what they refuse."""
 
 from ..core.errors import DeviceError
-from ..core.value import Value
 from ..devices import on_gpu
 from ..ops.lapack import lapack
-from ..tree import leaves
-
-
-def like(theirs):
-    """Decorate our version of a function of SciPy's: on plain arrays it is SciPy's function itself."""
-
-    def wrap(op):
-        @functools.wraps(op)
-        def call(*args, **options):
-            given = [x for _, x in leaves((args, options))]
-            return (op if any([isinstance(x, Value) for x in given]) else theirs)(*args, **options)
-
-        return call
-
-    return wrap
 
 
 def computed(function, *operands, **options):

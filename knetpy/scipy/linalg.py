@@ -5,6 +5,8 @@ Matrices lie in the last two axes; axes before them are a stack, where SciPy tak
 has its derivative and its conventions, see there. `overwrite_...` and `lwork` are hints that are not followed.
 """
 
+import inspect
+
 import numpy as np
 import scipy.linalg as theirs
 
@@ -13,7 +15,7 @@ from ..core.tape import unbroadcast
 from ..core.value import bare
 from ..ops.lapack import adjoint, conj, hermitian, transposed
 from ..ops.matmul import _arrays, _matmul
-from .dispatch import computed, like, refuse_options
+from .dispatch import computed, refuse_options
 from .matrices import block_diag as block_diag
 from .matrices import circulant as circulant
 from .matrices import companion as companion
@@ -32,24 +34,14 @@ from .matrices import sqrtm as sqrtm
 from .matrices import tanhm as tanhm
 from .matrices import tanm as tanm
 from .matrices import toeplitz as toeplitz
-
-LinAlgError = np.linalg.LinAlgError
-
-_WAYS = {
-    "null_space": "its vectors are determined up to a rotation; see np.linalg.svd",
-    "orth": "its vectors are determined up to a rotation; see np.linalg.qr",
-    "lu": "see scipy.linalg.solve, qr or cholesky",
-    "lu_factor": "see scipy.linalg.solve",
-    "polar": "see np.linalg.svd, of which it is made",
-    "schur": "see np.linalg.eig",
-}
+from .own import like, no_rule
 
 
 def __getattr__(name):
-    if name.startswith("_") or not callable(getattr(theirs, name, None)):
+    if name.startswith("_") or not hasattr(theirs, name):
         raise AttributeError(f"knetpy.scipy.linalg has no attribute {name!r}")
-    way = _WAYS.get(name, f"if it needs none, write scipy.linalg.{name}(kn.value(x))")
-    raise AttributeError(f"scipy.linalg.{name} has no derivative rule in knetpy; {way}")
+    found = getattr(theirs, name)
+    return no_rule(f"scipy.linalg.{name}", found) if inspect.isroutine(found) else found
 
 
 # ------------------------------------------------------------------------------------------ systems of equations
@@ -85,7 +77,8 @@ _TURNED = {"upper triangular": "lower triangular", "lower triangular": "upper tr
     b=lambda dy, b_shape: unbroadcast(dy, b_shape),
 )
 def _solve(a, b, *, assume, lower):
-    return computed(theirs.solve, a, b, lower=lower, assume_a=assume)
+    options = {} if assume is None else {"assume_a": assume}  # None is new in SciPy 1.15
+    return computed(theirs.solve, a, b, lower=lower, **options)
 
 
 @like(theirs.solve)

@@ -11,7 +11,8 @@ from ..core.value import bare
 from ..devices import listed
 from ..ops.lapack import adjoint, conj, eye, transposed
 from ..ops.matmul import _matmul
-from .dispatch import computed, like
+from .dispatch import computed
+from .own import like
 
 # ------------------------------------------------------------------------------------------ functions of matrices
 

@@ -14,7 +14,7 @@ from knetpy.devices import on_gpu
 from knetpy.tree import leaves
 from tests.ops.checker import quiet, scalar
 from tests.ops.row import draw
-from tests.ops.rows import products, statistics, ufuncs
+from tests.ops.rows import linalg, products, statistics, ufuncs
 from tests.ops.table import ROWS
 from tests.ops.test_table import arguments, random
 
@@ -49,19 +49,30 @@ NOT_BARE_OPS = {
 # Rows with an array of NumPy's as another operand, which belongs to the user and must not come along in silence.
 MIXED = {"arctan2 bytes", "power of bytes", "ldexp", "ldexp stretched", "where", "where stretched", "kn.pad value"}
 MIXED |= {"where mask stretched", "clip constant", "operator - array", "operator @ array", "einsum constant"}
-MIXED |= {"interp at", "interp ends", "interp one point", "stack -1", "concatenate 1"}
+MIXED |= {"interp at", "interp ends", "interp one point", "solve of a constant", "concatenate 1"}
 MIXED |= {"stack -1", "concatenate 1", "select stretched", "select of one", "block"}
 
 
-# The size of the result depends on values, such as those of a mask, or which elements count does.
-WAITING = {np.bincount, "__getitem__", np.extract, np.piecewise, np.trim_zeros, np.arange, np.polymul, np.polydiv}
+# The size of the result depends on values, such as those of a mask, or what is computed does.
+WAITING = {
+    np.bincount,
+    "__getitem__",
+    np.extract,
+    np.piecewise,
+    np.trim_zeros,
+    np.arange,
+    np.polymul,
+    np.polydiv,
+    np.linalg.det,
+    np.linalg.lstsq,
+}
 WAITING |= {np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values, np.intersect1d}
 WAITING |= {getattr(np.emath, name) for name in np.emath.__all__}  # the dtype depends on values
 WAITING |= {np.setdiff1d, np.setxor1d, np.union1d, np.nanmedian, np.nanquantile, np.nanpercentile}
 
 
 # Families that CuPy serves in part: calls on its own arrays are its own business.
-PARTLY = {row.name for family in (ufuncs, statistics, products) for row in family.ROWS}
+PARTLY = {row.name for family in (linalg, ufuncs, statistics, products) for row in family.ROWS}
 
 
 def is_mixed(row):

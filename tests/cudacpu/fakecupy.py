@@ -49,7 +49,7 @@ def _wrap(x):
     if isinstance(x, (np.ndarray, np.generic)):
         return ndarray(_aligned(np.asarray(x)))
     if isinstance(x, (list, tuple)):
-        return type(x)(map(_wrap, x))
+        return (list if isinstance(x, list) else tuple)(map(_wrap, x))  # CuPy's tuples have no names
     return x
 
 

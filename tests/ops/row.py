@@ -40,6 +40,7 @@ _DOMAINS = {
     "positive": lambda rng, shape: rng.uniform(0.5, 2, shape),
     "above1": lambda rng, shape: rng.uniform(1.2, 3, shape),
     "unit": lambda rng, shape: rng.uniform(-0.8, 0.8, shape),
+    "chance": lambda rng, shape: rng.uniform(0.1, 0.9, shape),
     "near1": _signed(0.8, 1.2),
     "nonzero": _signed(0.4, 2),
     "dividend": _signed(5.1, 5.4),  # never near a multiple of a divisor

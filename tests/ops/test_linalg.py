@@ -100,6 +100,13 @@ def test_symmetric_functions_of_equal_eigenvalues(f):
             np.testing.assert_allclose(kn.grad(lambda x, w=w: f(w(x)), 0)(x), wanted, atol=1e-12)
 
 
+def test_complex_matrices_with_equal_eigenvalues():
+    z = la.qr(matrix(5, 5) + 1j * matrix(5, 5)[::-1])[0]
+    a = (z * TIED) @ z.conj().T
+    for f in (la.eigvalsh, lambda a: la.eigh(a)[0], la.svdvals, lambda a: la.svd(a).S, lambda a: np.real(la.eig(a)[0])):
+        np.testing.assert_allclose(kn.grad(lambda a, f=f: np.sum(f(a) ** 2), 0)(a), 2 * a, atol=1e-10)
+
+
 def test_projections_onto_the_space_of_equal_eigenvalues():
     """The vectors of equal eigenvalues by the space that they span."""
     a, g = symmetric(TIED), matrix(5, 5)

@@ -194,9 +194,10 @@ def test_errors_name_the_function():
         kn.grad(lambda a: kn.scipy.linalg.solve_triangular(a, np.ones(2)).sum(), 0)(np.zeros((2, 2)))
     with pytest.raises(TypeError, match="scipy.linalg.qr: pivoting= as given has no derivative rule"):
         kn.grad(lambda a: kn.scipy.linalg.qr(a, pivoting=True)[0].sum(), 0)(np.eye(2))
-    with pytest.raises(AttributeError, match="scipy.linalg.null_space has no derivative rule in knetpy; .*svd"):
-        kn.scipy.linalg.null_space  # noqa: B018
-    with pytest.raises(AttributeError, match=r"scipy.linalg.signm has no derivative rule.*kn.value"):
-        kn.scipy.linalg.signm  # noqa: B018
+    for name in ("null_space", "orth", "lu", "signm", "schur", "polar"):
+        with pytest.raises(kn.DerivativeError, match=rf"scipy.linalg.{name}: .*kn.value"):
+            kn.grad(lambda a, f=name: getattr(kn.scipy.linalg, f)(a)[0].sum(), 0)(np.eye(2))
+    np.testing.assert_array_equal(kn.scipy.linalg.null_space(np.ones((2, 2))), sla.null_space(np.ones((2, 2))))
+    assert kn.scipy.linalg.LinAlgError is np.linalg.LinAlgError
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         kn.scipy.linalg.nothing  # noqa: B018
