@@ -17,7 +17,10 @@ import numpy as np
 import knetpy as kn
 
 STEPS = 50
-FAMILIES = [getattr(kn.ops, m) for m in ("elementwise", "reduce", "shape", "join", "matmul", "einsum", "index", "pad")]
+FAMILIES = [
+    getattr(kn.ops, m)
+    for m in ("elementwise", "reduce", "shape", "join", "matmul", "einsum", "index", "pad", "cumulative")
+]
 
 
 def ours(x, start):

@@ -3,6 +3,7 @@
 from . import check as check
 from . import data as data
 from . import kernels as kernels
+from . import nn as nn
 from . import ops as ops
 from . import optim as optim
 from . import random as random
@@ -99,6 +100,7 @@ from .ops.margin import hinge as hinge
 from .ops.margin import multi_margin as multi_margin
 from .ops.margin import multilabel_margin as multilabel_margin
 from .ops.margin import squared_hinge as squared_hinge
+from .ops.nested import array as array
 from .ops.nll import accuracy as accuracy
 from .ops.nll import cross_entropy as cross_entropy
 from .ops.nll import nll as nll

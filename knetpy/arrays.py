@@ -101,6 +101,7 @@ def read_only(array):
 
 def norm(array):
     """The Euclidean norm of a bare array as a Python float, in float64 and without overflow."""
+    array = abs(array) if array.dtype.kind == "c" else array
     largest = max(float(array.max()), -float(array.min())) if array.size else 0.0
     if not 0.0 < largest < math.inf:
         return largest

@@ -106,31 +106,19 @@ def filled(arrays: list, specs: list) -> tuple | None:
     some = next((a for a in arrays if a is not None), None)
     if some is None:
         return None
-    return tuple([beside(np.zeros(*spec), some) if a is None else a for a, spec in zip(arrays, specs)])
+    bare = getattr(some, "value", some)
+    made = (lambda shape, dtype: np.zeros_like(bare, dtype, shape=shape)) if on_gpu(bare) else np.zeros
+    return tuple([made(*spec) if a is None else a for a, spec in zip(arrays, specs)])
 
 
-def add_at(x: Any, key: Any, values: Any) -> None:
-    """`np.add.at`: add values into bare arrays in place; what meets in one place accumulates."""
+def max_at(x: Any, key: Any, values: Any) -> None:
+    """`np.maximum.at` for int32; the order in which a GPU does it does not matter."""
     if not on_gpu(x):
-        np.add.at(x, key, values)
-    elif x.dtype.char == "e":  # which CuPy cannot add so
-        wide = x.astype(np.float32)
-        add_at(wide, key, values.astype(np.float32))
-        x[...] = wide
-    else:
-        import cupyx
-
-        cupyx.scatter_add(x, key, values)
-
-
-def max_at(x: Any, key: Any, values: Any, ufunc: np.ufunc = np.maximum) -> None:
-    """`np.maximum.at`, or that of `np.minimum`, for float32, float64 and int32; NaN may be passed over on a GPU."""
-    if not on_gpu(x):
-        ufunc.at(x, key, values)
+        np.maximum.at(x, key, values)
         return
     import cupyx
 
-    (cupyx.scatter_max if ufunc is np.maximum else cupyx.scatter_min)(x, key, values)
+    cupyx.scatter_max(x, key, values)
 
 
 def zeros(shape: tuple[int, ...], like: Any) -> Any:

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from .graphs import capture
 from .journal import recall
 from .settings import whole
 
@@ -114,7 +115,10 @@ def take(stream: int) -> Position:
     Each is handed out once, to whichever thread asks; a replayed computation gets those of its first run
     again.
     """
-    return recall(lambda: _next(stream))
+    position, into = recall(lambda: _next(stream)), capture()
+    if into:
+        into.drawn(position, lambda: take(stream))
+    return position
 
 
 _own: ContextVar[tuple | None] = ContextVar("knetpy_random", default=None)  # a state that only one thread or task has

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import Any, overload
 
 device = "cpu"  # where new params are made; `knetpy.default_device` sets it
-tf32 = False  # whether convolutions on a GPU may use tensor cores; `knetpy.kernels.tf32` sets it
+tensor_cores = "off"  # what factors convolutions on a GPU multiply there; `knetpy.kernels.tensor_cores` sets it
 
 # ------------------------------------------------------------------------------------------------- threads
 

@@ -31,6 +31,7 @@ MET = {
     "data.Images",
     "data.Minibatches",
     "data.Reviews",
+    "nn.Summary",
     "optim.Optimizer",
 }  # not made
 WORDS = {"parameters", "returns", "raises", "errors", "derivative", "derivatives", "source", "attributes"}
@@ -100,9 +101,15 @@ def sections(name):
 def said(name, section):
     """What a docstring says in a section, then what it refers to."""
     own = sections(name).get(section, "")
-    others = [other if other in public() else f"init.{other}" for other in re.findall(r"as (?:for )?`(\w+)`", own)]
+    others = [_known(other, name) for other in re.findall(r"as (?:for )?`(\w+)`", own)]
     others = [said(other, section) for other in others if other != name]
     return [own, *sum(others, [])]
+
+
+def _known(other, name):
+    """The public name that a docstring means: of its own subpackage, of kn, or an initialiser."""
+    near = f"{name.rpartition('.')[0]}.{other}"
+    return near if near in public() else other if other in public() else f"init.{other}"
 
 
 def stated(name):

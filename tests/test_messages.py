@@ -96,9 +96,9 @@ MISTAKES = {  # call: what it says
     "step": (lambda: kn.Adam().step(), "Adam.step() is for kn.update to call: write kn.update(params, grads, opt)"),
     "a list as array": (
         lambda: kn.grad(lambda x: np.sum(np.array([x[0], x[1]])))(np.ones(2)),
-        "making a plain array (np.array, np.asarray, np.full, array[i] = r, or a function given a list) of a value "
-        "being differentiated of shape () would cut the derivative; np.stack joins values of a list, np.broadcast_to "
-        "repeats one, or write kn.value(r) to take the bare array on purpose",
+        "making a plain array (np.array, np.asarray, np.full, np.r_, array[i] = r, or a function given a list) of a "
+        "value being differentiated of shape () would cut the derivative; kn.array([a, b]) makes one of values, "
+        "np.broadcast_to repeats one, or write kn.value(r) to take the bare array on purpose",
     ),
     "a name of PyTorch's": (lambda: kn.Tensor, "module 'knetpy' has no attribute 'Tensor': write np.array"),
 }

@@ -12,8 +12,9 @@ from ..tree import leaves
 
 
 def floating(tree):
-    """The floating arrays among the leaves of a tree."""
-    return [x for _, x in leaves(tree) if hasattr(x, "dtype") and x.dtype.kind == "f"]
+    """The floating arrays among the leaves of a tree; of complex ones the real and the imaginary parts."""
+    found = [x for _, x in leaves(tree) if hasattr(x, "dtype") and x.dtype.kind in "fc"]
+    return [part for x in found for part in ((np.real(x), np.imag(x)) if x.dtype.kind == "c" else (x,))]
 
 
 def combined(ys, scale=1.0, dtype=None):
@@ -34,7 +35,9 @@ def gradients(loss, xs):
 
 def along(gradients, direction):
     """The slope along a direction, from the gradients."""
-    return sum([np.sum(g * v) for g, v in zip(gradients, direction)])
+    return sum(
+        [np.sum(np.real(np.conj(g) * v) if g.dtype.kind == "c" else g * v) for g, v in zip(gradients, direction)]
+    )
 
 
 def _pulled(loss, xs, v):
@@ -84,4 +87,4 @@ def difference(values, step):
 
 def norm(arrays):
     """The largest norm of some arrays."""
-    return max([math.sqrt(float(np.sum(np.square(a, dtype=np.float64)))) for a in arrays], default=0.0)
+    return max([math.sqrt(float(np.sum(np.square(np.abs(a), dtype=np.float64)))) for a in arrays], default=0.0)

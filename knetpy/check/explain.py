@@ -14,12 +14,12 @@ def explained(check, failure):
     """The error for a `Failure` that an `Order` found."""
     point = check.point
     n, i = _largest_part(check, failure.direction)
-    v, unit = point.variables[n], only([v.scale for v in point.variables], n, [i])
+    v, (part, unit) = point.variables[n], _worse_part(check, n, i)
     try:
         if check.order == 1 and failure.kind != "rough":
             point.chosen = _chosen_output(check, unit)
         index = tuple(map(int, np.unravel_index(i, v.start.shape)))
-        where = v.name + (f", element {index}" if index else "")
+        where = part + v.name + (f", element {index}" if index else "")
         size = float(v.scale.flat[i]) / (1 if point.chosen is None else point.scale)
         text, facts = _TEXTS[failure.kind](check, unit, check.line(unit), where, size)
     finally:
@@ -86,6 +86,19 @@ def _largest_part(check, direction):
     while len(places) > 16:
         places = max(np.array_split(places, 2), key=lambda half: fault(n, half))
     return n, max(places, key=lambda i: fault(n, [i]))
+
+
+def _worse_part(check, n, i):
+    """(its name, direction) of that element, or of its real or its imaginary part."""
+    variables = check.point.variables
+    if variables[n].start.dtype.kind != "c":
+        return "", only([v.scale for v in variables], n, [i])
+    parts = {"the real part of ": 1, "the imaginary part of ": 1j}
+    units = {
+        name: only([v.scale * (one if m == n else 1) for m, v in enumerate(variables)], n, [i])
+        for name, one in parts.items()
+    }
+    return max(units.items(), key=lambda item: _fault(check, item[1]))
 
 
 def _chosen_output(check, unit):

@@ -70,9 +70,9 @@ def gradcheck(
     Parameters:
       f: any function of arrays; it may return arrays of any shape and containers of them. It is run many times, always
         with the same random numbers and without side effects, not in training mode unless within `kn.training(True)`.
-      args: floating arrays and numbers, Params, nested containers; derivatives are checked by all of these and by every
-        Param that f touches. Integers and everything else are constants. Params are changed in place for the
-        differences and then get their old values back to the last bit.
+      args: floating and complex arrays and numbers, Params, nested containers; derivatives are checked by all of these
+        and by every Param that f touches. Integers and everything else are constants. Params are changed in place for
+        the differences and then get their old values back to the last bit.
       order=2: 1, 2 (also second derivatives) or 3.
       modes="all": "all", or some of "reverse", "forward"; "reverse-over-reverse", "forward-over-reverse",
         "reverse-over-forward", "forward-over-forward"; of order 3 "reverse-over-reverse-over-reverse",

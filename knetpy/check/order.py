@@ -55,9 +55,7 @@ class Order:
             (mode, how), (ts, _) = next(iter(self.ways.items()))
             self.ways[mode, how + ", directions exchanged"] = ts, -1
         rng = np.random.default_rng(seed)
-        self.directions = [  # outermost first
-            [np.array(rng.normal(size=v.start.shape) * v.scale) for v in point.variables] for _ in range(order)
-        ]
+        self.directions = [[_drawn(rng, v) for v in point.variables] for _ in range(order)]  # outermost first
         found = zip(map(host, gradients(point.loss, point.at())), point.variables)
         sizes = [np.where(np.isfinite(g), g, 0) * v.scale for g, v in found]
         self.floor = 1e-2 * (norm(sizes) + 1e-3)  # smaller derivatives than that are judged as if they had this size
@@ -143,6 +141,12 @@ class Order:
         size = max(*np.abs(line.sides(line.steps[0])), self.floor)
         least = least * size + line.noise(line.steps[0])
         return bool(abs(gaps[0]) > least and all([0.5 < gap / gaps[0] < 2 for gap in gaps]))
+
+
+def _drawn(rng, v):
+    """A random direction of a variable."""
+    real = np.array(rng.normal(size=v.start.shape) * v.scale)
+    return real + 1j * rng.normal(size=v.start.shape) * v.scale if v.start.dtype.kind == "c" else real
 
 
 def distance(got, expected):

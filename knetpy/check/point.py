@@ -92,7 +92,7 @@ class Point:
 
     def precision(self):
         """The least precise dtype of variables and outputs, at most float64."""
-        dtypes = [v.start.dtype for v in self.variables] + self.dtypes
+        dtypes = [v.start.real.dtype for v in self.variables] + self.dtypes
         return min([np.dtype(np.float64), *dtypes], key=lambda dtype: dtype.itemsize)
 
     def outputs(self, direction=None, t=0.0):
@@ -129,7 +129,7 @@ class Point:
 
     def narrow(self):
         """Make steps as large as each element, where this is smaller."""
-        sizes = [np.abs(v.start, dtype=np.float64) for v in self.variables]
+        sizes = [np.abs(v.start).astype(np.float64) for v in self.variables]
         scales = [np.minimum(np.where(s == 0, v.scale, s), v.scale) for s, v in zip(sizes, self.variables)]
         self.variables = [v._replace(scale=s) for v, s in zip(self.variables, scales)]
 
@@ -148,8 +148,8 @@ class Point:
 def is_variable(x):
     """Whether gradcheck takes derivatives by a leaf of an argument; Params it finds where they are touched."""
     if isinstance(getattr(x, "dtype", None), np.dtype):
-        return x.dtype.kind == "f" and not isinstance(x, Value)
-    return isinstance(x, numbers.Real) and not isinstance(x, numbers.Integral)
+        return x.dtype.kind in "fc" and not isinstance(x, Value)
+    return isinstance(x, numbers.Complex) and not isinstance(x, numbers.Integral)
 
 
 def _variable(name, x):
@@ -163,7 +163,7 @@ def _variable(name, x):
 
 def _size(array):
     """The root mean square of an array, 0 of an empty one."""
-    return float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if array.size else 0.0
+    return float(np.sqrt(np.mean(np.square(np.abs(array), dtype=np.float64)))) if array.size else 0.0
 
 
 def _check_finite(x, what, name):

@@ -17,7 +17,7 @@ class _Calls(Trace):
 
     def observe(self, call, depth):
         if isinstance(call.op, Primitive):
-            followed = [isinstance(a, Value) and a.dtype.kind == "f" for a in call.args]
+            followed = [isinstance(a, Value) and a.dtype.kind in "fc" for a in call.args]
             attrs = {k: v for k, v in call.attrs.items() if k in call.op.signature.attrs}
             line = place(call.frame.f_code, call.frame.f_lasti)
             seen = [a.value if isinstance(a, Value) else a for a in call.args]

@@ -4,6 +4,7 @@ import linecache
 import os
 import sys
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -70,12 +71,65 @@ def explained_by(check, args, attrs):
 
 def explain_device(failure, name, operands, args):
     """Raise in the user's terms what went wrong with devices in a call that failed, if that is why."""
+    explain_gpu(failure, name)
+    refuse_mixed(name, operands, args)
+
+
+# What CUDA calls failures after which a program can use the GPU no more, as a part of "cudaErrorIllegalAddress: ..." or
+# of "CUDA_ERROR_ILLEGAL_ADDRESS: ...".
+LOST = (
+    "illegaladdress", "launchfailure", "launchfailed", "launchtimeout", "hardwarestackerror", "illegalinstruction",
+    "misalignedaddress", "invalidaddressspace", "invalidpc", "eccuncorrectable", "nvlinkuncorrectable", "errorassert",
+    "devicesunavailable", "deviceunavailable", "contextisdestroyed", "errorunknown", "nodevice", "devicelost",
+)  # fmt: skip
+
+
+def gpu_is_lost(failure):
+    """Whether an exception of CuPy's says that the GPU cannot be used any more."""
+    kind = str(failure).partition(":")[0].lower().replace("_", "")
+    return type(failure).__module__.startswith("cupy") and any([word in kind for word in LOST])
+
+
+def explain_gpu(failure, name):
+    """Raise in the user's terms what went wrong on the GPU, if that is why something failed."""
     if isinstance(failure, MemoryError) and type(failure).__module__.startswith("cupy"):
         raise DeviceError(
             f"{name}: the GPU has not enough memory: {failure}; {memory()}; take smaller batches, wrap parts of the "
             "model in kn.checkpoint, or del arrays that are not needed"
         ) from failure
-    refuse_mixed(name, operands, args)
+    if gpu_is_lost(failure):
+        raise DeviceError(
+            f"{name}: the GPU has stopped working ({failure}); what is on it cannot be read any more. Files of kn.save "
+            "are whole: start Python anew and go on from the last one with kn.load"
+        ) from failure
+
+
+def explain_derivative(failure, name, code, lasti):
+    """Say in which derivative something failed."""
+    explain_gpu(failure, f"the derivative of {name}")
+    if hasattr(failure, "add_note") and not isinstance(failure, NonFiniteError):  # Python 3.11
+        failure.add_note(f"in the derivative of {name}, called at {place(code, lasti)}")
+
+
+@contextmanager
+def explaining_gpu(name):
+    """Explain what goes wrong on the GPU in this block."""
+    try:
+        yield
+    except Exception as failure:
+        explain_gpu(failure, name)
+        raise
+
+
+def explain_broadcasting(name, shapes):
+    """Raise in the user's terms if shapes do not broadcast."""
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ShapeError(
+            f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast; counted from the last, each axis must "
+            "agree or be 1: reshape one, or insert an axis with x[:, None]"
+        ) from None
 
 
 def refuse_mixed(name, operands, args):
@@ -91,6 +145,18 @@ def refuse_mixed(name, operands, args):
         )
 
 
+def refuse_elsewhere(p, new):
+    """`new`, which is to be written into a Param; it raises if that is on another device."""
+    there = on_gpu(p.value)
+    if getattr(new, "shape", ()) and on_gpu(new) != there:
+        here, where = ("CPU", "GPU") if there else ("GPU", "CPU")
+        raise DeviceError(
+            f"p[...] = new: the Param of shape {p.shape} is on the {where} and new on the {here}; write p[...] = "
+            f"kn.{where.lower()}(new)"
+        )
+    return new
+
+
 def label_of(f):
     """The name of a function, for messages."""
     return getattr(f, "__name__", type(f).__name__)
@@ -101,7 +167,7 @@ PYTORCH = {  # what its users type after an array, and what to write
     "detach": ": write kn.value(x)", "numpy": ": write kn.value(x)", "view": ": write x.reshape(...)",
     "permute": ": write x.transpose(...)", "unsqueeze": ": write x[:, None]", "clone": ": write x.copy()",
     "t": ": write x.T", "cpu": ": leave it out", "to": ": leave it out, or write x.astype(...)",
-    "at": ": write np.where(...)",
+    "at": ": write np.where(...)", "flat": ": write x.ravel()", "tofile": ": write kn.save",
     "requires_grad": ": kn.param makes what is trained, kn.grad(f, 0) differentiates by an argument",
     **{name: f": write kn.{name}(x)" for name in ("relu", "sigmoid", "softmax", "logsoftmax", "gelu", "silu")},
     "log_softmax": ": write kn.logsoftmax(x)", "zero_": ": write p[...] = 0, outside a transform",
@@ -111,11 +177,18 @@ INSTEAD = {  # of writing into one
     "a Param": "write p[...] = new values, outside a transform",
     "a value being differentiated": "use the function of the same name, or build a new array with np.where or "
     "np.concatenate",
+    "r[...] = v": "r[...] = v: a value being differentiated cannot be assigned into; build it with np.where, "
+    "np.concatenate or np.stack, or collect the parts in a list first",
 }
 
+ESCAPED = (
+    "is used outside the transform that made it: its transform has ended, or another thread runs it; return it from "
+    "the function (then it comes back as a plain array), or take kn.value(r) inside"
+)
+
 TO_ARRAY = (  # what was called, and what to write
-    "making a plain array (np.array, np.asarray, np.full, array[i] = r, or a function given a list)",
-    "np.stack joins values of a list, np.broadcast_to repeats one",
+    "making a plain array (np.array, np.asarray, np.full, np.r_, array[i] = r, or a function given a list)",
+    "kn.array([a, b]) makes one of values, np.broadcast_to repeats one",
 )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arrays import refuse_more
 from ..devices import listed
-from .errors import DerivativeError, DtypeError, ShapeError, explain_device, explained_by
+from .errors import DerivativeError, DtypeError, explain_broadcasting, explain_device, explained_by
 from .protocols import serve
 from .rules import adapt, signature_of
 from .short import any_number, binary, unary
@@ -103,7 +103,7 @@ class Primitive:
 
     def lost_at_second_order(self, attrs):
         """Whether a rule reads saved numbers, through which nothing can be differentiated."""
-        return any(getattr(attrs[name], "dtype", np.dtype(bool)).kind == "f" for name in self.signature.saves)
+        return any(getattr(attrs[name], "dtype", np.dtype(bool)).kind in "fc" for name in self.signature.saves)
 
     def complete(self, args, attrs):
         """(operands, attrs) of a call that gave operands by name or left some to their defaults."""
@@ -136,13 +136,7 @@ class Primitive:
         explain_device(failure, self.name, self.signature.operands, args)
         shapes = [np.shape(a) for a in args if a is not None]
         if isinstance(failure, ValueError) and (self.elementwise or isinstance(self.kernel, np.ufunc)):
-            try:
-                np.broadcast_shapes(*shapes)
-            except ValueError:
-                raise ShapeError(
-                    f"{self.name}: shapes {' and '.join(map(str, shapes))} do not broadcast; counted from the last, "
-                    "each axis must agree or be 1: reshape one, or insert an axis with x[:, None]"
-                ) from None
+            explain_broadcasting(self.name, shapes)
         if type(failure) in (ValueError, IndexError) and len(failure.args) == 1:
             of = "an operand" if len(shapes) == 1 else "operands"
             failure.args = (f"{self.name} of {of} of shape {' and '.join(map(str, shapes))}: {failure}",)
@@ -241,9 +235,11 @@ def constant(kernel: Callable | None = None, *, numpy: Any = None, name: str | N
         return lambda kernel: constant(kernel, numpy=numpy, name=name)
     _check_kernel("constant", kernel)
 
-    def call(*args, **attrs):
+    def on_bare(*args, **attrs):
         return kernel(*[_stripped(a) for a in args], **{k: _stripped(v) for k, v in attrs.items()})
 
+    call: Any = on_bare
+    call.constant = True
     call.__name__ = str(name or getattr(kernel, "__name__", type(kernel).__name__))
     call.__doc__ = kernel.__doc__
     if numpy is not None:
@@ -294,13 +290,13 @@ def _recorder(op):
 
 
 def _result(op, y):
-    """An output as a Result; a complex one would get a wrong gradient."""
+    """An output as a Result."""
     if not hasattr(y, "dtype"):
         y = np.asarray(y)
-    if y.dtype.kind not in "fbiu":
-        way = "compute with real and imaginary parts" if y.dtype.kind == "c" else "convert operands with .astype(float)"
+    if y.dtype.kind not in "fcbiu":
         raise DtypeError(
-            f"{op.name} of a value being differentiated gave {y.dtype}, which has no derivative here: {way}"
+            f"{op.name} of a value being differentiated gave {y.dtype}, which has no derivative here: convert operands "
+            "with .astype(float)"
         )
     return Result(y)
 
@@ -315,7 +311,7 @@ def tell(op, args, seen, attrs, y):
     """Tell every active trace of a call that gave `y` for `args`, whose bare arrays are `seen`; returns what the caller
     gets, a Result if any trace follows it."""
     outs = [_result(op, v) for v in (y if op.outputs > 1 else (y,))]
-    followable = [out if out.dtype.kind == "f" else out.value for out in outs]  # integers and booleans are constants
+    followable = [out if out.dtype.kind in "fc" else out.value for out in outs]  # integers and booleans are constants
     if op.outputs == 1 and followable[0] is not outs[0]:
         return y
     call, public, followers = Call(op, args, seen, attrs, y, outs), None, 0

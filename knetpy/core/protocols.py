@@ -1,6 +1,7 @@
 """How NumPy reaches our values: its functions and methods, its operators, its two protocols.
 
-`serve` fills the tables; a function that is in none of them is an error that names it.
+`serve` fills the tables; a function that is in none of them is an error that names it. What becomes of the methods and
+options of ufuncs is told by `knetpy.ops.ufuncs`.
 """
 
 import inspect
@@ -9,9 +10,9 @@ import operator
 import numpy as np
 
 from ..tree import tree_map
-from .errors import DerivativeError, MutationError, numpy_name
+from .errors import DerivativeError, numpy_name
 from .trace import active
-from .value import METHODS, NUMPY, Param, Value, bare, found, is_tracked, kind_of
+from .value import METHODS, NUMPY, UFUNC, WRITES, Param, Value, bare, found, is_tracked, kind_of
 
 OPERATORS = {
     np.add: "add",
@@ -38,8 +39,9 @@ def serve(functions, op, through_numpy=None):
         NUMPY[function] = through_numpy or op
         if function in OPERATORS:
             _install(function, op)
-        if hasattr(np.ndarray, function.__name__):
-            METHODS[function.__name__] = op
+        name = function.__name__
+        if getattr(np, name, None) is function and hasattr(np.ndarray, name) and name not in WRITES:
+            METHODS[name] = op  # np.linalg.trace is another one
 
 
 def _install(ufunc, op):
@@ -52,16 +54,16 @@ def _install(ufunc, op):
 
 def _array_ufunc(self, ufunc, method, *args, **options):
     if options or method != "__call__":
-        return _unusual(ufunc, method, args, options)
+        return found(UFUNC, method)(ufunc, *args, **options)
     if op := NUMPY.get(ufunc) or found(NUMPY, ufunc):
         return op(*args)
-    return _no_rule(ufunc, args, options)
+    return no_rule(ufunc, args, options)
 
 
 def _array_function(self, function, types, args, options):
     op = found(NUMPY, function)
     if op is None:
-        return _no_rule(function, args, options)
+        return no_rule(function, args, options)
     if not args:  # NumPy names its first parameter in many ways (a, ary, arr...); ours are positional
         name = next(iter(inspect.signature(function).parameters))
         args = (options.pop(name),)
@@ -71,36 +73,19 @@ def _array_function(self, function, types, args, options):
         if active():
             raise
         try:  # without transforms a Param is its array: what only NumPy can do, NumPy does
-            return _no_rule(function, args, options)
+            return no_rule(function, args, options)
         except Exception:
             raise ours from None
 
 
-def _no_rule(function, args, options):
+def no_rule(function, args, options):
+    """A function of NumPy's on values that nothing follows; an error on others."""
     name = numpy_name(function)
     advice = f"if it needs none, write {name}(kn.value(x)), else declare a rule with kn.primitive"
-    return _without_rule(function, name, advice, args, options)
+    return without_rule(function, name, advice, args, options)
 
 
-def _unusual(ufunc, method, args, options):
-    """out=, where=, dtype= and the ufunc methods (reduce, accumulate, outer, at)."""
-    name, out = numpy_name(ufunc), options.get("out", ())
-    if any(isinstance(x, Value) for x in out):
-        raise MutationError(f"{name}(..., out=...) would write into {kind_of(out[0])}; use what it returns")
-    if method == "at" and isinstance(args[0], Value):
-        raise MutationError(f"{name}.at would write into {kind_of(args[0])}; write {name}.at(array, ...) of a copy")
-    if out and method == "__call__" and any(isinstance(x, Value) and is_tracked(x) for x in args):
-        raise MutationError(
-            f"{name}(..., out=...) would write a value being differentiated into a plain array; use what it returns, "
-            "and for array += r write array = array + r"
-        )
-    call = ufunc if method == "__call__" else getattr(ufunc, method)
-    spelling = name + ("" if method == "__call__" else f".{method}") + "".join(f", {k}=..." for k in options)
-    advice = f"use the plain {name}(...), np.where to choose, and np.sum, np.max, np.prod, ... to reduce"
-    return _without_rule(call, spelling, advice, args, options)
-
-
-def _without_rule(call, spelling, advice, args, options):
+def without_rule(call, spelling, advice, args, options):
     """A function of NumPy's without a rule: plain arithmetic on params outside transforms, an error inside."""
 
     def untracked(x):
@@ -138,7 +123,9 @@ def _inplace(ufunc, name):
 
 
 Value.__divmod__ = lambda self, other: (self // other, self % other)
+Value.__rdivmod__ = lambda self, other: (other // self, other % self)
 Value.__array_ufunc__, Value.__array_function__ = _array_ufunc, _array_function
+Value.real, Value.imag = property(lambda self: NUMPY[np.real](self)), property(lambda self: NUMPY[np.imag](self))
 for _compare in COMPARISONS:
     setattr(Value, f"__{_compare}__", _comparison(_compare))
 for _ufunc, _operator in OPERATORS.items():

@@ -1,11 +1,15 @@
-"""Reverse mode: a tape remembers each step, with just what its rules read, and a sweep takes it back."""
+"""Reverse mode: a tape remembers each step, with just what its rules read, and a sweep takes it back.
+
+A rule is the transpose of the derivative under the pairing Re(sum(dy * dx)), without a conjugate, so that a rule of an
+analytic function is the same for complex numbers. Transforms conjugate what enters and leaves.
+"""
 
 from sys import getrefcount
 
 import numpy as np
 
 from ..devices import filled
-from .errors import MutationError, NonFiniteError, ShapeError, place, warn
+from .errors import MutationError, ShapeError, explain_derivative, warn
 from .rules import ARRAY, Spec, spec
 from .trace import Trace, active
 from .value import NUMPY, Param, Result
@@ -129,8 +133,8 @@ def sweep(steps, cotangents, watch=None):
                     for uid, dx in found.items():
                         cotangents[uid] = take(uid) + dx if uid in cotangents else dx
     except Exception as failure:
-        if step is not LEAF and hasattr(failure, "add_note") and not isinstance(failure, NonFiniteError):  # Python 3.11
-            failure.add_note(f"in the derivative of {step[-3].name}, called at {place(step[-2], step[-1])}")
+        if step is not LEAF:
+            explain_derivative(failure, step[-3].name, *step[-2:])
         raise
     return cotangents
 
@@ -268,7 +272,8 @@ def _asked(rule, dy, held, attrs, out):
 
 
 def _match(op, dx, like):
-    """The cotangent in the operand's own shape and dtype: what broadcasting stretched is summed."""
+    """The cotangent in the operand's own shape and dtype: what broadcasting stretched is summed, and of a real operand
+    of a complex function it is the real part."""
     shape, dtype = like
     if dx.__class__ is np.ndarray and dx.dtype is dtype and dx.shape == shape:
         return dx
@@ -280,6 +285,8 @@ def _match(op, dx, like):
                 f"a rule of {op.name} gave a cotangent of shape {dx.shape} for an operand of shape {shape}"
             )
         dx = unbroadcast(dx, shape)
+    if dx.dtype.kind == "c" and dtype.kind != "c":
+        dx = NUMPY[np.real](dx)
     return dx if dx.dtype is dtype or dx.dtype == dtype else dx.astype(dtype)
 
 

@@ -10,19 +10,21 @@ import numpy as np
 
 from ..arrays import norm, read_only
 from ..devices import host
-from .errors import INSTEAD, PYTORCH, DerivativeError, EscapeError, MutationError, to_array
+from .errors import ESCAPED, INSTEAD, PYTORCH, DerivativeError, EscapeError, MutationError, refuse_elsewhere, to_array
 from .trace import active
 
 serial = count(1).__next__
 
-# NumPy function -> our function, array methods by name: `protocols.serve` fills them; displays by class: `knetpy.show`.
+# NumPy function -> our function, array methods by name: `protocols.serve` fills them; displays by class: `knetpy.show`;
+# the methods of ufuncs by name, "__call__" with options among them, each called with the ufunc: `knetpy.ops.ufuncs`.
 NUMPY: dict = {}
+UFUNC: dict = {}
 METHODS: dict = {}
 DISPLAYS: dict = {}
 LATE: list = []  # called when a name is missing in a table: `knetpy.ops` then imports what few programs need
 
 _PLAIN = frozenset(("nbytes", "itemsize", "strides", "flags", "device"))  # what any array tells about itself
-_WRITES = frozenset(("fill", "sort", "partition", "put", "resize", "setfield", "setflags", "byteswap", "itemset"))
+WRITES = frozenset(("fill", "sort", "partition", "put", "resize", "setfield", "setflags", "byteswap", "itemset"))
 
 
 class Displayed:
@@ -46,8 +48,8 @@ def found(table, name):
 
 
 class Value(Displayed):
-    """An array that derivatives are taken through, with shape, dtype, ndim, size, T and mT; `value` is the bare array,
-    `uid` names it in every trace."""
+    """An array that derivatives are taken through, with shape, dtype, ndim, size, T, mT, real and imag; `value` is
+    the bare array, `uid` names it in every trace."""
 
     __slots__ = ("uid", "value")
     __array_priority__ = 1000
@@ -57,7 +59,7 @@ class Value(Displayed):
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _installed
     __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _installed
     __neg__ = __pos__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = __xor__ = _installed
-    __getitem__ = __divmod__ = __array_ufunc__ = __array_function__ = _installed
+    __getitem__ = __divmod__ = __rdivmod__ = __array_ufunc__ = __array_function__ = real = imag = _installed
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -86,12 +88,13 @@ class Value(Displayed):
     def __getattr__(self, name: str) -> Any:
         if name in METHODS or (active() and found(METHODS, name)):
             return partial(METHODS[name], self)
-        if name in _PLAIN or (name not in _WRITES and not name.startswith("_") and not active()):
+        if name in _PLAIN or (name not in WRITES and not name.startswith("_") and not active()):
             if hasattr(self.value, name):
                 return getattr(self.value, name)  # without transforms a Param is its array
-        if name in _WRITES:
+        if name in WRITES:
             raise MutationError(f"{name}() writes in place, which {kind_of(self)} refuses; {INSTEAD[kind_of(self)]}")
-        hint = PYTORCH.get(name, f": write np.{name}(x)" if callable(getattr(np, name, None)) else "")
+        ours = "np.{0}(x)" if callable(getattr(np, name, None)) else "kn.value(x).{0}" * hasattr(np.ndarray, name)
+        hint = PYTORCH.get(name, f": write {ours.format(name)}" if ours else "")
         raise AttributeError(f"{kind_of(self)} has no attribute {name!r}{hint}")
 
     def __dir__(self):
@@ -159,10 +162,7 @@ class Result(Value):
         return f"Result({np.array2string(host(self.value), separator=', ', threshold=20)}, {self.dtype})"
 
     def __setitem__(self, key, new):
-        raise MutationError(
-            "r[...] = v: a value being differentiated cannot be assigned into; build it with np.where, "
-            "np.concatenate or np.stack, or collect the parts in a list first"
-        )
+        raise MutationError(INSTEAD["r[...] = v"])
 
 
 class Param(Value):
@@ -196,7 +196,7 @@ class Param(Value):
         return self._array
 
     def __setitem__(self, key, new):
-        self.writable()[key] = value(new)
+        self.writable()[key] = refuse_elsewhere(self, value(new))  # evaluated before the Param counts a change
 
     def __setattr__(self, name, new):
         if name in ("value", "uid", "_array"):
@@ -244,11 +244,7 @@ def is_tracked(x):
         if trace.follows(x):
             return True
     if isinstance(x, Result):
-        raise EscapeError(
-            f"a Result of shape {x.shape} is used outside the transform that made it: its transform has ended, or "
-            "another thread runs it; return it from the function (then it comes back as a plain array), or take "
-            "kn.value(r) inside"
-        )
+        raise EscapeError(f"a Result of shape {x.shape} {ESCAPED}")
     return False
 
 

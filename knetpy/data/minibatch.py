@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..calls import telling
+from ..devices import asarray, beside, on_gpu
 from ..ops.arguments import count_of, flags
 from ..random import SHUFFLE, as_dtype, permutation, take
 from .sources import taken_from
@@ -42,6 +43,7 @@ def minibatch(
         axes (images; their values are not scaled); other x, such as indices, keeps its own.
       ytype=None: the dtype of y in batches. None makes float32 of floating-point y, so that a loss has one dtype;
         other y, such as labels, keeps its own.
+    Arrays on a GPU are cut there, each on its own device; the order of an epoch is copied to it once.
     Returns: an iterable whose `len()` is the number of batches. A loop over it is one epoch, and it may be looped over
       any number of times. A batch is a tuple (x, y), or x alone if there is no y, of fresh C-contiguous arrays, which
       the loop's body may keep and change.
@@ -104,10 +106,11 @@ class Minibatches:
         return self._epoch(permutation(take(SHUFFLE), n) if self.shuffle else np.arange(n))
 
     def _epoch(self, order: np.ndarray) -> Iterator[Any]:
+        orders = [beside(order, array) for array in (self.x, self.y)]
         for at in range(0, len(self) * self.batchsize, self.batchsize):
-            batch = order[at : at + self.batchsize]
-            x = _rows(self.x, batch, self.xtype)
-            yield x if self.y is None else (x, _rows(self.y, batch, self.ytype))
+            of_x, of_y = [order[at : at + self.batchsize] for order in orders]
+            x = _rows(self.x, of_x, self.xtype)
+            yield x if self.y is None else (x, _rows(self.y, of_y, self.ytype))
 
     def __repr__(self) -> str:
         y = "" if self.y is None else f", y {self.y.shape}"
@@ -116,14 +119,14 @@ class Minibatches:
 
 
 def _rows(array: np.ndarray, indices: np.ndarray, dtype: Any) -> np.ndarray:
-    rows = taken_from(array, indices)
+    rows = array[indices] if on_gpu(array) else taken_from(array, indices)
     return rows if dtype is None else rows.astype(dtype, copy=False)
 
 
 def instances(name: str, operand: str, data: Any) -> np.ndarray:
     """An operand as an array whose first axis counts the instances."""
     try:
-        array = np.asarray(data)
+        array = asarray(data)
     except (ValueError, TypeError, RuntimeError) as error:  # such as a list of unequally long ones
         raise ValueError(
             f"{name}: {operand} cannot be made an array: {error}; instances of unequal lengths go through kn.DataLoader"

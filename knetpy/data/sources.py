@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import KnetpyError
+from ..core.errors import DeviceError, KnetpyError
+from ..devices import on_gpu
 from ..ops.arguments import constant_of
 from ..tree import children, leaves, rebuild, tree_map
 from .collate import collate
@@ -197,6 +198,11 @@ def table(name: str, data: Any, dtype: np.dtype | None = None) -> Table:
 def _columns(name: str, data: Any, dtype: np.dtype | None, path: str) -> Any:
     if _is_structure(data):
         return rebuild(data, [_columns(name, child, dtype, path + step) for step, child in children(data)])
+    if on_gpu(data):
+        raise DeviceError(
+            f"{name}: data{path} is on the GPU, but batches are put together on the host; write kn.cpu(x), with "
+            'device="gpu" to have batches there, or cut it where it is, by kn.minibatch(x, y, 50)'
+        )
     if _is_array(data):
         array = constant_of(name, f"data{path}", data)
         if array.ndim:

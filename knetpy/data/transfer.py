@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.errors import explaining_gpu
 from ..devices import cupy
 from ..tree import tree_map
 
@@ -47,7 +48,8 @@ def _begin(batch: Any, stream: Any) -> tuple[Any, Any, list]:
         there.set(pinned[-1], stream=stream)
         return there
 
-    there = tree_map(copied, batch)
+    with explaining_gpu("DataLoader"):
+        there = tree_map(copied, batch)
     return there, stream.record(), pinned
 
 

@@ -3,6 +3,6 @@
 Every backend has the same functions under the same names: `reference`, in NumPy, specifies; `cpu` is Numba's.
 """
 
-from knetpy.kernels.dispatch import kernel, status, tf32, warmup
+from knetpy.kernels.dispatch import kernel, status, tensor_cores, warmup
 
-__all__ = ["kernel", "status", "tf32", "warmup"]
+__all__ = ["kernel", "status", "tensor_cores", "warmup"]

@@ -18,6 +18,8 @@ from ..devices import is_gpu_class
 
 _kernels: dict[str, _Table] = {}  # by "family.name"
 _calls: set[CodeType] = set()  # the code of what `kernel` returns
+launched: dict[str, set[str]] = {}  # by "family.name" on a GPU: which of several kernels have been launched
+FACTORS = ("off", "float16", "tf32", "bfloat16")
 
 
 @cache
@@ -124,7 +126,7 @@ def status() -> Status:
     """What has served each kernel so far.
 
     Returns: a list that prints as a table of kernel, backend, state (compiled, loaded from the cache, or why the
-      reference serves) and seconds of compiling.
+      reference serves; on a GPU also which kernels of a convolution have been launched) and seconds of compiling.
 
     >>> import numpy as np, knetpy as kn
     >>> y = kn.pool(np.ones((1, 1, 2, 2), "f4"))
@@ -145,7 +147,8 @@ def _rows(name: str, table: _Table) -> list[tuple[str, str, str, float]]:
 def _state(name: str, backend: str, function: Callable, reason: str) -> tuple[str, float]:
     """(what has become of it, seconds of compiling) of a kernel on the backend that serves it for this reason."""
     if reason or backend == "cuda":
-        return reason or "compiled by CuPy, which keeps it on disk", 0.0
+        which = f": {'; '.join(sorted(launched[name]))}" if backend == "cuda" and name in launched else ""
+        return reason or f"compiled by CuPy, which keeps it on disk{which}", 0.0
     clock = _jit().clock  # which has been loaded: a Numba kernel has been called
     seconds = clock.seconds.get(name, 0.0)
     states = ["compiled"] if seconds else ["cached"] if name in clock.loaded else []
@@ -154,25 +157,30 @@ def _state(name: str, backend: str, function: Callable, reason: str) -> tuple[st
     return "; ".join(states) or "nothing to compile", seconds
 
 
-def tf32(flag: bool | None = None) -> bool:
-    """Whether convolutions of float32 on a GPU run on its tensor cores, which round their factors to 10 bits (TF32).
+def tensor_cores(factors: str | None = None) -> str:
+    """Set which convolutions on a GPU its tensor cores multiply, and return it; without an argument just return it.
 
-    Sums stay in float32. It is several times as fast, and off unless you ask; GPUs before Ampere (sm_80), float64 and
-    what is no convolution are not concerned.
+    They multiply several times as fast, and add in float32. Where s is the sum of |x * w| over the n terms of a result:
+    - "float16": convolutions of float16. Nothing is rounded but the result, as without them.
+    - "tf32": those, and convolutions of float32, whose factors are rounded to 10 bits: an error of up to 2**-10 * s.
+    - "bfloat16": the same with 7 bits, at twice the speed of "tf32": an error of up to 2**-7 * s.
+    Sums add at most n * 2**-23 * s. Groups of up to 8 outputs, float64, and what is no convolution are computed as
+    without; float16 whose window has sides of over 30 in sum is computed as float32.
 
     Parameters:
-      flag=None: True or False sets it for the whole program; None asks.
-    Returns: a bool, how it is now.
-    Raises: TypeError if flag is given and is neither True nor False.
+      factors=None: "off" (how it starts), "float16", "tf32" or "bfloat16", for the whole program; None asks.
+    Returns: text, how it is from now on.
+    Raises: ValueError for other factors; RuntimeError when a convolution starts that should use them on a GPU without:
+      they came with Ampere (compute capability 8.0).
 
     >>> import knetpy as kn
-    >>> kn.kernels.tf32()
-    False
+    >>> kn.kernels.tensor_cores()
+    'off'
     """
-    if flag is not None and not isinstance(flag, bool):
-        raise TypeError(f"tf32: flag must be True or False, got {flag!r}")
-    settings.tf32 = settings.tf32 if flag is None else flag
-    return settings.tf32
+    if factors is not None and factors not in FACTORS:
+        raise ValueError(f"tensor_cores: factors must be one of {', '.join(map(repr, FACTORS))}, got {factors!r:.60}")
+    settings.tensor_cores = settings.tensor_cores if factors is None else factors
+    return settings.tensor_cores
 
 
 def warmup(f: Callable, *args: Any) -> float:

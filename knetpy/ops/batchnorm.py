@@ -9,6 +9,7 @@ from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import bare
 from ..devices import moved, on_gpu, surely
+from ..graphs import capture
 from ..journal import recall
 from ..kernels import kernel
 from ..parameters.model import remembered
@@ -75,6 +76,8 @@ class Moments:
         """Take in the mean and the unbiased variance of a batch, arrays (C,); what `batchnorm` defers."""
         mean, var = as_floating("Moments.update", mean=mean, var=var)
         if self.mean is None:
+            if into := capture():
+                raise into.unready("Moments")
             dtype = np.promote_types(mean.dtype, np.float32)
             self.mean, self.var = np.zeros_like(mean, dtype), np.ones_like(mean, dtype)
         if not mean.shape == var.shape == self.mean.shape:
@@ -82,12 +85,32 @@ class Moments:
                 f"Moments: they are of {len(self.mean)} channels, but a batch gave a mean {mean.shape} and a variance "
                 f"{var.shape}; every batchnorm needs Moments of its own"
             )
+        if capture():
+            self._captured(mean, var)
+            return
         self.count += 1
         self.move(mean)
         share = 1 / self.count if self.momentum is None else self.momentum
         # New arrays: a derivative to come may read the old ones.
-        self.mean = ((1 - share) * self.mean + share * mean).astype(self.mean.dtype)
-        self.var = ((1 - share) * self.var + share * var).astype(self.var.dtype)
+        self.mean, self.var = self._mixed(share, mean, var)
+
+    def _mixed(self, share, mean, var):
+        pairs = (self.mean, mean), (self.var, var)
+        return [((1 - share) * old + share * new).astype(old.dtype) for old, new in pairs]
+
+    def _captured(self, mean, var):
+        """Write into the arrays, as a step that is captured must find and leave its numbers in one place."""
+        self.move(mean)
+        into, own, momentum = capture(), (self.mean, self.var), self.momentum
+        if momentum is None:
+            raise into.refuse("the average of Moments(momentum=None) depends on their count, which the host keeps")
+        for old, new in zip(own, self._mixed(momentum, mean, var)):
+            old[...] = new
+        into.again.append(self._counted)
+        into.fixed.append(lambda: self.mean is own[0] and self.var is own[1] and self.momentum == momentum)
+
+    def _counted(self):
+        self.count += 1
 
 
 def batchnorm(

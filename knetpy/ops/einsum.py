@@ -7,7 +7,7 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.tape import unbroadcast
-from ..devices import listed
+from ..devices import listed, on_gpu
 from .matmul import SMALL, _matmul
 from .shape import broadcast_to
 from .spelling import spells
@@ -51,10 +51,10 @@ def _is_product(a, b, of_a, of_b, output):
     """Whether two arrays give matrices and a product of them: worth it, and no axis is summed alone or stretched."""
     sizes = {**dict(zip(of_a, np.shape(a))), **dict(zip(of_b, np.shape(b)))}
     return (
-        a.__class__ is b.__class__ is np.ndarray
+        a.__class__ is b.__class__
         and a.dtype == b.dtype
         and a.dtype.char in "fd"
-        and math.prod(sizes.values()) > SMALL
+        and (on_gpu(a) or (a.__class__ is np.ndarray and math.prod(sizes.values()) > SMALL))
         and set(of_a) & set(of_b) - set(output) != set()
         and set(of_a) ^ set(of_b) <= set(output)
         and all(sizes[c] == n for c, n in zip(of_a, a.shape))
@@ -66,7 +66,8 @@ def _product(a, b, of_a, of_b, output):
     rows, columns = [c for c in of_a if c not in of_b], [c for c in of_b if c not in of_a]
     sizes = {**dict(zip(of_a, a.shape)), **dict(zip(of_b, b.shape))}
     y = _matmul(_matrices(a, of_a, batch, rows, summed), _matrices(b, of_b, batch, summed, columns))
-    y, letters = y.reshape([sizes[c] for c in batch + rows + columns]), batch + rows + columns
+    letters = batch + rows + columns
+    y = y.reshape(tuple([sizes[c] for c in letters]))
     return y.transpose([letters.index(c) for c in output])
 
 

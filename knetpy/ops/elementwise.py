@@ -13,6 +13,8 @@ from ..core.primitive import constant, primitive
 from ..core.protocols import serve
 from ..core.value import METHODS
 from .activation import sigmoid
+from .axes import refuse
+from .complex import conjugated, is_complex
 from .curve import served, slope_of
 from .spelling import spells
 
@@ -48,9 +50,9 @@ float_power = _ufunc(np.float_power, a=_power_of_base, b=_power_of_exponent)
 
 positive = _ufunc(np.positive, x=lambda dy: dy)
 negative = _ufunc(np.negative, x=lambda dy: -dy)
-absolute = _ufunc(np.absolute, x=lambda dy, x: dy * np.sign(x))
+absolute = _ufunc(np.absolute, x=lambda dy, x: dy * conjugated(np.sign(x)))
 fabs = _ufunc(np.fabs, x=lambda dy, x: dy * np.sign(x))
-conjugate = _ufunc(np.conjugate, x=lambda dy: dy)
+conjugate = _ufunc(np.conjugate, x=lambda dy: conjugated(dy))
 square = _ufunc(np.square, x=lambda dy, x: dy * x * 2)
 reciprocal = _ufunc(np.reciprocal, x=lambda dy, y: -dy * y * y)
 sqrt = _ufunc(np.sqrt, x=lambda dy, y: dy / (y * 2))
@@ -71,9 +73,9 @@ arctan = _ufunc(np.arctan, x=lambda dy, x: dy / (x * x + 1))
 sinh = _ufunc(np.sinh, x=lambda dy, x: dy * np.cosh(x))
 cosh = _ufunc(np.cosh, x=lambda dy, x: dy * np.sinh(x))
 _tanh_slope = slope_of("tanh_dx", served("tanh_dx"), x=lambda dy, g, x: -2 * dy * g * x)  # x: the value of tanh
-tanh = _ufunc(np.tanh, x=lambda dy, y: dy * (1 - y * y) if y.size < LARGE else _tanh_slope(dy, y, at=()))
+tanh = _ufunc(np.tanh, x=lambda dy, y: dy * (1 - y * y) if y.size < LARGE or is_complex(y) else _tanh_slope(dy, y))
 arcsinh = _ufunc(np.arcsinh, x=lambda dy, x: dy / np.sqrt(x * x + 1))
-arccosh = _ufunc(np.arccosh, x=lambda dy, x: dy / np.sqrt(x * x - 1))
+arccosh = _ufunc(np.arccosh, x=lambda dy, x: dy / (np.sqrt(x - 1) * np.sqrt(x + 1)))  # of complex x, too
 arctanh = _ufunc(np.arctanh, x=lambda dy, x: dy / (1 - x * x))
 degrees = _ufunc(np.degrees, x=lambda dy: dy * (180 / math.pi))
 radians = _ufunc(np.radians, x=lambda dy: dy * (math.pi / 180))
@@ -176,17 +178,18 @@ def _within(x, low, high):
 
 
 @spells(np.clip)
-def clip(x, a_min=None, a_max=None, *, min=None, max=None):
+def clip(x, a_min=None, a_max=None, out=None, *, min=None, max=None, **options):
     """`np.clip`; the derivative is 1 inside and at the bounds, 0 outside.
 
     >>> import knetpy as kn
     >>> kn.grad(lambda x: np.clip(x, 0, 1).sum())(np.array([-1.0, 0.0, 0.5, 2.0]))
     array([0., 1., 1., 0.])
     """
+    refuse("clip", out=out, **options)
     return _clip(x, a_min if min is None else min, a_max if max is None else max)
 
 
-astype = primitive(lambda x, *, dtype: x.astype(dtype), name="astype", x=lambda dy, x_dtype: dy.astype(x_dtype))
+astype = primitive(lambda x, *, dtype: x.astype(dtype), name="astype", x=lambda dy: dy)  # recording gives x's dtype
 _copy = primitive(lambda x: np.copy(x), name="copy", x=lambda dy: dy)
 
 

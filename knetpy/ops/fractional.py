@@ -6,11 +6,14 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.value import bare
-from ..devices import beside, surely
-from ..random import DROPOUT, take, uniform
+from ..devices import surely
+from ..kernels import kernel
+from ..random import DROPOUT, take
 from .arguments import as_floating, flag, numbers_of, per_axis, placed
 from .pool import pool_take
 from .window import nonempty_axes, numbers_per_axis
+
+_uniform = kernel("random", "uniform")
 
 
 def fractional_pool(x, window, *, size=None, ratio=None, samples=None, return_indices=False):
@@ -65,7 +68,7 @@ def _samples(x, given, axes):
     """A number from 0 to 1 for each image and channel, as an array (N, C) for each axis."""
     shape = (*x.shape[:2], axes)
     if given is None:
-        samples = beside(uniform(take(DROPOUT), shape, np.float32), x)
+        samples = _uniform(bare(x), shape, np.float32, *take(DROPOUT))
     else:
         samples = placed("fractional_pool", "samples", numbers_of("fractional_pool", "samples", given), x)
     if samples.shape != shape or surely((samples < 0) | (samples >= 1) | (samples != samples)):

@@ -9,12 +9,12 @@ from ..core.errors import DerivativeError, ShapeError
 from ..core.primitive import primitive
 from ..core.protocols import serve
 from ..core.value import Value, bare, is_tracked
-from ..devices import GPU, add_at, asarray, beside, on_gpu, zeros
+from ..devices import GPU, asarray, beside, on_gpu, zeros
 from ..kernels import kernel
 from .arguments import axis_of, constant_of, placed
 from .spelling import spells
 
-_take_along, _add_along = kernel("scatter", "take_along"), kernel("scatter", "add_along")
+_take_along, _add_along, _add_at = [kernel("scatter", name) for name in ("take_along", "add_along", "add_at")]
 
 
 @primitive(trusted=True, x=lambda dy, key, x_shape: _put(dy, key=key, shape=x_shape))
@@ -35,7 +35,7 @@ def _put(g, *, key, shape):
     if _is_basic(key):
         x[key] = g
     else:
-        add_at(x, key, g)
+        _add_at(x, key, g)
     return x
 
 
@@ -90,6 +90,11 @@ def _plain(k):
 
 
 Value.__getitem__ = getitem
+
+
+def taken_from(x, numbers):
+    """The elements of a vector with these numbers, in their shape."""
+    return np.reshape(getitem(x, numbers.reshape(-1)), numbers.shape)  # a flat key has a quick derivative
 
 
 @spells(np.take)
@@ -201,6 +206,17 @@ def _taken(x, *, index, axis):
     """The elements of x at indices along an axis."""
     y = _take_along(_as_three(x, axis), index)
     return y.reshape(*x.shape[:axis], index.shape[1], *x.shape[axis + 1 :])
+
+
+def along_axis(x, index, axis):
+    """The elements of a value at an index array that fits it, by an op that makes it anew: no copy, no checks."""
+    return _taken(x, index=_three(index, x.shape, axis % len(x.shape)), axis=axis % len(x.shape))
+
+
+def along_transposed(g, index, axis, size):
+    """The transpose of `along_axis`: g added up in an array that has `size` elements along that axis."""
+    axis %= len(g.shape)
+    return _met(g, index=_three(index, (*g.shape[:axis], size, *g.shape[axis + 1 :]), axis), axis=axis, size=size)
 
 
 @primitive(name="add_along_axis", trusted=True, g=lambda dy, index, axis: _taken(dy, index=index, axis=axis))

@@ -9,7 +9,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import Value, plain
-from ..devices import listed
+from .nested import assembled
 from .shape import atleast_1d, atleast_2d, atleast_3d, expand_dims, ravel
 from .spelling import spells
 
@@ -45,7 +45,7 @@ def _concatenate(*arrays, axis):
 
 def _arrays(parts):
     """Parts that are to be joined, lists and numbers as arrays beside the others."""
-    return [a if hasattr(a, "dtype") else listed(a, parts) for a in parts]
+    return [a if hasattr(a, "dtype") else assembled(a, parts) for a in parts]
 
 
 @spells(np.concatenate, np.concat)

@@ -9,8 +9,9 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.tape import unbroadcast
-from ..devices import listed
+from ..devices import listed, on_gpu
 from ..kernels import kernel
+from .complex import conjugated
 from .spelling import spells
 
 _kernel = kernel("matmul", "matmul")
@@ -58,6 +59,8 @@ def _matmul(a, b):
     if a.__class__ is b.__class__ is np.ndarray and a.size * b.shape[-1] > SMALL and a.dtype == b.dtype:
         if a.dtype.char in "fd":
             return _kernel(a, b)
+    if on_gpu(a) and on_gpu(b):
+        return _kernel(a, b)
     return np.matmul(a, b)  # with its promotion of dtypes, integers, complex numbers, subclasses
 
 
@@ -140,5 +143,5 @@ def inner(a, b, /):
 
 @spells(np.vdot)
 def vdot(a, b, /):
-    """`np.vdot` of real arrays: the sum of all products."""
-    return matmul(np.reshape(a, -1), np.reshape(b, -1))
+    """`np.vdot`: the sum of all products; of a complex `a` the conjugate is taken."""
+    return matmul(conjugated(np.reshape(a, -1)), np.reshape(b, -1))

@@ -1,14 +1,19 @@
 """`np.pad` in all of NumPy's modes: axis by axis, either end of x is extended by elements made of x."""
 
+import math
+
 import numpy as np
 
 from ..core.errors import DerivativeError
 from ..core.primitive import primitive
 from ..core.value import Value, bare, is_tracked
-from ..devices import add_at, beside, on_gpu, zeros
+from ..devices import beside, on_gpu
+from ..kernels import kernel
 from .arguments import constant_of, one_of
 from .index import take_along_axis
 from .spelling import spells
+
+_add_along = kernel("scatter", "add_along")
 
 _STATISTICS = ("maximum", "mean", "median", "minimum")
 _TAKES = {  # mode: the option that it takes, with its default
@@ -154,9 +159,9 @@ def _gather_back(g, *, axis, pair, mode):
     sources = np.pad(np.arange(n), pair, mode=mode)
     if before + after > _FEW:
         if on_gpu(g):
-            x = zeros((*g.shape[:axis], n, *g.shape[axis + 1 :]), g)
-            add_at(x, _at(axis, beside(sources, g)), g)
-            return x
+            rows = g.reshape(math.prod(g.shape[:axis]), len(sources), math.prod(g.shape[axis + 1 :]))
+            x = _add_along(rows, beside(sources, g).reshape(1, -1, 1), size=n)
+            return x.reshape(*g.shape[:axis], n, *g.shape[axis + 1 :])
         order = np.argsort(sources, kind="stable")
         firsts = np.flatnonzero(np.diff(sources[order], prepend=-1))  # of those that came from one element
         return np.add.reduceat(g[_at(axis, order)], firsts, axis)

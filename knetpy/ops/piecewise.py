@@ -5,13 +5,14 @@ from functools import partial
 import numpy as np
 
 from ..core.errors import ShapeError
-from ..devices import beside
-from ..random import DROPOUT, take, uniform
+from ..core.value import bare
+from ..kernels import kernel
+from ..random import DROPOUT, take
 from ..settings import training
 from .arguments import as_floating, number, placed
 from .curve import activation, served, slope_of, with_slope
 
-_served = partial(served, family="piecewise")
+_served, _uniform = partial(served, family="piecewise"), kernel("random", "uniform")
 
 
 def _pieces(name, slope, called=None):
@@ -153,7 +154,7 @@ def prelu(x, slope):
 
 def _slopes(x, lower, upper, position):
     """A random number for each element of x: no mask is kept, the derivative draws them again."""
-    return lower + (upper - lower) * beside(uniform(position, x.shape, np.float32), x).astype(x.dtype)
+    return lower + (upper - lower) * _uniform(bare(x), x.shape, np.float32, *position).astype(x.dtype)
 
 
 @activation(

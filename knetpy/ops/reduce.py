@@ -12,42 +12,14 @@ from ..core.primitive import primitive
 from ..core.value import bare
 from ..devices import maybe
 from ..kernels import kernel
+from .axes import axes_of, count, refuse, restored, spread
+from .complex import conjugated, is_complex
 from .half import narrowed, widened
+from .masked import chosen, some_mean, some_prod, some_std, some_sum, some_var
 from .shape import broadcast_to
 from .spelling import spells
 
 _NONE = np._NoValue
-
-
-def refuse(name, **options):
-    """Raise for NumPy options that knetpy's functions do not take."""
-    for option, v in options.items():
-        if v is not None and v is not _NONE and not (option == "where" and v is True):
-            raise TypeError(f"np.{name}: {option}= is not supported on knetpy values; see np.where for masks")
-
-
-def _axes(axis, ndim):
-    """Axes as a tuple of numbers from 0."""
-    if axis is None:
-        return tuple(range(ndim))
-    return tuple([a % ndim if ndim else a for a in (axis if isinstance(axis, tuple) else (axis,))])
-
-
-def restored(y, shape, axis, keepdims):
-    """`y` with the reduced axes of `shape` back as axes of size 1."""
-    if keepdims or not shape:
-        return y
-    axes = _axes(axis, len(shape))
-    return np.reshape(y, tuple([1 if i in axes else n for i, n in enumerate(shape)]))
-
-
-def _spread(dy, shape, axis, keepdims):
-    return broadcast_to(restored(dy, shape, axis, keepdims), shape)
-
-
-def _count(shape, axis):
-    return math.prod([shape[a] for a in _axes(axis, len(shape))])
-
 
 _kernel = kernel("reduce", "sum")
 LARGE = 1 << 14  # elements: of fewer, NumPy's sum is quick in any layout
@@ -62,12 +34,12 @@ def _large(x, axis, dtype):
 
 
 def _total(x, axis, keepdims):
-    axes = _axes(axis, x.ndim)
+    axes = axes_of(axis, x.ndim)
     y = _kernel(x, axes)
     return y if keepdims else y.reshape([n for a, n in enumerate(x.shape) if a not in axes])[()]
 
 
-@primitive(trusted=True, x=lambda dy, x_shape, axis, keepdims: _spread(dy, x_shape, axis, keepdims))
+@primitive(trusted=True, x=lambda dy, x_shape, axis, keepdims: spread(dy, x_shape, axis, keepdims))
 def _sum(x, *, axis, dtype, keepdims):
     if _large(x, axis, dtype):
         return _total(x, axis, keepdims)
@@ -78,11 +50,11 @@ def _sum(x, *, axis, dtype, keepdims):
 
 @primitive(
     trusted=True,
-    x=lambda dy, x_shape, axis, keepdims: _spread(_over(dy, _count(x_shape, axis)), x_shape, axis, keepdims),
+    x=lambda dy, x_shape, axis, keepdims: spread(_over(dy, count(x_shape, axis)), x_shape, axis, keepdims),
 )
 def _mean(x, *, axis, dtype, keepdims):
     if _large(x, axis, dtype):
-        return _total(x, axis, keepdims) / _count(x.shape, axis)
+        return _total(x, axis, keepdims) / count(x.shape, axis)
     return np.mean(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
@@ -101,7 +73,7 @@ def sum(x, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, where
            [1., 0.]])
     """
     if out is not None or initial is not _NONE or where is not _NONE:
-        refuse("sum", out=out, initial=initial, where=where)
+        return some_sum(x, axis, dtype, out, keepdims, initial, where)
     return _sum(x, axis=axis, dtype=dtype, keepdims=bool(keepdims))
 
 
@@ -109,15 +81,15 @@ def sum(x, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, where
 def mean(x, axis=None, dtype=None, out=None, keepdims=False, *, where=_NONE):
     """`np.mean`."""
     if out is not None or where is not _NONE:
-        refuse("mean", out=out, where=where)
+        return some_mean(x, axis, dtype, out, keepdims, where=where)
     return _mean(x, axis=axis, dtype=dtype, keepdims=bool(keepdims))
 
 
 def _prod_rule(dy, y, x, axis, keepdims):
-    dy = _spread(dy, x.shape, axis, keepdims)
+    dy = spread(dy, x.shape, axis, keepdims)
     if not maybe(~np.isfinite(bare(y)) | (bare(y) == 0)):
-        return dy * _spread(y, x.shape, axis, keepdims) / x
-    axes = _axes(axis, x.ndim)
+        return dy * spread(y, x.shape, axis, keepdims) / x
+    axes = axes_of(axis, x.ndim)
     rest = [a for a in range(x.ndim) if a not in axes]
     order = (*rest, *axes)
     moved = np.transpose(x, order)
@@ -152,7 +124,7 @@ def prod(x, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, wher
     array([6., 0., 0.])
     """
     if out is not None or initial is not _NONE or where is not _NONE:
-        refuse("prod", out=out, initial=initial, where=where)
+        return some_prod(x, axis, dtype, out, keepdims, initial, where)
     return _prod(x, axis=axis, dtype=dtype, keepdims=bool(keepdims))
 
 
@@ -170,7 +142,8 @@ _min = primitive(lambda x, *, axis, keepdims: np.min(x, axis=axis, keepdims=keep
 def max(x, axis=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
     """`np.max`; the cotangent is split evenly among tied elements. NaN counts as the largest."""
     if out is not None or initial is not _NONE or where is not _NONE:
-        refuse("max", out=out, initial=initial, where=where)
+        refuse("max", out=out)
+        return chosen(np.max, x, axis, keepdims, initial, where)
     return _max(x, axis=axis, keepdims=bool(keepdims))
 
 
@@ -178,7 +151,8 @@ def max(x, axis=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
 def min(x, axis=None, out=None, keepdims=False, initial=_NONE, where=_NONE):
     """`np.min`; the cotangent is split evenly among tied elements. NaN counts as the smallest."""
     if out is not None or initial is not _NONE or where is not _NONE:
-        refuse("min", out=out, initial=initial, where=where)
+        refuse("min", out=out)
+        return chosen(np.min, x, axis, keepdims, initial, where)
     return _min(x, axis=axis, keepdims=bool(keepdims))
 
 
@@ -187,14 +161,14 @@ def _centred(x, axis):
 
 
 def _var_rule(dy, x, axis, ddof, keepdims):
-    free = _count(x.shape, axis) - ddof
-    return _spread(dy, x.shape, axis, keepdims) * _centred(x, axis) * (2 / free if free > 0 else math.nan)
+    free = count(x.shape, axis) - ddof
+    return spread(dy, x.shape, axis, keepdims) * conjugated(_centred(x, axis)) * (2 / free if free > 0 else math.nan)
 
 
 def _std_rule(dy, y, x, axis, ddof, keepdims):
-    free = _count(x.shape, axis) - ddof
+    free = count(x.shape, axis) - ddof
     slope = np.where(y == 0, 0, dy / (np.where(y == 0, 1, y) * free)) if free > 0 else dy * math.nan
-    return _spread(slope, x.shape, axis, keepdims) * _centred(x, axis)
+    return spread(slope, x.shape, axis, keepdims) * conjugated(_centred(x, axis))
 
 
 @primitive(trusted=True, x=_var_rule)
@@ -210,51 +184,38 @@ def _std(x, *, axis, dtype, ddof, keepdims):
 @spells(np.var)
 def var(x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=_NONE, mean=_NONE, correction=_NONE):
     """`np.var`, divided by n - ddof; of a single element it is 0 with ddof=0 and NaN with ddof=1."""
-    refuse("var", out=out, where=where, mean=mean)
     ddof = ddof if correction is _NONE else correction
+    if out is not None or where is not _NONE or mean is not _NONE:
+        return some_var(x, axis, dtype, out, ddof, keepdims, where=where, mean=mean)
     return _var(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=bool(keepdims))
 
 
 @spells(np.std)
 def std(x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=_NONE, mean=_NONE, correction=_NONE):
     """`np.std`, the root of `var`; its derivative is 0 where it is 0."""
-    refuse("std", out=out, where=where, mean=mean)
     ddof = ddof if correction is _NONE else correction
+    if out is not None or where is not _NONE or mean is not _NONE:
+        return some_std(x, axis, dtype, out, ddof, keepdims, where=where, mean=mean)
     return _std(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=bool(keepdims))
-
-
-def _backwards(x, axis):
-    return np.flip(_cumsum(np.flip(x, axis), axis=axis, dtype=None), axis)
-
-
-@primitive(trusted=True, x=lambda dy, axis: _backwards(dy, axis))
-def _cumsum(x, *, axis, dtype):
-    return np.cumsum(x, axis=axis, dtype=dtype)
-
-
-@spells(np.cumsum)
-def cumsum(x, axis=None, dtype=None, out=None):
-    """`np.cumsum`; with axis=None of the flattened array."""
-    refuse("cumsum", out=out)
-    return _cumsum(np.reshape(x, -1), axis=0, dtype=dtype) if axis is None else _cumsum(x, axis=axis, dtype=dtype)
 
 
 def _norm_rule(dy, y, x, axis, keepdims):
     slope = np.where(y == 0, 0, dy / np.where(y == 0, 1, y))
-    return _spread(slope, x.shape, axis, keepdims) * x
+    return spread(slope, x.shape, axis, keepdims) * conjugated(x)
 
 
 @primitive(trusted=True, x=_norm_rule)
 def _norm(x, *, axis, keepdims):
-    return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
+    squares = x.real * x.real + x.imag * x.imag if is_complex(x) else x * x
+    return np.sqrt(np.sum(squares, axis=axis, keepdims=keepdims))
 
 
 @spells(np.linalg.norm)
 def norm(x, ord=None, axis=None, keepdims=False):
     """`np.linalg.norm`: Euclidean and Frobenius norms and the p-norms of vectors; the 1- and inf-norms of matrices.
 
-    The derivative is 0 where the norm is 0, and 0 by elements that are 0. Singular-value norms (2, -2 and "nuc" of
-    matrices) are refused.
+    Norms of matrices by singular values (2, -2 and "nuc") too. The derivative is 0 where the norm is 0, and 0 by
+    elements and singular values that are 0; the largest or smallest singular values that tie share it evenly.
 
     >>> import knetpy as kn
     >>> kn.grad(np.linalg.norm)(np.array([3.0, 4.0])), kn.grad(np.linalg.norm)(np.zeros(2))
@@ -269,6 +230,10 @@ def norm(x, ord=None, axis=None, keepdims=False):
     if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
         summed = axes[0] if abs(ord) == 1 else axes[1]
         return (max if ord > 0 else min)(sum(np.abs(x), axis=summed, keepdims=True), axis=axes, keepdims=keepdims)
+    if len(axes) == 2 and ord in (2, -2, "nuc"):
+        s = np.abs(np.linalg.svd(np.moveaxis(x, axes, (-2, -1)), compute_uv=False))
+        y = sum(s, axis=-1) if ord == "nuc" else (max if ord > 0 else min)(s, axis=-1)
+        return restored(y, x.shape, axes, False) if keepdims else y
     raise ValueError(f"np.linalg.norm: ord={ord!r} over {len(axes)} axes has no derivative rule in knetpy")
 
 
@@ -276,7 +241,7 @@ def _vector_norm(x, ord, axes, keepdims):
     if ord in (np.inf, -np.inf):
         return (max if ord > 0 else min)(np.abs(x), axis=axes, keepdims=keepdims)
     if ord == 0:
-        return np.sum((bare(x) != 0).astype(x.dtype), axis=axes, keepdims=keepdims)
+        return np.sum((bare(x) != 0).astype(bare(x).real.dtype), axis=axes, keepdims=keepdims)
     total = sum(_masked_power(np.abs(x), ord), axis=axes, keepdims=keepdims)
     return total if ord == 1 else _masked_power(total, 1 / ord)
 

@@ -5,13 +5,13 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.value import bare
-from ..devices import add_at, beside, host, on_gpu
+from ..devices import beside, host, on_gpu
 from ..kernels import kernel
 from ..random import as_dtype
 from .arguments import array_of, as_floating, axis_among, axis_of, integers, one_of, per_axis, placed
 from .embed import add_rows, places, rows_of
 
-_kernel = kernel("scatter", "extreme")
+_kernel, _add_at = kernel("scatter", "extreme"), kernel("scatter", "add_at")
 
 
 def gather(x, index, axis=0):
@@ -102,7 +102,7 @@ def _counts(index, size):
     if not on_gpu(index):
         return np.bincount(index, minlength=size)
     counts = np.zeros(size, np.int32, like=index)
-    add_at(counts, index, np.ones_like(index, np.int32))
+    _add_at(counts, index, np.ones_like(index, np.int32))
     return counts
 
 

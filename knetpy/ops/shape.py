@@ -1,5 +1,6 @@
 """Moves of the elements of one array: reshape, transpose, broadcast_to, tile, flip and their kin."""
 
+import math
 import operator
 
 import numpy as np
@@ -16,6 +17,9 @@ from .spelling import spells
 
 @primitive(trusted=True, x=lambda dy, x_shape: _reshape(dy, shape=x_shape))
 def _reshape(x, *, shape):
+    if -1 in shape and 0 in x.shape and 0 in shape:  # NumPy refuses; that many elements has each of no examples
+        known = math.prod([n for n in shape if n > 0])
+        shape = [math.prod([n for n in x.shape if n]) // known if n == -1 else n for n in shape]
     return np.reshape(x, shape)
 
 
@@ -159,8 +163,9 @@ def _copyto(dst, src, casting="same_kind", where=True):
     for x in (dst, src, where):
         if isinstance(x, Value) and is_tracked(x):
             raise MutationError(
-                f"np.copyto, which np.full_like of a plain array calls, would write in place, which {kind_of(x)} of "
-                f"shape {x.shape} refuses; write np.broadcast_to(r, shape) to fill an array, np.where to choose"
+                f"np.copyto, which np.full and np.full_like of a plain array call, would write in place, which "
+                f"{kind_of(x)} of shape {x.shape} refuses; write np.broadcast_to(r, shape) to fill "
+                "an array, np.where to choose"
             )
     np.copyto(bare(dst), bare(src), casting, bare(where))
 

@@ -4,16 +4,18 @@ import numpy as np
 
 from ..core.errors import DtypeError, ShapeError
 from ..core.primitive import primitive
-from ..devices import beside, maybe
+from ..core.value import bare
+from ..devices import maybe
 from ..kernels import kernel
 from ..kernels.reference import summing
 from ..kernels.reference.softmax import largest, powers, shifted
-from ..random import DROPOUT, take, uniform
+from ..random import DROPOUT, take
 from .arguments import as_floating, axes_of, axis_of, constant_of, flag, number, placed, stretches
-from .reduce import restored
+from .axes import restored
 
 _forward, _dx = kernel("softmax", "softmax"), kernel("softmax", "softmax_dx")
 _log_forward, _log_dx = kernel("softmax", "logsoftmax"), kernel("softmax", "logsoftmax_dx")
+_uniform = kernel("random", "uniform")
 
 
 def _sum(x, axis):
@@ -181,7 +183,7 @@ def gumbel_softmax(x, axis=-1, *, temperature=1.0, hard=False):
     (x,) = as_floating("gumbel_softmax", x=x)
     axis = axis_of("gumbel_softmax", "x", x, axis)
     temperature = number("gumbel_softmax", "temperature", temperature, above=0)
-    u = beside(uniform(take(DROPOUT), x.shape, np.float64), x) + 2.0**-54  # never 0
+    u = _uniform(bare(x), x.shape, np.float64, *take(DROPOUT)) + 2.0**-54  # never 0
     p = _softmax((x - np.log(-np.log(u)).astype(x.dtype)) / temperature, axis=(axis,), mask=None)
     return _hardened(p, axis=axis) if flag("gumbel_softmax", "hard", hard) else p
 

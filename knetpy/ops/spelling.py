@@ -2,8 +2,15 @@
 
 import functools
 
-from ..core.protocols import serve
+from ..core.protocols import no_rule, serve
+from ..core.trace import active
 from ..core.value import Param, Result, Value
+from ..devices import listed
+
+
+def arrays(*operands):
+    """Operands of which lists and numbers are made arrays, beside the others."""
+    return [x if hasattr(x, "dtype") else listed(x, operands) for x in operands]
 
 
 def spells(*functions):
@@ -33,3 +40,26 @@ def spells(*functions):
         return call
 
     return register
+
+
+def recorded(numpy):
+    """Decorate the same as a function of NumPy's, written with others; without transforms NumPy's own answers."""
+
+    def decorate(ours):
+        @functools.wraps(ours)
+        def call(*args, **options):
+            if not active():
+                try:
+                    return no_rule(numpy, args, options)
+                except Exception:
+                    pass  # ours has the better message, and may know what CuPy does not
+            return ours(*args, **options)
+
+        return call
+
+    return decorate
+
+
+def composes(*functions):
+    """Decorate our version of one or several NumPy functions, which is written with others: `spells` and `recorded`."""
+    return lambda ours: spells(*functions)(recorded(functions[0])(ours))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..devices import host, on_gpu
+from ..graphs import capture
 from ..ops.rowsparse import RowSparse
 from .layerwise import norm, norm_of_all
 from .optimizer import Optimizer
@@ -26,8 +27,11 @@ class GradientPart(Optimizer):
         raise TypeError(f"{type(self).__name__} has no change(self, pairs)")
 
     def plan(self, pairs: Pairs, path_of: Callable) -> tuple[Pairs, list[Callable]]:
-        states = [self.state(target) for target, _ in pairs]
+        states, into = [self.state(target) for target, _ in pairs], capture()
         now = self._at(1 + max((state.t for state in states), default=0))
+        if into:
+            settings = dict(vars(self))
+            into.fixed.append(lambda: vars(self) == settings)
         return now.change(pairs), [partial(self._count, states)]
 
 

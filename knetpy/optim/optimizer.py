@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..devices import GPU, on_gpu
+from ..graphs import capture
 from ..kernels import kernel
 from ..ops.rowsparse import RowSparse
+from . import captured
 from .settings import AMOUNT, ATTRIBUTES, SHARE, Kind, checked, is_number, is_schedule, no_setting, spelled
 from .state import Pairs, State, identity, readable, undoing, working_dtype, writable
 
@@ -157,6 +159,8 @@ class Optimizer:
 
     def _write(self, pairs: Pairs, states: list[State], now: Optimizer, numbers: dict[int, tuple]) -> None:
         """Make the step of each array: with settings as they are now, and numbers of its own update."""
+        if capture():
+            numbers = captured.numbers(self, states, numbers)
         together: dict[Any, list] = {}
         back: list[tuple] = []  # (arrays, rows, what these rows become), of what is updated by rows
         for (target, g), state in zip(pairs, states):
@@ -178,7 +182,10 @@ class Optimizer:
         self._count(states)
 
     def _count(self, states: list[State]) -> None:
-        """Remember the states, which have been updated once more."""
+        """Remember the states, which have been updated once more; of a step that is captured, when it is launched."""
+        if capture():
+            captured.count(self, states)
+            return
         for state in states:
             self.states[state.key] = state
             state.t += 1
@@ -250,6 +257,8 @@ class Optimizer:
         key, owner = identity(target)
         state = self.states.get(key)
         if state is None or state.owner() is not owner:
+            if into := capture():
+                raise into.unready("the state of the optimizer")
             w = readable(target)
             w = w.astype(working_dtype(w), copy=False)
             state = State(self, key, owner, self.init(w))

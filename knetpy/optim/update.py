@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import DeviceError, DtypeError, MutationError, NonFiniteError, ShapeError, warn
+from ..core.errors import DeviceError, DtypeError, MutationError, NonFiniteError, ShapeError, explain_gpu, warn
 from ..core.trace import active
 from ..core.value import Param, bare
 from ..devices import on_gpu
@@ -57,7 +57,11 @@ def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: b
     for n, (w, g) in enumerate(pairs):
         if g is not None and (check_finite or not fits(w, g)):
             check(w, g, name_of(w, paths()[n]), check_finite)
-    opt.apply(apart(once(pairs, paths)), _Places(pairs, paths))
+    try:
+        opt.apply(apart(once(pairs, paths)), _Places(pairs, paths))
+    except Exception as failure:
+        explain_gpu(failure, "update")
+        raise
 
 
 Paths = Callable[[], list[str]]  # where they are in the first argument; finding out takes longer than a small update

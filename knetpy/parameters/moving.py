@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import settings
 from ..arrays import read_only
-from ..core.errors import DeviceError
+from ..core.errors import DeviceError, explaining_gpu
 from ..core.primitive import primitive
 from ..core.value import Param, Value, bare
 from ..devices import moved, on_gpu, why_not
@@ -132,7 +132,8 @@ _OTHER = {"cpu": "gpu", "gpu": "cpu"}
 
 
 def _move(x: Any, to: str) -> Any:
-    return _each(x, lambda a: _moved(a, to))
+    with explaining_gpu(to):
+        return _each(x, lambda a: _moved(a, to))
 
 
 def _moved(a: Any, to: str) -> Any:

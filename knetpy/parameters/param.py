@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .. import settings
-from ..core.errors import DtypeError, ShapeError
+from ..core.errors import DtypeError, ShapeError, explaining_gpu
 from ..core.value import Param, Result, bare
 from ..devices import asarray, moved, on_gpu
 from ..journal import recall
@@ -22,14 +22,14 @@ def param(
     """Make a `Param`: an array whose gradient is wanted.
 
     Parameters:
-      *shape_or_array: an array, which is copied and keeps its floating dtype; lists and Python numbers become float32.
+      *shape_or_array: an array, which is copied and keeps its floating or complex dtype; lists and Python numbers
+        become float32 or complex64.
         Or sizes: `param(784, 10)` draws from init, `param(5)` is a vector of 5, `param(5.0)` a float32 scalar.
       init=kn.init.xavier_uniform: a function of the sizes and `dtype=`.
-      dtype=None: a floating dtype; by default the array's, or float32.
+      dtype=None: a floating or complex dtype; by default the array's, or float32.
       device=None: "cpu" or "gpu"; by default where the array is if that is a GPU, else `kn.default_device()`.
     Returns: a Param with memory of its own.
-    Raises: DtypeError for integers, booleans and complex numbers, with the `.astype` to write; DeviceError for "gpu" if
-      there is none.
+    Raises: DtypeError for integers and booleans, with the `.astype` to write; DeviceError for "gpu" if there is none.
 
     >>> import knetpy as kn
     >>> kn.param([[1, 2], [3, 4]]).dtype, kn.param(3, 2).shape
@@ -86,7 +86,8 @@ def _is_shape(x):
 def _drawn(draw, shape, dtype, device):
     dtype = _floating(np.float32 if dtype is None else dtype, "param")
     try:
-        return Param(moved(draw(*shape, dtype=dtype), device))
+        with explaining_gpu("param"):
+            return Param(moved(draw(*shape, dtype=dtype), device))
     except TypeError as failure:
         raise TypeError(
             f"param: init must be a function of the sizes and dtype=, such as kn.init.kaiming_normal without "
@@ -103,19 +104,24 @@ def _array_of(data):
         raise TypeError(f"param takes an array, numbers in lists, or sizes: {reason}") from None
     if array.dtype.kind == "O":
         raise TypeError(f"param takes an array, numbers in lists, or sizes, got {type(data).__name__} of other objects")
-    return array.astype(np.float32) if not hasattr(data, "dtype") and array.dtype.kind in "iuf" else array
+    if hasattr(data, "dtype") or array.dtype.kind not in "iufc":
+        return array
+    return array.astype(np.complex64 if array.dtype.kind == "c" else np.float32)
 
 
 def _copied(array, dtype, device):
-    dtype = _floating(array.dtype if dtype is None else dtype, "param")
+    dtype = _floating(array.dtype if dtype is None else dtype, "param", "fc")
+    if array.dtype.kind == "c" and dtype.kind == "f":
+        raise DtypeError(f"param: dtype {dtype} would drop imaginary parts; write np.real(...) around the array")
     if device == "gpu" or not isinstance(array, np.ndarray):
-        return Param(moved(array.astype(dtype, copy=False), device))
+        with explaining_gpu("param"):
+            return Param(moved(array.astype(dtype, copy=False), device))
     return Param(np.array(array, dtype=dtype, subok=False, order="C"))
 
 
-def _floating(dtype, what):
+def _floating(dtype, what, kinds="f"):
     dtype = as_dtype(what, dtype)
-    if dtype.kind != "f":
+    if dtype.kind not in kinds:
         raise DtypeError(
             f"{what}: dtype {dtype} has no gradient; write .astype(np.float32) (or another floating dtype)"
         )

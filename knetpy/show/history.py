@@ -14,6 +14,7 @@ import numpy as np
 
 from ..arrays import norm
 from ..calls import nearest, told_class
+from ..core.errors import gpu_is_lost, warn
 from ..devices import on_gpu
 from ..ops.arguments import count_of, real
 from ..ops.rowsparse import RowSparse
@@ -112,8 +113,15 @@ class History:
     def _settle(self) -> None:
         """Read the numbers that are on a GPU still, which has to be waited for."""
         late, self._late = self._late, []
-        for column, n, number in late:
-            column[n] = float(number)
+        for k, (column, n, number) in enumerate(late):
+            try:
+                column[n] = float(number)
+            except RuntimeError as failure:
+                if not gpu_is_lost(failure):
+                    raise
+                left = len(late) - k
+                warn(f"History: the newest {left} numbers were on the GPU, which has stopped working; they are NaN")
+                return
 
     def _number(self, name: str, value: Any) -> float:
         if callable(value) and not hasattr(value, "dtype"):

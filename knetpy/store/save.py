@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..calls import telling
-from ..core.errors import MutationError, StoreError, warn
+from ..core.errors import MutationError, StoreError, explaining_gpu, warn
 from ..core.trace import active
 from ..files import file_named
 from ..ops.arguments import flag, whole
@@ -62,9 +62,10 @@ def save(path: Any, tree: Any, *, keep: int = 1) -> None:
         raise IsADirectoryError(f"save: {path!r} is a folder; name a file in it")
     if os.path.exists(path) and not os.path.isfile(path):
         raise OSError(f"save: {path!r} is a device or a pipe, which would be replaced; name a file")
-    arrays, description = describe(tree)
     try:
-        replace(path, lambda file: tensors.write(file, arrays, description), count)
+        with explaining_gpu(f"save: {path!r} was not written"):
+            arrays, description = describe(tree)
+            replace(path, lambda file: tensors.write(file, arrays, description), count)
     except OSError as error:
         if error.errno is None:
             raise

@@ -18,6 +18,7 @@ from ..optim.optimizer import Optimizer, checked_optimizer, uninterrupted
 from ..optim.precision import are_finite
 from ..transforms.grad import by_params
 from .arguments import function_of, is_iterable
+from .capture import Captured, check_capture
 from .signals import Skip, Stop
 
 
@@ -30,6 +31,7 @@ def minimize(
     params: Any = None,
     before: Callable | None = None,
     check_finite: bool = False,
+    capture: bool = False,
 ) -> Minimize:
     """An iterable that makes a training step for each item of `data` and yields its loss.
 
@@ -44,6 +46,12 @@ def minimize(
         end the loop, as the loss function may.
       check_finite=False: raise at a loss or a gradient with NaN or Inf, before the update. With
         `kn.optim.MixedPrecision`, which has its own way with gradients, only at such a loss.
+      capture=False: on a GPU, capture a step as a CUDA graph and launch that again for each batch of the same shapes
+        and dtypes, after two that are made as usual: one launch for the host, whatever the number of kernels.
+        Such a step must not read arrays of the GPU on the host, nor decide anything on it: what Python code in loss has
+        computed from other things than its arguments is kept as it was. Settings of the optimizer and its schedules are
+        followed, dropout draws anew. Matrix products go to a kernel of knetpy's, since CuPy does not let cuBLAS be
+        captured, so results differ in their last digits from those of other steps.
     Returns: an iterable of NumPy scalars of the loss's dtype, with the `len()` of data; a step that was left out yields
       none, and counts in its attribute skipped. Each loop over it trains on, with the state that the optimizer has
       reached. The training mode is on within a step, never in the body of the loop. A break, an exception and Ctrl-C
@@ -51,7 +59,8 @@ def minimize(
       epoch of `kn.minibatch` or `kn.data.DataLoader`; to go on in the middle of one, `data.restore(data.state())` of a
       DataLoader before it. The batch of a step that was broken off does not come again.
     Raises: TypeError for arguments of the wrong kind, DerivativeError if loss touches no Param or is no real scalar,
-      NonFiniteError if that is checked.
+      NonFiniteError if that is checked, DeviceError with the reason if a step cannot be captured: params and state are
+      then as the step before left them.
 
     >>> import numpy as np, knetpy as kn
     >>> w = kn.param([0.0])
@@ -63,7 +72,10 @@ def minimize(
     """
     check_arguments(loss, data, opt, before)
     opt = Adam() if opt is None else checked_optimizer(opt, "minimize")
-    return Minimize(loss, data, opt, params, before, flag("minimize", "check_finite", check_finite))
+    check_finite, capture = flag("minimize", "check_finite", check_finite), flag("minimize", "capture", capture)
+    if capture:
+        check_capture(loss, opt, before, check_finite)
+    return Minimize(loss, data, opt, params, before, check_finite, capture)
 
 
 class Minimize:
@@ -77,9 +89,11 @@ class Minimize:
         params: Any = None,
         before: Callable | None = None,
         check_finite: bool = False,
+        capture: bool = False,
     ):
         self.loss, self.data, self.opt, self.params = loss, data, opt, params
         self.before, self.check_finite, self.skipped = before, check_finite, 0
+        self._captured = Captured(self._made, opt) if capture else None
 
     def __len__(self) -> int:
         return len(self.data)  # type: ignore[arg-type]  # without a length it raises, as it should
@@ -104,6 +118,10 @@ class Minimize:
 
     def step(self, *args: Any) -> np.generic:
         """Make one step on these arguments of the loss function, and return the loss before it."""
+        return self._captured.step(*args) if self._captured else self._made(*args)[0]
+
+    def _made(self, *args: Any) -> tuple[np.generic, Any]:
+        """(the loss, the gradients) of a step, which has been made."""
         scaler = loss_scaler(self.opt)
         settle, scale = (self._settle, 1.0) if scaler is None else (partial(self._settle_scaled, scaler), scaler.scale)
         found = by_params(self.loss, args, {}, has_aux=False, settle=settle, scale=scale)
@@ -112,7 +130,7 @@ class Minimize:
                 f"minimize: {label_of(self.loss)} touched no Param, so there is nothing to change; make the weights "
                 "with kn.param and use them in the loss (kn.value(w) and w.value are constants)"
             )
-        return found[0]
+        return found
 
     def _settle(self, value: Any, grads: Any, commit: Callable) -> None:
         """Make the step: the update and then, by `commit`, the running moments of the model, or none of both."""

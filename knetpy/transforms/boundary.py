@@ -35,7 +35,7 @@ def enter(tree, trace, what):
         elif isinstance(getattr(x, "dtype", None), np.dtype) and hasattr(x, "shape"):
             new = Result(trace.hold(_differentiable(x, what + path)))
         elif is_number(x):
-            new = Result(np.float64(_real(x, what + path)))
+            new = Result((np.complex128 if isinstance(x, complex) else np.float64)(x))
         elif path:
             return x
         else:
@@ -52,16 +52,21 @@ def _differentiable(x, what):
         raise DerivativeError(
             f"{what} is a {type(x).__name__}, whose mask or own operators would get lost: pass np.asarray of it"
         )
-    if x.dtype.kind != "f":
-        fix = "differentiate by its real and imaginary parts" if x.dtype.kind == "c" else "write .astype(np.float32)"
-        raise DtypeError(f"{what} has dtype {x.dtype}, which has no derivative here: {fix}")
+    if x.dtype.kind not in "fc":
+        raise DtypeError(f"{what} has dtype {x.dtype}, which has no derivative here: write .astype(np.float32)")
     return x
 
 
-def _real(x, what):
-    if isinstance(x, numbers.Complex) and not isinstance(x, numbers.Real):
-        raise DtypeError(f"{what} is complex: differentiate by its real and imaginary parts")
-    return x
+def conjugated(cotangents):
+    """Cotangents, by serial number, as they leave a transform or come back to one.
+
+    Inside they pair with tangents as Re(sum(dy * dx)), as in JAX; what users get and give pairs as
+    Re(sum(conj(dy) * dx)), as in PyTorch: the gradient of a real loss is the direction of its steepest ascent.
+    """
+    for uid, dx in cotangents.items():
+        if dx.dtype.kind == "c":
+            cotangents[uid] = np.conj(dx)
+    return cotangents
 
 
 class Exit:
@@ -142,11 +147,15 @@ def loss_of(y, f):
     if not isinstance(y, Value) and not hasattr(y, "dtype"):
         if not is_number(y) or isinstance(y, numbers.Integral):
             raise DerivativeError(f"{name} must return a scalar to be differentiated, it returned {_described(y)}")
-        y = np.asarray(y, np.float64)[()]
+        y = np.asarray(y, np.result_type(y, np.float64))[()]
     if y.dtype.kind != "f":
         raise DtypeError(
             f"{name} returned {y.dtype}, which has no gradient: "
-            + ("take a real part, as np.abs(y) ** 2" if y.dtype.kind == "c" else "return a floating loss")
+            + (
+                "a loss is real: take np.abs(y) ** 2, np.real(y), ..."
+                if y.dtype.kind == "c"
+                else "return a floating loss"
+            )
         )
     if y.shape != ():
         raise DerivativeError(

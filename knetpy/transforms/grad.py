@@ -15,7 +15,7 @@ from ..core.value import Param, Result, Value, value
 from ..journal import Journal
 from ..parameters.search import label
 from ..tree import children, tree_map
-from .boundary import Exit, enter, loss_of, scalar
+from .boundary import Exit, conjugated, enter, loss_of, scalar
 from .gradients import Gradients
 from .run import check_argnums, commit, positions, run, watch
 
@@ -35,7 +35,8 @@ def grad(f: Callable, argnums: Positions = None, *misplaced: Any, has_aux: bool 
       (with grad(f, 0) it is run once). With argnums, gradients with the structure of those
       arguments. Each gradient has shape and dtype of its primal and belongs to the caller.
     Raises: DerivativeError if f does not return a scalar or there is nothing to differentiate by.
-    At kinks and ties the convention is that of each function, see its docstring.
+    At kinks and ties the convention is that of each function, see its docstring. By a complex z = x + iy the gradient
+    is that by x plus i times that by y, as PyTorch's: the direction of steepest ascent.
 
     >>> import numpy as np, knetpy as kn
     >>> kn.grad(lambda x: x ** 3)(2.0)
@@ -146,7 +147,7 @@ def _swept(tape, y, f, scale=1.0):
     if scale != 1.0:
         with np.errstate(over="ignore"):  # a scale that is too much for half precision makes infinite gradients
             seed = seed * seed.dtype.type(scale)
-    return sweep(tape.steps, {y.uid: seed}, watch())
+    return conjugated(sweep(tape.steps, {y.uid: seed}, watch()))
 
 
 def by_params(f, args, kwargs, has_aux, log=None, again=None, settle=None, scale=1.0):

@@ -11,7 +11,7 @@ from ..core.tape import Tape, sweep
 from ..core.value import Param, Result, Value, bare
 from ..parameters.search import label
 from ..tree import leaves, tree_map
-from .boundary import Exit, enter, is_number
+from .boundary import Exit, conjugated, enter, is_number
 from .grad import grad, gradient_of
 from .gradients import Gradients
 from .run import check_callable, commit, run, watch
@@ -29,6 +29,7 @@ def vjp(f: Callable, *args: Any, **kwargs: Any) -> tuple[Any, Callable]:
       as long as it lives.
     Raises: DtypeError or DerivativeError for an argument that has no derivative; the pullback ShapeError for a
       cotangent that does not fit, MutationError if a Param was written in between.
+    Complex cotangents and gradients are as in PyTorch: the gradient by x of y = a * x is conj(a) * cotangent.
 
     >>> import numpy as np, knetpy as kn
     >>> y, pullback = kn.vjp(np.sin, np.array([0.0, 1.0]))
@@ -54,7 +55,7 @@ def vjp(f: Callable, *args: Any, **kwargs: Any) -> tuple[Any, Callable]:
             c = matching(c, like, f"the cotangent{path} of {label_of(f)}")
             if uid in tape.steps and c is not None:
                 seeds[uid] = c if uid not in seeds else seeds[uid] + c
-        found, out = sweep(tape.steps_again(), seeds, watch()), Exit(cotangent)
+        found, out = conjugated(sweep(tape.steps_again(), conjugated(seeds), watch())), Exit(cotangent)
         return tuple(tree_map(lambda x, r: gradient_of(out, found, x, r), a, r) for a, r in zip(args, new))
 
     y_like = tree_map(lambda x: None, y)
@@ -85,7 +86,7 @@ def matching(x, like, what):
             raise TypeError(f"{what} must be an array or numbers in lists: {reason}") from None
     if x.shape != like.shape:
         raise ShapeError(f"{what} must have shape {like.shape}, got {x.shape}")
-    if x.dtype.kind not in "fiub":
+    if x.dtype.kind not in ("fiubc" if like.dtype.kind == "c" else "fiub"):
         raise DtypeError(f"{what} must have dtype {like.dtype}, got {x.dtype}")
     return x if x.dtype == like.dtype else x.astype(like.dtype)
 
@@ -134,7 +135,7 @@ def _enter_with(dual, arg, tangent, what):
 
 def _tangent(out, dual, x):
     """The tangent of one leaf of the output; zeros where it does not depend on the arguments."""
-    array = np.float64(x) if is_number(x) and not hasattr(x, "dtype") else bare(x)
+    array = np.result_type(x, np.float64).type(x) if is_number(x) and not hasattr(x, "dtype") else bare(x)
     if not hasattr(array, "dtype") or array.dtype.kind not in "fc":
         return None
     return out.gradient(dual.tangents.get(x.uid) if isinstance(x, Value) else None, array)

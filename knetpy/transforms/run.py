@@ -32,7 +32,7 @@ def _run(f, args, kwargs, trace, training):
         if "read-only" in str(failure) and trace.hold:
             failure.args = (f"{failure}; if a derivative needs this array, write into a copy or once it is taken",)
         elif isinstance(failure.__cause__, DerivativeError):  # array[i] = r
-            failure.args = (f"{failure} {failure.__cause__}; np.stack builds an array of values",)
+            failure.args = (f"{failure} {failure.__cause__}; kn.array([a, b]) makes one of values",)
         raise
     finally:
         restore_training(mode)

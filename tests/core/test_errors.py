@@ -35,7 +35,9 @@ def test_the_loss_must_be_a_real_scalar():
     refused(kn.DerivativeError, lambda: grad(lambda x: None)(X), "None", "return")
     refused(kn.DerivativeError, lambda: grad(lambda x: 3)(X), "3", "int")
     refused(kn.DtypeError, lambda: grad(lambda x: np.argmax(x))(X), "int64")
-    refused(kn.DtypeError, lambda: grad(lambda x: np.complex128(2j))(X), "complex128")
+    refused(kn.DtypeError, lambda: grad(lambda x: np.complex128(2j))(X), "complex128", "np.abs")
+    refused(kn.DtypeError, lambda: grad(lambda x: 2j)(X), "complex128", "np.real")
+    refused(kn.DtypeError, lambda: grad(lambda x: np.sum(x * 1j))(X), "complex128", "np.real")
     refused(kn.DerivativeError, lambda: grad(lambda x: np.sum(x), 0, has_aux=True)(X), "pair", "has_aux")
     w = param(X)
     refused(kn.DerivativeError, lambda: grad(lambda: w * 2)(), "(3,)")
@@ -44,14 +46,13 @@ def test_the_loss_must_be_a_real_scalar():
 def test_what_cannot_be_differentiated_by():
     refused(kn.DtypeError, lambda: grad(lambda x: np.sum(x))(np.arange(3)), "int64", ".astype(np.float32)")
     refused(kn.DtypeError, lambda: grad(lambda d: 1.0)({"a": X, "b": np.arange(3)}), "['b']", "int64")
-    refused(kn.DtypeError, lambda: grad(lambda x: 1.0)(1j), "complex")
     refused(kn.DtypeError, lambda: grad(lambda x: 1.0)(np.ones(2, bool)), "bool")
     refused(kn.DerivativeError, lambda: grad(lambda x: 1.0)("text"), "str", "touched no param")
     refused(kn.DerivativeError, lambda: grad(lambda: 1.0)(), "touched no param")
     refused(kn.DtypeError, lambda: param(np.arange(3)), "int64", ".astype(np.float32)")
     refused(kn.DtypeError, lambda: param(True), "bool")
     refused(kn.DtypeError, lambda: param(3, 2, dtype=int), "int64")
-    refused(kn.DtypeError, lambda: param(2j), "complex128")
+    refused(kn.DtypeError, lambda: param(2j, dtype=np.float32), "float32", "np.real")
     refused(TypeError, lambda: param(), "param(784, 10)")
     refused(TypeError, lambda: param((3, 2)), "param(3, 2)", "[3, 2]")
     refused(kn.ShapeError, lambda: param(3, -1), "(3, -1)")
@@ -132,7 +133,7 @@ def test_cutting_the_derivative_by_accident():
     refused(kn.DerivativeError, f(lambda x: float(x[0])), "float(...)", "kn.value")
     refused(kn.DerivativeError, f(lambda x: int(x[0])), "int(...)", "kn.value")
     refused(kn.DerivativeError, f(lambda x: np.asarray(x)), "np.asarray", "(3,)")
-    refused(kn.DerivativeError, f(lambda x: np.array([x[0], x[1]])), "np.stack")
+    refused(kn.DerivativeError, f(lambda x: np.array([x[0], x[1]])), "kn.array([a, b])")
     refused(kn.DerivativeError, f(lambda x: x.tolist()), "tolist")
     refused(kn.DerivativeError, f(lambda x: x[0].item()), "item")
     refused(kn.DerivativeError, f(lambda x: range(3)[x[0]]), "index")
@@ -142,10 +143,10 @@ def test_cutting_the_derivative_by_accident():
 
 
 def test_numpy_functions_without_a_rule():
-    refused(kn.DerivativeError, lambda: grad(lambda x: np.sum(np.sort(x)), 0)(X), "np.sort", "(3,)", "kn.primitive")
-    refused(kn.DerivativeError, lambda: grad(lambda x: np.linalg.det(x), 0)(np.eye(2)), "np.linalg.det", "(2, 2)")
-    refused(kn.DerivativeError, lambda: grad(lambda x: np.sum(np.nextafter(x, 1)), 0)(X), "np.nextafter")
-    refused(kn.DerivativeError, lambda: grad(lambda x: np.maximum.accumulate(x)[0], 0)(X), "np.maximum.accumulate")
+    refused(
+        kn.DerivativeError, lambda: grad(lambda x: np.sum(np.packbits(x)), 0)(X), "np.packbits", "(3,)", "kn.primitive"
+    )
+    refused(kn.DerivativeError, lambda: grad(lambda x: np.packbits(x), 0)(np.eye(2)), "np.packbits", "(2, 2)")
     refused(kn.DerivativeError, lambda: grad(lambda x: np.add(x, 1, where=x > 1), 0)(X), "np.add", "where=")
     refused(AttributeError, lambda: grad(lambda x: x.nonsense, 0)(X), "nonsense")
 
@@ -268,7 +269,7 @@ def test_habits_of_other_libraries():
     refused(TypeError, lambda: kn.hessian(np.sum, X), "hessian(sum)(x, y)")
     refused(TypeError, lambda: param(2, 3, init="xavier"), "kn.init.kaiming_normal")
     refused(TypeError, lambda: param(2, 3, init=np.zeros), "dtype=")
-    refused(kn.DerivativeError, lambda: grad(lambda x: np.fft.fft(x)[0], 0)(X), "np.fft.fft")
+    refused(kn.DtypeError, lambda: grad(lambda x: np.fft.fft(x)[0], 0)(X), "complex128", "np.real")
     refused(kn.DerivativeError, lambda: grad(lambda: np.sum(p))() * 0.5, "g[p] *= 0.5")
     image, w = np.ones((3, 8, 8), "f4"), np.ones((4, 3, 3, 3), "f4")
     refused(kn.ShapeError, lambda: kn.conv(image, w), "x[None]")

@@ -107,7 +107,7 @@ def test_several_outputs():
     assert np.array_equal(unused, np.ones(3))
 
 
-def test_integer_outputs_are_constants_and_complex_ones_are_refused():
+def test_integer_outputs_are_constants_and_words_are_refused():
     top = primitive(
         lambda x: (x.max(), x.argmax()), name="top", outputs=2, vjp=lambda dy, x, y: (dy[0] * (np.arange(3) == y[1]),)
     )
@@ -119,8 +119,9 @@ def test_integer_outputs_are_constants_and_complex_ones_are_refused():
 
     assert np.array_equal(grad(loss, 0)(X), [0, 0, 2])
     assert np.array_equal(grad(lambda x: np.cumsum(x, dtype=int)[0] * 1.0, 0)(X), np.zeros(3))
-    with pytest.raises(kn.DtypeError, match="complex128"):
-        grad(lambda x: np.abs(x * 1j).sum(), 0)(X)
+    words = primitive(lambda x: np.array(["a"]), name="words", x=lambda dy: dy)
+    with pytest.raises(kn.DtypeError, match="words of a value .* gave <U1"):
+        grad(words, 0)(X)
     numbers = primitive(lambda x: float(x) * 2, x=lambda dy: dy * 2)
     assert grad(numbers)(3.0) == 2
 
@@ -206,14 +207,12 @@ def test_no_derivative_is_declared_and_differs_from_forgotten():
 
 
 def test_numpy_spelling_can_be_taught():
-    sinc = primitive(lambda x: np.sinc(x), numpy=np.sinc, x=lambda dy, y, x: dy * (np.cos(np.pi * x) - y) / x)
+    double = primitive(lambda x: np.packbits(np.asarray(x) > 0) * x, numpy=np.packbits, x=lambda dy, x: 2 * dy)
     try:
-        np.testing.assert_allclose(
-            grad(lambda x: np.sum(np.sinc(x)))(X), (np.sinc(X + 1e-6) - np.sinc(X - 1e-6)) / 2e-6, rtol=1e-6
-        )
-        assert sinc(X) is not None
+        np.testing.assert_array_equal(grad(lambda x: np.sum(np.packbits(x)), 0)(np.array([3.0])), [2.0])
+        assert double(X[:1]) is not None
     finally:
-        del kn.core.value.NUMPY[np.sinc]
+        del kn.core.value.NUMPY[np.packbits]
 
 
 @pytest.mark.parametrize(

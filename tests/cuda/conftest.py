@@ -22,6 +22,11 @@ EMULATED = not has_device()
 emulated = pytest.mark.skipif(not EMULATED, reason="counted by the emulator")
 
 
+def pytest_runtest_setup(item):
+    if EMULATED and item.get_closest_marker("gpu"):
+        pytest.skip("no CUDA device")
+
+
 @pytest.fixture(scope="package", autouse=True)
 def gpu():
     """A GPU, or its double."""

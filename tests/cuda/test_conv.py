@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import knetpy as kn
+from knetpy.kernels import kernel
 from knetpy.kernels.cuda import conv, convdw
 from knetpy.kernels.reference import conv as reference
 from tests.cuda.conftest import EMULATED
@@ -85,9 +86,8 @@ def forced(monkeypatch):
 
 @pytest.fixture
 def tensor_cores():
-    kn.kernels.tf32(True)
-    yield
-    kn.kernels.tf32(False)
+    yield kn.kernels.tensor_cores
+    kn.kernels.tensor_cores("off")
 
 
 @pytest.mark.parametrize("shape", [*conv.FLOAT, *conv.DOUBLE], ids=lambda s: f"{s.rows}x{s.pixels}")
@@ -198,48 +198,136 @@ def tf32(x):
     return ((x.view("u4") + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view("f4")
 
 
+def bfloat16(x):
+    bits = x.view("u4")
+    return (bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1)) & np.uint32(0xFFFF0000)).view("f4")
+
+
+def random_for(factors, *shape):
+    return random(*shape).astype("f2" if factors == "float16" else "f4")
+
+
+ROUNDED = {"float16": lambda x: x, "tf32": tf32, "bfloat16": bfloat16}  # how factors are rounded
+ERROR = {"float16": 0, "tf32": 2**-10 + 2**-22, "bfloat16": 2**-7 + 2**-16}  # of a product, as two of them give
+NAMES = {"float16": "HALF", "tf32": "TF32", "bfloat16": "BF16"}
+
+
+def agree_on_tensor_cores(name, args, options, factors):
+    """The kernel's result is that of rounded factors, and as near the exact one as the docstring says."""
+    kn.kernels.tensor_cores(factors)
+    found = kn.cpu(getattr(conv, name)(*kn.gpu(args), **options))
+    function, wide = getattr(reference, name), [x.astype("f8") for x in args]
+    exact, scale = function(*wide, **options), function(*map(np.abs, wide), **options)
+    terms = function(*map(np.ones_like, wide), **options)
+    assert found.shape == exact.shape and found.dtype == args[0].dtype
+    lost = terms * 2**-23 * scale + (2**-11 * np.abs(exact) if factors == "float16" else 0)
+    near = function(*[ROUNDED[factors](x).astype("f8") for x in args], **options)
+    assert np.all(np.abs(found - near) <= lost * 1.01)
+    assert np.all(np.abs(found - exact) <= lost * 1.01 + ERROR[factors] * scale)
+    return found
+
+
+def kernels(spies):
+    return [kernel for spy in spies for kernel, _ in spy.launches if kernel.startswith("tile")]
+
+
 @emulated
-def test_tensor_cores_on_request(spy, tensor_cores):
+@pytest.mark.parametrize("factors", NAMES)
+def test_tensor_cores_on_request(factors, spy, tensor_cores):
     spies = spy()
-    x, w = random(2, 5, 9, 8), random(70, 5, 3, 3)
-    dy = random(2, 70, 9, 8)
-    y = kn.cpu(conv.conv(*kn.gpu((x, w)), **plain(2)))
-    dx = kn.cpu(conv.conv_dx(*kn.gpu((dy, random(70, 12, 3, 3))), **plain(2), size=(9, 8)))
-    dw = kn.cpu(conv.conv_dw(*kn.gpu((x, dy)), **plain(2), window=(3, 3)))
-    np.testing.assert_allclose(y, reference.conv(tf32(x).astype("f8"), tf32(w), **plain(2)), atol=1e-4)
-    exact = reference.conv_dw(tf32(x).astype("f8"), tf32(dy), **plain(2), window=(3, 3))
-    np.testing.assert_allclose(dw, exact, atol=1e-4)
-    kernels = [kernel for spy in spies for kernel, _ in spy.launches if kernel.startswith("tile")]
-    assert dx.shape == (2, 12, 9, 8) and len(kernels) == 3 and all(kernel.endswith("true>") for kernel in kernels)
+    x, w, dy = [random_for(factors, *shape) for shape in ((2, 5, 9, 8), (70, 5, 3, 3), (2, 70, 9, 8))]
+    agree_on_tensor_cores("conv", (x, w), plain(2), factors)
+    more = plain(2, stride=(1, 2), padding=((1, 1), (1, 2)))
+    agree_on_tensor_cores("conv", (x, w), more, factors)
+    agree_on_tensor_cores("conv", (x, random_for(factors, 20, 5, 1, 1)), plain(2, padding=((0, 0),) * 2), factors)
+    agree_on_tensor_cores("conv_dx", (dy, random_for(factors, 70, 12, 3, 3)), {**plain(2), "size": (9, 8)}, factors)
+    agree_on_tensor_cores("conv_dx", (dy, random_for(factors, 70, 12, 3, 3)), {**more, "size": (9, 15)}, factors)
+    agree_on_tensor_cores("conv_dw", (x, dy), {**plain(2), "window": (3, 3)}, factors)
+    x = random_for(factors, 1, 18, 4, 5)
+    agree_on_tensor_cores("conv", (x, random_for(factors, 36, 9, 2, 3)), plain(2, groups=2), factors)
+    assert len(kernels(spies)) == 7 and all(NAMES[factors] in kernel for kernel in kernels(spies))
 
 
 @emulated
-@pytest.mark.parametrize("shape", conv.TENSOR, ids=str)
+@pytest.mark.parametrize("shape", [s for shapes in conv.TENSOR.values() for s in shapes], ids=str)
 def test_tiles_of_tensor_cores(shape, forced, tensor_cores, order):
     forced(shape)
-    x, w = random(1, 3, 8, 20), random(shape.rows + 1, 3, 3, 3)
-    found = kn.cpu(conv.conv(*kn.gpu((x, w)), **plain(2)))
-    np.testing.assert_allclose(found, reference.conv(tf32(x).astype("f8"), tf32(w), **plain(2)), atol=1e-4)
+    factors = next(name for name, factor in NAMES.items() if factor == shape.factor)
+    x, w = random_for(factors, 1, 5, 8, 20), random_for(factors, shape.rows + 1, 5, 3, 3)
+    agree_on_tensor_cores("conv", (x, w), plain(2), factors)
 
 
 @emulated
+@pytest.mark.parametrize("factors", NAMES)
 @pytest.mark.parametrize("outputs", [50, 70])
-def test_weights_on_tensor_cores(outputs, tensor_cores, order):
-    x, dy = random(2, 15, 5, 6), random(2, outputs, 5, 6)
-    found = kn.cpu(conv.conv_dw(*kn.gpu((x, dy)), **plain(2), window=(3, 3)))
-    exact = reference.conv_dw(tf32(x).astype("f8"), tf32(dy), **plain(2), window=(3, 3))
-    np.testing.assert_allclose(found, exact, atol=1e-4)
+def test_weights_on_tensor_cores(outputs, factors, tensor_cores, order):
+    x, dy = random_for(factors, 2, 15, 5, 6), random_for(factors, 2, outputs, 5, 6)
+    agree_on_tensor_cores("conv_dw", (x, dy), {**plain(2), "window": (3, 3)}, factors)
 
 
-def test_tensor_cores_are_off_unless_asked_for(spy):
+@emulated
+@pytest.mark.parametrize("factors", NAMES)
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_tensor_cores_add_nothing_from_beside_the_array(bad, factors, tensor_cores):
+    tensor_cores(factors)
+    x, w = random_for(factors, 2, 9, 6, 5), random_for(factors, 20, 9, 3, 3)
+    w[7, 1, 0, 0], tolerance = bad, {"float16": 1e-3, "tf32": 1e-3, "bfloat16": 1e-2}[factors]
+    agree("conv", (x, w, random_for(factors, 20)), {**plain(2), "activation": "relu"}, tolerance)
+    dy = random_for(factors, 2, 20, 6, 5)
+    dy[1, 3, 5, 4] = bad
+    agree("conv_dw", (x, dy), {**plain(2), "window": (3, 3)}, tolerance)
+
+
+@emulated
+def test_float16_that_tensor_cores_do_not_multiply(tensor_cores):
+    tensor_cores("float16")
+    conv.launched.clear()
+    half = lambda *shape: random(*shape).astype("f2")
+    agree("conv", (half(2, 9, 7), half(5, 9, 3), None), plain(1), 1e-3)  # few outputs
+    agree("conv", (half(2, 2, 40), half(12, 2, 35), None), plain(1, padding=((17, 17),)), 1e-3)  # a long window
+    agree("conv", (half(2, 9, 7), random(20, 9, 3), None), plain(1), 1e-3)  # weights of another dtype
+    agree("conv_dw", (half(2, 2, 7), half(2, 20, 7)), {**plain(1), "window": (3,)}, 1e-3)  # few terms
+    agree("conv", (random(2, 9, 7), random(20, 9, 3), None), plain(1))  # float32 is not asked for
+    names = " ".join([name for names in conv.launched.values() for name in names])
+    assert "PLAIN" in names and "narrow<" in names and "narrow_dw<" in names and "Half" not in names
+
+
+def test_tensor_cores_are_off_unless_asked_for(spy, tensor_cores):
     spies = spy() if EMULATED else []
-    assert kn.kernels.tf32() is False and kn.kernels.tf32(True) is True
+    assert tensor_cores() == "off" and tensor_cores("tf32") == tensor_cores() == "tf32"
     conv.conv(*kn.gpu((random(1, 2, 5, dtype="f8"), random(9, 2, 3, dtype="f8"))), **plain(1))
-    assert kn.kernels.tf32(False) is False
+    assert tensor_cores("off") == "off"
     conv.conv(*kn.gpu((random(1, 2, 5), random(9, 2, 3))), **plain(1))
-    assert not any("true" in kernel for spy in spies for kernel, _ in spy.launches)
-    with pytest.raises(TypeError, match="tf32: flag must be True or False, got 1"):
-        kn.kernels.tf32(1)
+    conv.conv(*kn.gpu((random(1, 2, 5).astype("f2"), random(9, 2, 3).astype("f2"))), **plain(1))
+    assert all("PLAIN" in kernel for kernel in kernels(spies))
+    with pytest.raises(ValueError, match="must be one of 'off', 'float16', 'tf32', 'bfloat16', got True"):
+        tensor_cores(True)
+    assert tensor_cores() == "off"
+
+
+def test_tensor_cores_of_an_older_gpu_are_refused(tensor_cores, monkeypatch):
+    monkeypatch.setattr(conv, "_capability", lambda device: 75)
+    x, w = kn.gpu((random(1, 9, 5), random(9, 9, 3)))
+    for factors, dtype in (("tf32", "f4"), ("bfloat16", "f4"), ("float16", "f2")):
+        tensor_cores(factors)
+        with pytest.raises(RuntimeError, match="from compute capability 8.0 on, and this one has 7.5: write"):
+            conv.conv(x.astype(dtype), w.astype(dtype), **plain(1))
+    assert conv.conv(x, w, **plain(1)).dtype == np.float32  # which "float16" does not concern
+
+
+@emulated
+def test_status_tells_which_kernels_have_been_launched(tensor_cores):
+    tensor_cores("float16")
+    x, w = [random(*shape).astype("f2") for shape in ((1, 9, 5), (200, 9, 3))]
+    kernel("conv", "conv")(*kn.gpu((x, w)), **plain(1))
+    kernel("conv", "conv")(kn.gpu(x), kn.gpu(w[:, :, :1]), **plain(1, padding=((0, 0),)))
+    kernel("conv", "conv_dw")(kn.gpu(x), kn.gpu(random(1, 200, 5)), **plain(1), window=(3,))
+    states = {row[0]: row[2] for row in kn.kernels.status().rows if row[1] == "cuda"}
+    assert "tile<Half, 64, 128, 32, HALF>" in states["conv.conv"] and "tile_dw<" in states["conv.conv_dw"]
+    tensor_cores("off")
+    kernel("conv", "conv")(kn.gpu(x), kn.gpu(w[:, :, :1]), **plain(1, padding=((0, 0),)))
+    states = {row[0]: row[2] for row in kn.kernels.status().rows if row[1] == "cuda"}
+    assert "cuBLAS" in states["conv.conv"]
 
 
 # ------------------------------------------------------------------------------- what the emulator measures
@@ -268,42 +356,50 @@ def line(place):
 
 
 @emulated
-@pytest.mark.parametrize("shape", [*conv.FLOAT, *conv.DOUBLE, *conv.TENSOR], ids=str)
+@pytest.mark.parametrize("shape", [*conv.FLOAT, *conv.DOUBLE, *sum(conv.TENSOR.values(), [])], ids=str)
 def test_accesses_of_tiles(shape, forced, spy, tensor_cores):
     from tests.cudacpu import emulator
 
-    kn.kernels.tf32(shape.tensor)
+    tensor_cores(next((name for name, factor in NAMES.items() if factor == shape.factor), "off"))
     forced(shape)
-    dtype = "f8" if shape in conv.DOUBLE else "f4"
+    dtype = "f8" if shape in conv.DOUBLE else "f2" if shape.factor == "HALF" else "f4"
     pixels = 8, shape.pixels // 8
     with emulator.configured(undefined=False):
         (spy, _) = spy(trace=200_000)
         agree(
-            "conv", (random(1, 2, *pixels, dtype=dtype), random(shape.rows, 2, 3, 3, dtype=dtype), None), plain(2), 2e-3
+            "conv", (random(1, 2, *pixels, dtype=dtype), random(shape.rows, 2, 3, 3, dtype=dtype), None), plain(2), 1e-2
         )
     assert [stats.idle_blocks for _, stats in spy.launches] == [0, 0]
     requests = spy.launches[1][1].requests()
     assert {"conv.cu", "tiles.h"} == {r.line.split(":")[0] for r in requests}
     assert conflicts(requests) == []
     stored = [r for r in requests if r.space == "global" and r.kind == "write"]
-    assert stored and [r for r in stored if r.cost > r.ideal] == []
+    most = 2 if shape.factor == "HALF" else 1  # the next instruction writes the other half of the sectors
+    assert stored and [r for r in stored if r.cost > most * r.ideal] == []
 
 
 @emulated
 @pytest.mark.parametrize(
-    "outputs, dtype, tensor", [(128, "f4", 0), (64, "f4", 0), (64, "f8", 0), (128, "f4", 1), (64, "f4", 1)]
+    "outputs, dtype, factors",
+    [
+        *[(outputs, "f4", factors) for outputs in (64, 128) for factors in ("off", "tf32", "bfloat16")],
+        *[(outputs, "f2", "float16") for outputs in (64, 128)],
+        (64, "f8", "off"),
+    ],
 )
-def test_accesses_of_tiles_of_weights(outputs, dtype, tensor, spy, tensor_cores):
+def test_accesses_of_tiles_of_weights(outputs, dtype, factors, spy, tensor_cores):
     from tests.cudacpu import emulator
 
-    kn.kernels.tf32(bool(tensor))
+    tensor_cores(factors)
     x, dy = random(1, 16, 8, 8, dtype=dtype), random(1, outputs, 8, 8, dtype=dtype)
     with emulator.configured(undefined=False):
         (_, spy) = spy(trace=200_000)
-        agree("conv_dw", (x, dy), {**plain(2), "window": (3, 3)}, 2e-3)
-    assert [stats.idle_blocks for _, stats in spy.launches] == [0]
+        agree("conv_dw", (x, dy), {**plain(2), "window": (3, 3)}, 1e-2)
+    assert [stats.idle_blocks for _, stats in spy.launches] == [0] * (2 if factors == "float16" else 1)
     requests = spy.launches[0][1].requests()
-    assert conflicts([r for r in requests if r.kind == "read" or not tensor]) == []  # these store with two-fold ones
+    assert (
+        conflicts([r for r in requests if r.kind == "read" or factors == "off"]) == []
+    )  # others store with two-fold ones
     stored = [r for r in requests if r.space == "global" and r.kind == "write"]
     assert stored and [r for r in stored if r.cost > r.ideal] == []
 

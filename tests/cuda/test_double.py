@@ -102,3 +102,120 @@ def test_raw_kernels(cp):
     assert z.tolist() == [3, 4, 5, 6]
     with pytest.raises(TypeError):
         module.get_function("add<double, 3>")(1, 4, (z, z))
+
+
+# ------------------------------------------------------------------------------------------- streams and graphs
+
+
+def captured(cp, work):
+    """The graph of `work()`, whose memory is of a pool of its own; and the pool."""
+    stream, pool = cp.cuda.Stream(non_blocking=True), cp.cuda.MemoryPool()
+    with cp.cuda.using_allocator(pool.malloc), stream:
+        stream.begin_capture()
+        try:
+            kept = work()
+        finally:
+            graph = stream.end_capture()
+    return graph, pool, kept
+
+
+def test_a_captured_step_runs_at_each_launch_and_not_before(cp, x):
+    total = cp.zeros(3, np.float32)
+
+    def work():
+        y = np.exp(x[0]) * 2
+        total[...] = total + y
+        np.add(total, 1, out=total)
+        np.maximum(total, 0, out=total)
+        return np.sum(total)
+
+    graph, pool, result = captured(cp, work)
+    assert not total.get().any()
+    wanted = 2 * np.exp(np.arange(3, dtype="f4")) + 1
+    for n in (1, 2):
+        graph.launch()
+        np.testing.assert_allclose(total.get(), n * wanted, rtol=1e-6)
+        assert float(result) == pytest.approx(n * wanted.sum(), rel=1e-6)
+    x[...] = 0  # the memory is what counts
+    graph.launch()
+    np.testing.assert_allclose(total.get(), 2 * wanted + 3, rtol=1e-6)
+
+
+def test_kernels_are_captured_with_their_numbers(cp):
+    code = """extern "C" __global__ void more(float* y, float by) { y[threadIdx.x] += by; }"""
+    kernel, y = cp.RawKernel(code, "more"), cp.zeros(4, np.float32)
+    kernel((1,), (4,), (y, np.float32(1)))
+    graph, *_ = captured(cp, lambda: kernel((1,), (4,), (y, np.float32(2))))
+    graph.launch()
+    graph.launch()
+    assert y.tolist() == [5] * 4
+
+
+@pytest.mark.parametrize("wait", [lambda x: x.get(), lambda x: float(x.sum()), lambda x: bool((x > 1).all())])
+def test_a_capture_ends_where_the_host_waits(cp, x, wait):
+    stream = cp.cuda.Stream(non_blocking=True)
+    with stream:
+        stream.begin_capture()
+        assert stream.is_capturing()
+        with pytest.raises(RuntimeError, match="not permitted when stream is capturing"):
+            wait(x)
+        with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="StreamCaptureInvalidated"):
+            stream.end_capture()
+    assert x.get().sum() == 15
+
+
+def test_what_cannot_be_captured(cp, x):
+    with pytest.raises(NotImplementedError, match="cuBLAS API during stream capture"):
+        captured(cp, lambda: x @ x.T)
+    with pytest.raises(RuntimeError, match="default"), cp.cuda.Stream.null:
+        cp.cuda.Stream.null.begin_capture()
+    with pytest.raises(NotImplementedError):
+        cp.cuda.Graph()
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError):
+        cp.cuda.Stream(non_blocking=True).end_capture()
+
+
+def test_the_hosts_arrays_come_by_way_of_pinned_memory(cp, x):
+    def allocate(size):
+        raise ZeroDivisionError(f"{size} bytes")
+
+    cp.cuda.set_pinned_memory_allocator(allocate)
+    try:
+        for copy in (lambda: cp.asarray(np.ones(3)), lambda: x[np.array([1])], lambda: cp.array([1, 2])):
+            with pytest.raises(ZeroDivisionError, match="bytes"):
+                copy()
+        cp.asarray(np.float32(2))  # a number is an argument of a kernel
+        x * 2
+    finally:
+        cp.cuda.set_pinned_memory_allocator(cp.get_default_pinned_memory_pool().malloc)
+
+
+def test_weak_references_to_arrays(cp, x):
+    import weakref
+
+    assert weakref.ref(x)() is x and x[1:].base is x and x[1:][:, 1:].base is x
+
+
+def test_the_double_sees_memory_that_was_given_back(cp):
+    from tests.cuda.conftest import EMULATED
+
+    if not EMULATED:
+        pytest.skip("a GPU does not tell")
+    held, out = [cp.ones(3)], cp.zeros(3)
+    graph, *_ = captured(cp, lambda: np.add(held.pop(), 1, out=out))
+    with pytest.raises(AssertionError, match="given back"):
+        graph.launch()
+    graph, pool, _ = captured(cp, lambda: np.add(out * 2, 1, out=out))
+    graph.launch()
+    del pool
+    with pytest.raises(AssertionError, match="pool"):
+        graph.launch()
+    stream = cp.cuda.Stream(non_blocking=True)
+    with stream:
+        stream.begin_capture()
+        np.add(out * 2, 1, out=out)
+        graph = stream.end_capture()
+    with pytest.raises(AssertionError, match="given back"):  # out * 2, of the pool of everybody
+        graph.launch()
+    with pytest.raises(AssertionError, match="pinned"):
+        captured(cp, lambda: cp.asarray(np.ones(3)))

@@ -9,7 +9,17 @@ from tests.cuda.record import recorded
 from tests.cuda.test_kernels import agrees
 
 F4, F8 = np.dtype("f4"), np.dtype("f8")
-SHAPES = [((5, 3), 1), ((3, 40), 1), ((2, 513), 1), ((2, 1500), 1), ((3, 7, 50), 1), ((130, 1), 1), ((4, 3, 1), 0)]
+SHAPES = [
+    ((5, 3), 1),
+    ((3, 40), 1),
+    ((2, 513), 1),
+    ((2, 1500), 1),
+    ((1, 16300), 1),
+    ((3, 7, 50), 1),
+    ((2, 60, 9), 1),
+    ((130, 1), 1),
+    ((4, 3, 1), 0),
+]
 
 
 def problem(shape, axis, dtype=F8, scale=1.0):
@@ -88,7 +98,7 @@ def test_nothing(shape):
     assert kernel("nll", "nll_dx")(*kn.gpu((labels * 1.0, scores, labels)), axis=1).shape == shape
 
 
-@pytest.mark.parametrize("shape, axis", [((64, 10), 1), ((16, 100), 1), ((3, 1000), 1), ((2, 5, 128), 1)], ids=str)
+@pytest.mark.parametrize("shape, axis", [((64, 10), 1), ((16, 100), 1), ((3, 10000), 1), ((2, 5, 128), 1)], ids=str)
 def test_scores_are_moved_once(shape, axis):
     scores, labels, dy = kn.gpu(problem(shape, axis, F4))
     with recorded() as launches:
@@ -96,9 +106,8 @@ def test_scores_are_moved_once(shape, axis):
         kernel("nll", "nll_dx")(dy, p, labels, axis=axis)
     size = scores.nbytes
     for (name, stats), again in zip(launches, (1, 0), strict=True):
-        reads = size * (3 if "long" in name else 2 if name.startswith("columns<") else 1)  # again out of the cache
-        rows = dy.size * (256 if "long" in name or "dx" in name else 32) * (8 + 4)  # at most, and read together
-        assert stats.idle_blocks == 0 and reads <= stats.global_read_bytes <= reads + rows
+        rows = dy.size * (1024 if "long" in name or "dx" in name else 32) * (8 + 4)  # at most, and read together
+        assert stats.idle_blocks == 0 and size <= stats.global_read_bytes <= size + rows
         assert stats.global_write_bytes == size + again * dy.nbytes
 
 

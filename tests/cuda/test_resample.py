@@ -5,6 +5,7 @@ import pytest
 
 import knetpy as kn
 from knetpy.kernels import kernel
+from knetpy.kernels.cuda import resample as cuda
 from tests.cuda.record import recorded
 from tests.cuda.test_kernels import agrees
 
@@ -29,6 +30,22 @@ def test_what_nobody_names_is_not_looked_at():
     x = np.array([np.nan, 2.0, np.inf])
     given = x, np.array([0, 0, 1]), np.array([1]), np.array([3.0])
     assert kn.cpu(kernel("resample", "resample")(*kn.gpu(given), axis=0)).tolist() == [0, 6]
+
+
+def test_a_matrix_of_the_cpu_is_copied_once(monkeypatch):
+    cuda._kept.cache_clear()
+    x, parts = kn.gpu(np.arange(6.0)), (np.array([0, 1, 3]), np.array([5, 0, 1]), np.array([1.0, 2.0, 3.0]))
+    resample = kernel("resample", "resample")
+    for _ in range(3):
+        assert kn.cpu(resample(x, *[part.copy() for part in parts], axis=0)).tolist() == [5, 3]
+    assert cuda._kept.cache_info()[:2] == (6, 3)  # found, made
+    assert kn.cpu(resample(x.astype("f4"), *parts, axis=0)).tolist() == [5, 3]
+    assert cuda._kept.cache_info().misses == 4  # weights of another dtype
+    parts[2][0] = 10
+    assert kn.cpu(resample(x, *parts, axis=0)).tolist() == [50, 3]
+    monkeypatch.setattr(cuda, "KEPT", 8)
+    assert kn.cpu(resample(x, *parts, axis=0)).tolist() == [50, 3]
+    assert cuda._kept.cache_info().misses == 5
 
 
 @pytest.mark.parametrize(

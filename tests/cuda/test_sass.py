@@ -13,15 +13,30 @@ pytest.importorskip("cupy_backends.cuda.libs.nvrtc")
 from knetpy.kernels.cuda import conv, convdw  # noqa: E402
 from tests.cudacpu import nvrtc  # noqa: E402
 
-LEAST = 0.7  # of a loop's instructions are multiplications and additions in one
-BARELY = {"tile_dw<float, 64, 64, false>": 0.68}
-LOOPS = [
-    pytest.param(module, name, arch, id=f"{name}-{arch}", marks=[] if arch == 90 else pytest.mark.slow)
-    for module in (conv._run, convdw._run)
-    for name in module.instances
-    for arch in (75, 80, 90, 100, 120)
-    if name.startswith("tile") and "float" in name and name.endswith("false>")
-]
+LEAST = 0.72  # of a loop's instructions are multiplications and additions in one
+TENSOR = {  # of a loop's instructions are those of tensor cores; by one of m16n8k16 in 8 they would be busy on sm_80
+    "tile<float, 128, 128, 16, TF32>": 0.15,
+    "tile<float, 128, 128, 32, BF16>": 0.13,
+    "tile<Half, 128, 128, 32, HALF>": 0.13,
+    "tile_dw<float, 128, 128, TF32>": 0.085,
+    "tile_dw<float, 64, 64, TF32>": 0.055,
+    "tile_dw<float, 128, 128, BF16>": 0.06,
+    "tile_dw<Half, 128, 128, HALF>": 0.06,
+    "tile_dw<float, 64, 64, BF16>": 0.04,
+    "tile_dw<Half, 64, 64, HALF>": 0.04,
+}
+
+
+def loops_of(wanted, archs):
+    """(module, kernel, architecture) of every tile that is wanted; slow are all but those of sm_90 that matter most."""
+    quick = lambda name, arch: arch == 90 and ("PLAIN" in name or "128, 128" in name)
+    return [
+        pytest.param(module, name, arch, id=f"{name}-{arch}", marks=[] if quick(name, arch) else pytest.mark.slow)
+        for module in (conv._run, convdw._run)
+        for name in module.instances
+        for arch in archs
+        if name.startswith("tile") and "double" not in name and wanted(name)
+    ]
 
 
 def disassembler():
@@ -51,10 +66,28 @@ def loops(cubin, tmp_path):
     return found
 
 
-@pytest.mark.skipif(disassembler() is None, reason="nvdisasm is not installed: pip install nvidia-cuda-nvdisasm")
-@pytest.mark.parametrize("module, name, arch", LOOPS)
-def test_loops_of_convolutions_multiply(module, name, arch, tmp_path):
+needs_disassembler = pytest.mark.skipif(
+    disassembler() is None, reason="nvdisasm is not installed: pip install nvidia-cuda-nvdisasm"
+)
+
+
+def inner_loop(module, name, arch, instruction, tmp_path):
+    """(how often the instruction is in the loop that has most of it, its share)."""
     cubin, _ = nvrtc.compile(module.source, arch, [name])
-    loop = max(loops(cubin, tmp_path), key=lambda loop: loop.count("FFMA"))
-    assert loop.count("FFMA") == 1024  # two halves of 8 terms for 8 x 8 sums
-    assert loop.count("FFMA") / len(loop) >= BARELY.get(name, LEAST)
+    loop = max(loops(cubin, tmp_path), key=lambda loop: loop.count(instruction))
+    return loop.count(instruction), loop.count(instruction) / len(loop)
+
+
+@needs_disassembler
+@pytest.mark.parametrize("module, name, arch", loops_of(lambda name: "PLAIN" in name, (75, 80, 90, 100, 120)))
+def test_loops_of_convolutions_multiply(module, name, arch, tmp_path):
+    count, share = inner_loop(module, name, arch, "FFMA", tmp_path)
+    assert count == 1024 and share >= LEAST  # two halves of 8 terms for 8 x 8 sums
+
+
+@needs_disassembler
+@pytest.mark.parametrize("module, name, arch", loops_of(lambda name: "PLAIN" not in name, (80, 90, 100, 120)))
+def test_loops_on_tensor_cores(module, name, arch, tmp_path):
+    count, share = inner_loop(module, name, arch, "HMMA", tmp_path)
+    assert count == (32 if "dw" in name else 64)  # two halves of one or two times 16 products of matrices
+    assert share >= TENSOR.get(name, 0.11)

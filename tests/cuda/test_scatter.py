@@ -43,6 +43,41 @@ def test_sums_do_not_depend_on_the_run_of_threads(order):
     assert test_sums_do_not_depend_on_the_run_of_threads.__dict__.setdefault("bits", found.tobytes()) == found.tobytes()
 
 
+KEYS = {
+    "pairs": (np.array([0, 3, 0, -1]), np.array([2, 1, 2, 1])),
+    "between": (np.array([[0], [2]]), slice(None, None, 2), np.array([1, 1, 0])),
+    "new axis": (None, np.array([1, 1, -4]), ..., np.array([0])),
+    "mask": (np.array([True, False, True, True]), np.array([0, 2, 2])),
+    "slices": (slice(1, 3),),
+    "none": (np.zeros(0, int), np.zeros(0, int)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i4"])
+@pytest.mark.parametrize("key", KEYS)
+def test_sums_at_any_key(key, dtype):
+    x = np.arange(48).reshape(4, 3, 4).astype(dtype)
+    values = RNG.integers(-3, 3, x[KEYS[key]].shape).astype(dtype)
+    there = kn.gpu(x)
+    assert kernel("scatter", "add_at")(there, tuple(kn.gpu(list(KEYS[key]))), kn.gpu(values)) is None
+    np.add.at(x, KEYS[key], values)
+    assert there.dtype == dtype
+    np.testing.assert_array_equal(kn.cpu(there), x)
+
+
+def test_sums_at_a_key_stretch_their_values_and_do_not_depend_on_the_run_of_threads(order):
+    rows, columns = np.random.default_rng(1).integers(0, 3, (2, 500))
+    values = np.random.default_rng(2).standard_normal((500, 1)).astype("f4")
+    x = kn.gpu(np.zeros((3, 3, 2), "f4"))
+    kernel("scatter", "add_at")(x, kn.gpu((rows, columns)), kn.gpu(values))
+    exact = np.zeros((3, 3, 2))
+    np.add.at(exact, (rows, columns), values)
+    found = kn.cpu(x)
+    np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-5)
+    kept = test_sums_at_a_key_stretch_their_values_and_do_not_depend_on_the_run_of_threads.__dict__
+    assert kept.setdefault("bits", found.tobytes()) == found.tobytes()
+
+
 def test_short_runs_are_added_in_the_order_of_indices():
     index, dy = RNG.integers(0, 40, 300), RNG.standard_normal((300, 7)).astype("f4")
     exact = kernel("embed", "embed_dw")(dy, index, rows=40)

@@ -5,14 +5,13 @@ import pytest
 
 import knetpy as kn
 from knetpy.kernels import kernel
-from knetpy.kernels.cuda import softmax as cuda
 from knetpy.kernels.reference import softmax as reference
-from tests.cuda.conftest import emulated
+from tests.cuda.record import recorded
 
 FORWARD, BACKWARD = ("softmax", "logsoftmax"), ("softmax_dx", "logsoftmax_dx")
-# Rows of a warp that keeps 4 or 16 each, of a block, and columns; more than a block of each.
+# Rows of a warp that keeps 4 or 16 each, of a block, which may not keep all, and columns; more than a block of each.
 SHAPES = [((5, 3), -1), ((7, 130), 1), ((3, 511), 1), ((2, 513), 1), ((1, 1100), 1), ((3, 4, 50), 1), ((2, 9, 150), 1)]
-SHAPES += [((2, 3, 4, 5), (1, 3)), ((3, 7), (0, 1)), ((4,), 0)]
+SHAPES += [((2, 16500), 1), ((2, 60, 100), 1), ((2, 3, 4, 5), (1, 3)), ((3, 7), (0, 1)), ((4,), 0)]
 
 
 def same(name, *args, tolerance=2e-6, **options):
@@ -33,7 +32,7 @@ def test_values_and_derivatives(shape, axis, order):
     same("logsoftmax_dx", dy, reference.logsoftmax(x, axis=axis), axis=axis, tolerance=2e-5)
 
 
-@pytest.mark.parametrize("shape, axis", [((6, 5), 1), ((6, 600), 1), ((6, 5, 3), 1)])
+@pytest.mark.parametrize("shape, axis", [((6, 5), 1), ((6, 600), 1), ((6, 20000), 1), ((6, 5, 3), 1), ((6, 50, 3), 1)])
 def test_infinite_and_masked_rows(shape, axis):
     x = np.zeros(shape, "f4")
     x[0, 0], x[1, 1], x[2] = np.inf, -np.inf, -np.inf
@@ -63,11 +62,36 @@ def test_half_precision_and_no_elements():
         assert kernel("softmax", "softmax")(kn.gpu(np.zeros(shape, "f4")), axis=1).shape == shape
 
 
-@emulated
-@pytest.mark.parametrize("n, kernel_name", [(100, "rows<float, 4, false>"), (500, "rows<float, 16, false>")])
-def test_every_element_is_read_and_written_once(n, kernel_name):
-    x = kn.gpu(np.zeros((9, n), "f4"))
-    kernel("softmax", "softmax")(x, axis=1)
-    stats = next(k for (_, name), k in cuda._run._kernels.items() if name == kernel_name).stats
-    assert stats.global_read_bytes == stats.global_write_bytes == x.nbytes
-    assert stats.idle_blocks == 0
+# Shape, axis, and how often x and what is as large must be read: forward, with a mask, back.
+READ = {
+    "short rows": ((9, 100), 1, 1, 1, 1),
+    "rows": ((9, 500), 1, 1, 1, 1),
+    "long rows": ((3, 3000), 1, 1, 1, 1),
+    "rows that memory just keeps": ((2, 12902), 1, 1, 1, 2 - 8064 / 12902),
+    "rows beyond that": ((1, 40000), 1, 2 - 16128 / 40000, 2 - 12902 / 40000, 2 - 8064 / 40000),
+    "columns": ((3, 21, 128), 1, 1, 1, 1),
+    "long columns": ((1, 60, 256), 1, 2 - 48 / 60, 2 - 38 / 60, 2 - 24 / 60),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_every_element_is_read_once_if_it_can_be_kept(name):
+    shape, axis, plain, masked, back = READ[name]
+    x = np.random.default_rng(0).standard_normal(shape).astype("f4")
+    there, mask, bits = kn.gpu(x), kn.gpu(x < 9), x.nbytes // 4
+    with recorded() as launches:
+        p = kernel("softmax", "softmax")(there, axis=axis)
+        kernel("softmax", "softmax")(there, axis=axis, mask=mask)
+        kernel("softmax", "softmax_dx")(there, p, axis=axis)
+    for (_, stats), read in zip(launches, (x.nbytes * plain, (x.nbytes + bits) * masked, 2 * x.nbytes * back)):
+        assert stats.global_read_bytes == round(read)
+        assert stats.global_write_bytes == x.nbytes and stats.idle_blocks == 0
+
+
+@pytest.mark.parametrize("shape", [(8, 32), (2, 1024), (2, 4, 128)])
+def test_requests_are_read_together_and_meet_no_bank_conflicts(shape):
+    x = kn.gpu(np.ones(shape, "f4"))
+    with recorded(trace=100000) as launches:
+        p = kernel("softmax", "softmax")(x, axis=1, mask=x > 0)
+        kernel("softmax", "softmax_dx")(x, p, axis=1)
+    assert [r for _, stats in launches for r in stats.requests() if r.cost > r.ideal] == []

@@ -16,7 +16,7 @@ import weakref
 
 import numpy as np
 
-from . import emulator
+from . import capture, emulator
 
 try:
     _real = importlib.import_module("cupy") if sys.modules.get("cupy") is not sys.modules[__name__] else None
@@ -49,16 +49,59 @@ def _wrap(x):
     if isinstance(x, (np.ndarray, np.generic)):
         return ndarray(_aligned(np.asarray(x)))
     if isinstance(x, (list, tuple)):
-        return type(x)(map(_wrap, x))
+        return (list if isinstance(x, list) else tuple)(map(_wrap, x))  # CuPy's tuples have no names
     return x
+
+
+def _flat(x):
+    return [leaf for part in x for leaf in _flat(part)] if isinstance(x, (list, tuple)) else [x]
+
+
+def _done(do, arrays, into=None, writes=False):
+    """`do()`, which uses these arrays of NumPy's, as ours; or `into`, which it writes.
+
+    A capture writes it down, but for what makes a view. `do` must not hold arrays of ours: they are given back.
+    """
+    held = capture.current()
+    if held is None:
+        result = do()
+        return _wrap(result) if into is None else into
+    arrays = [a for a in _flat(arrays) if isinstance(a, np.ndarray)]
+    held.touch(arrays)
+    with np.errstate(all="ignore"):
+        result = do()
+    wrapped, known = _wrap(result), capture.roots(arrays)
+    ours = [(n, a) for n, a in enumerate(_flat(wrapped)) if isinstance(a, ndarray)]
+    made = [(n, a._a) for n, a in ours if not known.keys() & capture.roots([a._a])]
+
+    def node():
+        again = _flat(do())
+        for n, a in made:
+            a[...] = again[n]
+
+    if made or writes or into is not None or not ours:
+        held.nodes.append(node)
+    del ours[:]
+    return wrapped if into is None else into
 
 
 def _forward(f):
     @functools.wraps(f, updated=())
     def call(*args, **kwargs):
-        return _wrap(f(*map(_un, args), **{k: _un(v) for k, v in kwargs.items()}))
+        args, kwargs = tuple(map(_un, args)), {k: _un(v) for k, v in kwargs.items()}
+        floating = [a for a in args if isinstance(a, np.ndarray) and a.dtype.kind in "fc"]
+        if f.__name__ in _BLAS and len(floating) > (f.__name__ == "einsum"):
+            capture.unsupported("cuBLAS")
+        if f.__name__ in _SORTS:  # Thrust's, which wait
+            capture.wait()
+        used = [getattr(f, "__self__", None), *args, *kwargs.values()]
+        return _done(lambda: f(*args, **kwargs), used, writes="out" in kwargs)
 
     return call
+
+
+_BLAS = {"matmul", "__matmul__", "__rmatmul__", "dot", "vdot", "inner", "tensordot", "einsum"}
+_SORTS = {"sort", "argsort", "lexsort", "partition", "argpartition"}
 
 
 def _served(func, args, kwargs):
@@ -118,6 +161,13 @@ def _index(x):
     return x._a if isinstance(x, ndarray) else x
 
 
+def _uploaded(key):
+    """The same, of a use of it: what is on the host is copied."""
+    for i in key if isinstance(key, tuple) else (key,):
+        capture.upload(np.asarray(i).nbytes if isinstance(i, (list, np.ndarray)) and np.ndim(i) else 0)
+    return _index(key)
+
+
 class ndarray:
     __slots__ = ("__weakref__", "_a", "base")
     __module__ = "cupy"
@@ -131,6 +181,8 @@ class ndarray:
         self.base = _owners.get(id(a))  # the array of ours whose memory this one views, kept alive
         if self.base is None:
             _owners[id(a)] = self
+            if capture.current():
+                capture.current().allocated(a)
 
     def __getattr__(self, name):
         if name.startswith("__") or (_real and not hasattr(_real.ndarray, name)):
@@ -153,14 +205,17 @@ class ndarray:
         known = _real is None or hasattr(_real, ufunc.__name__)
         if method != "__call__" or not known or any([_is_foreign(x) for x in (*args, *kwargs.get("out", ()))]):
             return NotImplemented
+        if ufunc.__name__ in _BLAS and any([a.dtype.kind in "fc" for a in args if isinstance(a, ndarray)]):
+            capture.unsupported("cuBLAS")
         if "out" in kwargs:
             (out,) = kwargs["out"]
-            ufunc(*map(_un, args), **{k: _un(v) for k, v in kwargs.items()})
-            return out
+            args, kwargs = tuple(map(_un, args)), {k: _un(v) for k, v in kwargs.items()}
+            return _done(lambda: ufunc(*args, **kwargs), [*args, *kwargs.values()], out)
         return _forward(ufunc)(*args, **kwargs)
 
     def _wait(self):
         """Called wherever CuPy waits for the device; tests put something here that fails."""
+        capture.wait()
 
     def __array_function__(self, func, types, args, kwargs):
         if func.__name__ in _WAITING:
@@ -181,12 +236,14 @@ class ndarray:
     def __setitem__(self, index, value):
         if isinstance(value, np.ndarray) and value.ndim:
             raise ValueError("Non-scalar `numpy.ndarray` cannot be used for fill")
-        self._a[_index(index)] = value if isinstance(value, np.ndarray) else _un(value)
+        a, key, value = self._a, _uploaded(index), value if isinstance(value, np.ndarray) else _un(value)
+        _done(lambda: a.__setitem__(key, value), [a, value, key])
 
     def __getitem__(self, index):
         if any([str(getattr(i, "dtype", "")) == "bool" for i in (index if isinstance(index, tuple) else (index,))]):
             self._wait()  # to know how many there are
-        return _wrap(self._a[_index(index)])
+        a, key = self._a, _uploaded(index)
+        return _done(lambda: a[key], [a, key])
 
     def __iter__(self):
         return map(_wrap, iter(self._a))
@@ -202,10 +259,12 @@ class ndarray:
         return out
 
     def set(self, a, stream=None):
+        capture.upload(a.nbytes)
         self._a[...] = a
 
     def copy(self, order="C"):
-        return _wrap(self._a.copy(order))
+        a = self._a
+        return _done(lambda: a.copy(order), [a])
 
     def item(self, *args):
         self._wait()
@@ -244,15 +303,21 @@ def _operators():
                 return NotImplemented
             if name in ("__bool__", "__float__", "__int__", "__index__", "__complex__"):
                 self._wait()
-            result = getattr(self._a, name)(*map(_un, others))
+            if name in _BLAS and self._a.dtype.kind in "fc":
+                capture.unsupported("cuBLAS")
+            others = tuple(map(_un, others))
+            if capture.current():
+                a = self._a
+                return _done(lambda: getattr(a, name)(*others), [a, *others])
+            result = getattr(self._a, name)(*others)
             return result if result is NotImplemented else _wrap(result)
 
         return call
 
     def inplace(name):
         def call(self, other):
-            getattr(self._a, name)(_un(other))
-            return self
+            a, other = self._a, _un(other)
+            return _done(lambda: getattr(a, name)(other), [a, other], self)
 
         return call
 
@@ -269,11 +334,21 @@ _operators()
 def asarray(a, dtype=None, order=None):
     if isinstance(a, ndarray):
         return a if dtype is None or a._a.dtype == dtype else a.astype(dtype)
-    return _wrap(np.array(a, dtype, order=order or "C"))
+    return array(a, dtype, order=order or "C")
 
 
 def array(a, dtype=None, copy=True, order="K", ndmin=0):
-    return _wrap(np.array(a._a if isinstance(a, ndarray) else a, dtype, order=order, ndmin=ndmin))
+    if isinstance(a, ndarray):
+        raw = a._a
+        return _done(lambda: np.array(raw, dtype, order=order, ndmin=ndmin), [raw])
+    if isinstance(a, (list, tuple)) and any([isinstance(x, ndarray) for x in _flat(a)]):
+        parts = _un(a)
+        return _done(lambda: np.array(parts, dtype, order=order, ndmin=ndmin), parts)
+    a = np.array(a, dtype, order=order, ndmin=ndmin)
+    if a.ndim == 0:  # written by a kernel that has the number as its argument
+        return _done(lambda: a.copy(), [])
+    capture.upload(a.nbytes)
+    return _wrap(a)
 
 
 def asnumpy(a, stream=None, order="C", out=None, blocking=True):
@@ -300,20 +375,21 @@ def get_array_module(*args):
 
 # ---------------------------------------------------------------------- cupyx
 def _scatter(ufunc, kinds):
-    """CuPy's twin of `ufunc.at`; it adds by atomic operations, which not every dtype has."""
+    """CuPy's twin of `ufunc.at`, by atomic operations, for dtypes of which their order does not matter."""
 
     def scatter(a, slices, value):
         if not isinstance(a, ndarray):
             raise AttributeError(f"{type(a).__name__!r} object has no attribute 'scatter_{ufunc.__name__}'")
         if a._a.dtype.char not in kinds:
-            raise TypeError(f"scatter_{ufunc.__name__} only supports int32, float32, float64, ..., got {a._a.dtype}")
-        ufunc.at(a._a, _index(slices), _un(value))
+            raise TypeError(f"scatter_{ufunc.__name__} of {a._a.dtype}: CuPy has none, or sums depend on the order")
+        a, key, value = a._a, _uploaded(slices), _un(value)
+        _done(lambda: ufunc.at(a, key, value), [a, key, value])
 
     return scatter
 
 
 cupyx = types.ModuleType("cupyx")
-cupyx.scatter_add = _scatter(np.add, "ifdIQL")
+cupyx.scatter_add = _scatter(np.add, "iIQL")
 cupyx.empty_pinned = np.empty
 cupyx.scatter_max, cupyx.scatter_min = _scatter(np.maximum, "ifdIQL"), _scatter(np.minimum, "ifdIQL")
 
@@ -346,15 +422,13 @@ class RawKernel:
         if any(isinstance(a, np.ndarray) and a.size != 1 for a in args):
             raise TypeError("You are trying to pass a numpy.ndarray as a kernel parameter")
         args = [a._a if isinstance(a, ndarray) else a.reshape(())[()] if isinstance(a, np.ndarray) else a for a in args]
-        self.stats = self._m.launch(
-            self.name,
-            [max(1, g) for g in grid],
-            [max(1, b) for b in block],
-            args,
-            shared_mem,
-            self.max_dynamic_shared_size_bytes,
-            **trace,
-        )
+
+        def launch():
+            blocks, threads = [max(1, g) for g in grid], [max(1, b) for b in block]
+            most = self.max_dynamic_shared_size_bytes
+            self.stats = self._m.launch(self.name, blocks, threads, args, shared_mem, most, **trace)
+
+        _done(launch, args)
 
 
 _CTYPES = {
@@ -410,13 +484,14 @@ class ElementwiseKernel:
             )
             self._built[key] = emulator.Module(code, (), (), self.name + ".cu")
         if n:
-            self._built[key].launch(self.name, (-(-n // block_size),), (block_size,), [*ins, *(o._a for o in outs), n])
+            arrays, built = [*ins, *(o._a for o in outs)], self._built[key]
+            _done(lambda: built.launch(self.name, (-(-n // block_size),), (block_size,), [*arrays, n]), arrays)
         return outs[0] if len(outs) == 1 else tuple(outs)
 
 
 # ------------------------------------------------------------- cupy.cuda, etc.
 class _Null:
-    """A stream, event, device or pool: everything has happened already."""
+    """A device or pool: everything has happened already."""
 
     ptr, id, compute_capability = 0, 0, "80"
     attributes = {"MultiProcessorCount": 4, "MaxSharedMemoryPerBlockOptin": emulator.LIMITS["optin"], "WarpSize": 32}
@@ -436,18 +511,12 @@ class _Null:
     def synchronize(self):
         return None
 
-    wait_event = free_all_blocks = lambda self, *args: None
-
-    def record(self, *args):
-        return _Null()  # of a stream: the event
+    malloc = free_all_blocks = lambda self, *args: None
 
     used_bytes = total_bytes = lambda self: 0
 
 
-class CUDARuntimeError(RuntimeError):
-    """What the driver complains of."""
-
-
+CUDARuntimeError = capture.CUDARuntimeError
 runtime = types.SimpleNamespace(
     getDeviceCount=lambda: 1,
     memGetInfo=lambda: (1 << 30, 16 << 30),
@@ -458,10 +527,14 @@ runtime = types.SimpleNamespace(
 )
 cuda = types.SimpleNamespace(
     Device=_Null,
-    Stream=_Null,
-    Event=_Null,
+    Stream=capture.Stream,
+    Event=capture.Event,
+    Graph=capture.Graph,
+    MemoryPool=capture.MemoryPool,
+    using_allocator=capture.using_allocator,
+    set_pinned_memory_allocator=capture.set_pinned_memory_allocator,
     is_available=lambda: True,
-    get_current_stream=_Null,
+    get_current_stream=capture.current_stream,
     get_elapsed_time=lambda a, b: 0.0,
     runtime=runtime,
 )

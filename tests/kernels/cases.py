@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from knetpy.kernels.reference.ctc import ctc as reference_ctc
+
 FAMILIES = {}  # by name: a function of a generator and a dtype that yields (name of a kernel, arguments, options)
 
 
@@ -13,6 +15,11 @@ def family(draw):
 def size(rng, most=130):
     """Sizes near those of vectors and of blocks, and others."""
     return int(rng.choice([n for n in (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 97, 129) if n <= most]))
+
+
+def size_of(rng, axes):
+    """Small sizes of an image."""
+    return tuple(size(rng, 9) for _ in range(axes))
 
 
 def drawn(rng, shape, dtype):
@@ -210,3 +217,37 @@ def resample(rng, dtype):
     starts = np.cumsum([0, *rng.integers(0, 4, size(rng, 33))])
     columns, weights = rng.integers(0, shape[axis], starts[-1]), rng.standard_normal(starts[-1]).astype(dtype)
     yield "resample", (drawn(rng, shape, dtype), starts, columns, weights), {"axis": axis}
+
+
+@family
+def random(rng, dtype):
+    shape = size(rng), size(rng, 9)
+    yield "uniform", (drawn(rng, (2,), dtype), shape, dtype, 1, 2, int(rng.integers(2**40))), {}
+
+
+@family
+def fold(rng, dtype):
+    axes = rng.integers(1, 4)
+    size, window, stride, dilation = size_of(rng, axes), *rng.integers(1, 4, (3, axes)).tolist()
+    before, after = rng.integers(0, 3, (2, axes)).tolist()
+    after = [max(a, d * (k - 1) + 1 - n - b) for a, b, n, k, d in zip(after, before, size, window, dilation)]
+    how = {"window": tuple(window), "stride": tuple(stride), "padding": tuple(zip(before, after))}
+    how["dilation"] = tuple(dilation)
+    places = [(n + b + a - d * (k - 1) - 1) // s + 1 for n, b, a, d, k, s in zip(
+        size, before, after, dilation, window, stride)]  # fmt: skip
+    n, c = 2, size_of(rng, 1)[0]
+    yield "unfold", (drawn(rng, (n, c, *size), dtype),), how
+    yield "fold", (drawn(rng, (n, c * int(np.prod(window)), int(np.prod(places))), dtype),), {**how, "size": size}
+
+
+@family
+def ctc(rng, dtype):
+    n, steps, classes, most = size(rng, 7), size(rng, 33), 1 + size(rng, 65), int(rng.integers(0, 20))
+    blank, label_lengths = int(rng.integers(classes)), rng.integers(0, most + 1, n)
+    labels = (blank + 1 + rng.integers(0, classes - 1, (n, most))) % classes
+    labels = np.where(np.arange(most) < label_lengths[:, None], labels, blank)
+    how = {"lengths": rng.integers(0, steps + 1, n), "label_lengths": label_lengths, "blank": blank}
+    scores = drawn(rng, (n, steps, classes), dtype)
+    yield "ctc", (scores, labels), how
+    found = reference_ctc(scores, labels, **how)
+    yield "ctc_dx", (drawn(rng, (n,), dtype), *found, labels), how

@@ -3,8 +3,10 @@
 import pkgutil
 from importlib import import_module
 
+from knetpy.ops import load
 from tests.ops import rows
 
+load()  # the table of NumPy's functions is then complete
 FAMILIES = [import_module(f"{rows.__name__}.{found.name}") for found in pkgutil.iter_modules(rows.__path__)]
 
 

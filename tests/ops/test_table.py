@@ -11,6 +11,7 @@ import knetpy as kn
 from knetpy.check.derivatives import floating, gradients
 from knetpy.core.protocols import OPERATORS
 from knetpy.core.value import METHODS, NUMPY, Value
+from knetpy.ops import load
 from knetpy.tree import leaves
 from tests.ops import layouts
 from tests.ops.checker import check_first, check_second, idle, quiet, same, scalar
@@ -47,6 +48,7 @@ def test_names_are_unique():
 
 
 def test_every_op_has_a_row():
+    load()  # the families that few programs need
     about = {row.op for row in ROWS} | set(CONSTANTS)
     assert [f.__name__ for f in NUMPY if f not in about] == []
     assert [name for name in METHODS if f".{name}" not in about] == []
@@ -269,7 +271,11 @@ def test_promotion(row):
     for first, second in ((np.float32, np.float64), (np.float64, np.float32), (np.float16, np.float32)):
         args = [a.astype(second if n else first) for n, a in enumerate(arguments(row))]
         with quiet():
-            wanted = row.f(*args)
+            try:
+                wanted = row.f(*args)
+            except TypeError as refusal:  # np.linalg takes no float16
+                assert "float16" in str(refusal)
+                continue
             inside = kn.vjp(row.f, *args)[0]
             found = gradients(scalar(row.f), args)
         assert [y.dtype for y in floating(inside)] == [y.dtype for y in floating(wanted)]
@@ -277,7 +283,7 @@ def test_promotion(row):
 
 
 BINARIES = [f for f in NUMPY if getattr(np, f.__name__, None) is f and isinstance(f, np.ufunc) and f.nin == 2]
-BINARIES = [f for f in BINARIES if f not in CONSTANTS and f is not np.matmul]
+BINARIES = [f for f in BINARIES if f not in CONSTANTS and f.signature is None]
 OTHERS = (2, 2.5, True, np.float32(2.5), np.float64(2.5), np.int64(3), np.array(2.5), np.array(3), np.array(2.5, "f4"))
 OTHERS += ([2.0, 3.0], [2, 3], *[np.array([2, 3], dtype) for dtype in ("i1", "u1", "i4", "i8", "f2", "f4", "f8", "?")])
 

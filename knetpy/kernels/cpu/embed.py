@@ -25,7 +25,8 @@ def embed(table, indices):
     numbers, shape = read(indices, np.int64).reshape(-1), table.shape[1:]
     y, width = np.empty((*indices.shape, *shape), table.dtype.type), math.prod(shape)
     lookup = _embed if y.size >= THREADED else _embed.serial
-    lookup(read(table).reshape(len(table), width), numbers, y.reshape(numbers.size, width))
+    if y.size:  # a table without memory of its own, whose shape is all that is asked for, is not copied
+        lookup(read(table).reshape(len(table), width), numbers, y.reshape(numbers.size, width))
     return y
 
 

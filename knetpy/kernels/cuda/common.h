@@ -79,3 +79,19 @@ template <typename T> __device__ __forceinline__ T block_larger(T v, T* part) {
     __syncthreads();
     return warp_larger(lane < warps ? part[lane] : T(-INFINITY));
 }
+
+// The largest of some numbers and the sum of exp(x - top), in one pass: what was summed so far is scaled to a new top.
+template <typename T> struct Exponentials {
+    T top = T(-INFINITY), sum = 0;
+    __device__ __forceinline__ void add(T x) {
+        const T next = larger(top, x);
+        sum = sum * exp(below(top, next)) + exp(below(x, next));
+        top = next;
+    }
+    // Those of all threads of a block, as `block_sum` takes part.
+    __device__ __forceinline__ void join(T* part) {
+        const T own = top;
+        top = block_larger(own, part);
+        sum = block_sum(sum * exp(below(own, top)), part);
+    }
+};

@@ -22,43 +22,54 @@ __device__ __forceinline__ Pixel pixel(i64 p, const int* phase, const int4* plac
     return {(i64)n * x_image + line.x + at.x, in ? (i64)n * y_image + line.z + at.z : -1, line.y | at.y};
 }
 
-// The weights as tile() reads them: a[group][row][m], with zeros beyond the last m and in rows without a term. A block
-// turns 32 x 32 of them.
-template <typename T>
-__global__ void pack(const T* __restrict__ w, const int* __restrict__ terms, T* __restrict__ a, int w_group, int w_m, int m,
-                     int wide, int rows)
+// The weights as tile() reads them: words a[group][row][m], with zeros beyond the last m and in rows without a term; a row
+// of words has PER terms. A block turns 32 x 32 words.
+template <typename T, Factor F>
+__global__ void pack(const T* __restrict__ w, const int* __restrict__ terms, typename Word<T, F>::Type* __restrict__ a,
+                     int w_group, int w_m, int m, int wide, int rows)
 {
-    __shared__ T part[WARP][WARP + 1];
+    using W = typename Word<T, F>::Type;
+    constexpr int PER = Word<T, F>::PER;
+    __shared__ W part[WARP][WARP + 1];
     const int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, warps = blockDim.x / WARP;
     const int row = blockIdx.x / (wide / WARP) * WARP, column = blockIdx.x % (wide / WARP) * WARP;
-    const int term = row + lane < rows ? terms[row + lane] : -1;
-    for (int i = warp; i < WARP; i += warps)
-        part[i][lane] = term >= 0 && column + i < m ? w[blockIdx.y * w_group + (column + i) * w_m + term] : T(0);
+    int term[PER];
+    #pragma unroll
+    for (int k = 0; k < PER; ++k) term[k] = row + lane < rows ? terms[(row + lane) * PER + k] : -1;
+    for (int i = warp; i < WARP; i += warps) {
+        T v[PER];
+        #pragma unroll
+        for (int k = 0; k < PER; ++k)
+            v[k] = term[k] >= 0 && column + i < m ? w[blockIdx.y * w_group + (column + i) * w_m + term[k]] : T{};
+        part[i][lane] = Word<T, F>::of(v);
+    }
     __syncthreads();
     for (int i = warp; i < WARP; i += warps)
         if (row + i < rows) a[((i64)blockIdx.y * rows + row + i) * wide + column + lane] = part[lane][i];
 }
 
-template <typename T> __device__ __forceinline__ T finished(T v, const T* bias, i64 channel, int flags)
+// A sum with its bias, as it is put into y.
+template <typename T> __device__ __forceinline__ T finished(Sum<T> v, const T* bias, i64 channel, int flags)
 {
-    if (bias) v += bias[channel];
-    return flags & RELU && v < T(0) ? T(0) : v;
+    if (bias) v += value(bias[channel]);
+    return narrowed<T>(flags & RELU && v < 0 ? Sum<T>(0) : v);
 }
 
 // A block makes BM channels of a group (blockIdx.y) at BN pixels. While it multiplies BK terms in shared memory, it reads
 // the next BK from global memory into registers; a thread reads of x what one pixel (or SPOTS pixels) meets.
-template <typename T, int BM, int BN, int BK, bool TENSOR>
-__global__ void __launch_bounds__(Tile<T, BM, BN, TENSOR>::THREADS, Tile<T, BM, BN, TENSOR>::BLOCKS)
-tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bias, T* __restrict__ y,
-     const int* __restrict__ phases, const int2* __restrict__ rows, const int4* __restrict__ places, int images, int x_image,
+template <typename T, int BM, int BN, int BK, Factor F>
+__global__ void __launch_bounds__(Tile<T, BM, BN, F>::THREADS, Tile<T, BM, BN, F>::BLOCKS)
+tile(const T* __restrict__ x, const typename Word<T, F>::Type* __restrict__ a, const T* __restrict__ bias,
+     T* __restrict__ y, const int* __restrict__ phases, const int2* __restrict__ rows, const int4* __restrict__ places, int images, int x_image,
      int x_group, int y_plane, int m, int wide, int all_rows, int flags)
 {
-    using Sums = Tile<T, BM, BN, TENSOR>;
-    constexpr int THREADS = Sums::THREADS, V = Sums::V, RUN = Sums::RUN, PAD = TENSOR ? 8 : 0, SIDE = Sums::SIDE;
-    constexpr int SPOTS = BN > THREADS ? BN / THREADS : 1, SHARE = BN > THREADS ? 1 : THREADS / BN, TERMS = BK / SHARE;
-    constexpr int VECTORS = BK * BM / V, LOADS = (VECTORS + THREADS - 1) / THREADS;
-    __shared__ __align__(16) T as[2][BK][BM + PAD];
-    __shared__ __align__(16) T bs[2][BK][BN + PAD];
+    using Sums = Tile<T, BM, BN, F>;
+    using W = typename Sums::W;
+    constexpr int THREADS = Sums::THREADS, V = Sums::V, RUN = Sums::RUN, PAD = F ? 8 : 0, SIDE = Sums::SIDE;
+    constexpr int PER = Word<T, F>::PER, WORDS = BK / PER, VECTORS = WORDS * BM / V, LOADS = (VECTORS + THREADS - 1) / THREADS;
+    constexpr int SPOTS = BN > THREADS ? BN / THREADS : 1, SHARE = BN > THREADS ? 1 : THREADS / BN, SHARED = WORDS / SHARE;
+    __shared__ __align__(16) W as[2][WORDS][BM + PAD];
+    __shared__ __align__(16) W bs[2][WORDS][BN + PAD];
     __shared__ int2 met[2][BK];
     __shared__ i64 base[BN];
     __shared__ i64 target[BN];
@@ -75,27 +86,29 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
     for (int s = 0; s < SPOTS; ++s) {
         const int at = spot + s * THREADS;
         const Pixel p = pixel((i64)(number - phase[0]) * BN + at, phase, places, images, x_image, (int)gridDim.y * m * y_plane);
-        from[s] = x + blockIdx.y * x_group + p.base, lacks[s] = p.lacks;
+        from[s] = kept(x + blockIdx.y * x_group + p.base), lacks[s] = p.lacks;
         if (share == 0) base[at] = p.base, target[at] = p.target, without[at] = p.lacks;
     }
     if (tid == 0) depth[0] = first, depth[1] = terms;
-    const T* weights = a + ((i64)blockIdx.y * all_rows + first + tid * V / BM) * wide + m0 + tid * V % BM;
+    const W* weights = a + ((i64)blockIdx.y * all_rows + first / PER + tid * V / BM) * wide + m0 + tid * V % BM;
     int row = first + tid;
 
-    Vector<T> av[LOADS];
-    T bv[SPOTS][TERMS];
+    Vector<W> av[LOADS];
+    T bv[SPOTS][SHARED][PER];
     int2 next;
     const auto read = [&](int half) {  // the BK terms after those that were read before, to be written to that half
         #pragma unroll
         for (int i = 0; i < LOADS; ++i)
             if (VECTORS % THREADS == 0 || tid < VECTORS) av[i] = load(weights + i * (THREADS * V / BM) * wide);
-        weights += BK * wide;
+        weights += WORDS * wide;
         #pragma unroll
-        for (int t = 0; t < TERMS; ++t) {
-            const int2 term = met[half][share + t * SHARE];
+        for (int t = 0; t < SHARED; ++t)
             #pragma unroll
-            for (int s = 0; s < SPOTS; ++s) bv[s][t] = lacks[s] & term.y ? T(0) : from[s][term.x];
-        }
+            for (int k = 0; k < PER; ++k) {
+                const int2 term = met[half][(share + t * SHARE) * PER + k];
+                #pragma unroll
+                for (int s = 0; s < SPOTS; ++s) bv[s][t][k] = lacks[s] & term.y ? T{} : from[s][term.x];
+            }
         row += BK;
         if (tid < BK) next = rows[row];
     };
@@ -103,14 +116,12 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
         #pragma unroll
         for (int i = 0; i < LOADS; ++i) {
             const int at = (tid + i * THREADS) * V;
-            #pragma unroll
-            for (int k = 0; k < V; ++k) av[i].v[k] = Sums::rounded(av[i].v[k]);
             if (VECTORS % THREADS == 0 || tid < VECTORS) store(&as[half][at / BM][at % BM], av[i]);
         }
         #pragma unroll
-        for (int t = 0; t < TERMS; ++t)
+        for (int t = 0; t < SHARED; ++t)
             #pragma unroll
-            for (int s = 0; s < SPOTS; ++s) bs[half][share + t * SHARE][spot + s * THREADS] = Sums::rounded(bv[s][t]);
+            for (int s = 0; s < SPOTS; ++s) bs[half][share + t * SHARE][spot + s * THREADS] = Word<T, F>::of(bv[s][t]);
         if (tid < BK) met[1 - half][tid] = next;
         __syncthreads();
     };
@@ -151,16 +162,16 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
             if (together[j / RUN] && !odd && !(flags & MORE)) {
                 Vector<T, RUN> v;
                 #pragma unroll
-                for (int k = 0; k < RUN; ++k) v.v[k] = finished(sums.sum[i][j + k], bias, whole, flags);
+                for (int k = 0; k < RUN; ++k) v.v[k] = finished<T>(sums.sum[i][j + k], bias, whole, flags);
                 store(p + to[0], v);
                 continue;
             }
             #pragma unroll
             for (int k = 0; k < RUN; ++k) {
-                const T sum = sums.sum[i][j + k];
+                const Sum<T> sum = sums.sum[i][j + k];
                 if (to[k] < 0) continue;
                 if (odd && sum != sum) bad |= 1ull << (i * SIDE + j + k);
-                else p[to[k]] = finished(flags & MORE ? p[to[k]] + sum : sum, bias, whole, flags);
+                else p[to[k]] = finished<T>(flags & MORE ? value(p[to[k]]) + sum : sum, bias, whole, flags);
             }
         }
     }
@@ -170,11 +181,13 @@ tile(const T* __restrict__ x, const T* __restrict__ a, const T* __restrict__ bia
         const i64 whole = blockIdx.y * (i64)m + channel;
         if (!(bad & 1)) continue;
         const T* around = x + blockIdx.y * x_group + base[at];
-        T sum = 0;
-        for (int k = depth[0]; k < depth[0] + depth[1] && sum == sum; ++k)
-            if (!(without[at] & rows[k].y)) sum += a[((i64)blockIdx.y * all_rows + k) * wide + channel] * around[rows[k].x];
+        Sum<T> sum = 0;
+        for (int k = depth[0]; k < depth[0] + depth[1] && sum == sum; ++k) {
+            const W word = a[((i64)blockIdx.y * all_rows + k / PER) * wide + channel];
+            if (!(without[at] & rows[k].y)) sum += Word<T, F>::value(word, k % PER) * value(around[rows[k].x]);
+        }
         T* p = y + whole * y_plane + target[at];
-        *p = finished(flags & MORE ? *p + sum : sum, bias, whole, flags);
+        *p = finished<T>(flags & MORE ? value(*p) + sum : sum, bias, whole, flags);
     }
 }
 
@@ -234,6 +247,6 @@ narrow(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b
             if (target[s] < 0 || m0 + r >= m) continue;
             const i64 channel = (i64)group * m + m0 + r;
             T* p = y + channel * y_plane + target[s];
-            *p = finished(flags & MORE ? *p + sum[s][r] : sum[s][r], bias, channel, flags);
+            *p = finished<T>(flags & MORE ? *p + sum[s][r] : sum[s][r], bias, channel, flags);
         }
 }

@@ -1,7 +1,7 @@
 // The gradient of a convolution by its weights: dw[o][term] is the sum over all pixels of dy[o] times what the term meets in
 // x. The pixels are split over blocks, whose sums are added in a second pass, always in the same order. The tables are those
 // of conv.cu's forward product, whose rows are the columns here.
-constexpr int BK = 8, BEYOND = 1 << 30;  // no place lacks that bit, only pixels behind the last do
+constexpr int WORDS = 8, BEYOND = 1 << 30;  // no place lacks that bit, only pixels behind the last do
 
 // A thread walks from pixel to pixel, by STEP: n, line, place and what is left up to the end, this pixel too.
 template <int STEP> struct Walk {
@@ -33,20 +33,22 @@ template <int STEP> __device__ __forceinline__ Found found(const Walk<STEP>& wal
 }
 
 // A block makes BM x BN weights of a group (blockIdx.y) from `each` pixels: eight neighbouring threads read eight
-// neighbouring pixels, of which they read some channels of dy and some terms of x.
+// neighbouring pixels, of which they read some channels of dy and some terms of x; PER times, if a word has as many terms.
 // Of the largest, two on a multiprocessor would leave too few registers for what is looked up (sm_100 spills).
-template <typename T, int BM, int BN, bool TENSOR>
-__global__ void __launch_bounds__(Tile<T, BM, BN, TENSOR>::THREADS,
-                                  Tile<T, BM, BN, TENSOR>::THREADS < 256 ? Tile<T, BM, BN, TENSOR>::BLOCKS : 1)
-tile_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts, const int* __restrict__ phase,
+template <typename T, int BM, int BN, Factor F>
+__global__ void __launch_bounds__(Tile<T, BM, BN, F>::THREADS,
+                                  Tile<T, BM, BN, F>::THREADS < 256 ? Tile<T, BM, BN, F>::BLOCKS : 1)
+tile_dw(const T* __restrict__ x, const T* __restrict__ dy, Sum<T>* __restrict__ parts, const int* __restrict__ phase,
         const int2* __restrict__ rows, const int* __restrict__ terms, const int4* __restrict__ places, int pixels, int each,
         int x_image, int x_group, int y_plane, int m, int all)
 {
-    constexpr int PAD = TENSOR ? 8 : 16 / sizeof(T);  // frees what is stored of bank conflicts, but for two-fold ones of TENSOR
-    using Sums = Tile<T, BM, BN, TENSOR, PAD>;
-    constexpr int THREADS = Sums::THREADS, RUN = Sums::RUN, SIDE = Sums::SIDE, STRIDE = THREADS / BK;
-    __shared__ __align__(16) T as[2][BK][BM + PAD];
-    __shared__ __align__(16) T bs[2][BK][BN + PAD];
+    constexpr int PAD = F ? 8 : 16 / sizeof(T);  // frees what is stored of bank conflicts, but tensor cores' of two-fold ones
+    using Sums = Tile<T, BM, BN, F, PAD>;
+    constexpr int THREADS = Sums::THREADS, RUN = Sums::RUN, SIDE = Sums::SIDE, STRIDE = THREADS / WORDS;
+    using W = typename Sums::W;
+    constexpr int PER = Word<T, F>::PER, BK = WORDS * PER;
+    __shared__ __align__(16) W as[2][WORDS][BM + PAD];
+    __shared__ __align__(16) W bs[2][WORDS][BN + PAD];
     __shared__ int2 met[BN];
     __shared__ int weight[BN];
 
@@ -59,32 +61,35 @@ tile_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts
         weight[i] = in ? terms[n0 + i] : -1;
     }
     const int end = min(pixels - split * each, each) + split * each, steps = (end - split * each + BK - 1) / BK;
-    const int k = tid % BK, first = tid / BK;
+    const int k = tid % WORDS, first = tid / WORDS;
     const int y_image = (int)gridDim.y * m * y_plane, rows_left = m - m0 - first;
     const i64 apart = (i64)STRIDE * y_plane;
     x += (int)blockIdx.y * x_group, dy += ((i64)blockIdx.y * m + m0 + first) * y_plane;
-    Walk<BK> walk(split * each + k, end, phase, places);
+    Walk<WORDS> walk(split * each + k, end, phase, places);
     Found next = found(walk, x_image, y_image);
 
-    T av[BM / STRIDE], bv[BN / STRIDE];
+    T av[BM / STRIDE][PER], bv[BN / STRIDE][PER];
     const auto read = [&]() {  // the next BK pixels
-        const T *from = x + next.x, *to = dy + next.y;
-        const int some = next.lacks & BEYOND ? 0 : rows_left;
         #pragma unroll
-        for (int i = 0; i < BM / STRIDE; ++i) av[i] = i * STRIDE < some ? to[i * apart] : T(0);
-        #pragma unroll
-        for (int i = 0; i < BN / STRIDE; ++i) {
-            const int2 term = met[first + i * STRIDE];
-            bv[i] = next.lacks & term.y ? T(0) : from[term.x];
+        for (int p = 0; p < PER; ++p) {
+            const T *from = kept(x + next.x), *to = kept(dy + next.y);
+            const int some = next.lacks & BEYOND ? 0 : rows_left;
+            #pragma unroll
+            for (int i = 0; i < BM / STRIDE; ++i) av[i][p] = i * STRIDE < some ? to[i * apart] : T{};
+            #pragma unroll
+            for (int i = 0; i < BN / STRIDE; ++i) {
+                const int2 term = met[first + i * STRIDE];
+                bv[i][p] = next.lacks & term.y ? T{} : from[term.x];
+            }
+            walk.step();
+            next = found(walk, x_image, y_image);
         }
-        walk.step();
-        next = found(walk, x_image, y_image);
     };
     const auto write = [&](int half) {
         #pragma unroll
-        for (int i = 0; i < BM / STRIDE; ++i) as[half][k][first + i * STRIDE] = Sums::rounded(av[i]);
+        for (int i = 0; i < BM / STRIDE; ++i) as[half][k][first + i * STRIDE] = Word<T, F>::of(av[i]);
         #pragma unroll
-        for (int i = 0; i < BN / STRIDE; ++i) bs[half][k][first + i * STRIDE] = Sums::rounded(bv[i]);
+        for (int i = 0; i < BN / STRIDE; ++i) bs[half][k][first + i * STRIDE] = Word<T, F>::of(bv[i]);
         __syncthreads();
     };
     Sums sums;
@@ -103,7 +108,7 @@ tile_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts
     u64 bad = 0;
     #pragma unroll
     for (int i = 0; i < SIDE; ++i) {
-        T* p = parts + (i64)sums.row(i) * all;
+        Sum<T>* p = parts + (i64)sums.row(i) * all;
         if (m0 + sums.row(i) >= m) continue;
         #pragma unroll
         for (int j = 0; j < SIDE; j += RUN) {
@@ -112,7 +117,7 @@ tile_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts
             #pragma unroll
             for (int r = 0; r < RUN; ++r) odd |= sums.sum[i][j + r] != sums.sum[i][j + r];
             if (!odd && all % RUN == 0 && to[0] % RUN == 0 && to[RUN - 1] == to[0] + RUN - 1) {
-                Vector<T, RUN> v;
+                Vector<Sum<T>, RUN> v;
                 #pragma unroll
                 for (int r = 0; r < RUN; ++r) v.v[r] = sums.sum[i][j + r];
                 store(p + to[0], v);
@@ -130,10 +135,11 @@ tile_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts
     for (int e = 0; bad; ++e, bad >>= 1) {
         if (!(bad & 1)) continue;
         const int row = sums.row(e / SIDE), at = sums.column(e % SIDE);
-        T sum = 0;
+        Sum<T> sum = 0;
         for (Walk<1> walk(split * each, end, phase, places); walk.left > 0 && sum == sum; walk.step()) {
             const Found pixel = found(walk, x_image, y_image);
-            if (!(pixel.lacks & met[at].y)) sum += dy[pixel.y + (i64)(row - first) * y_plane] * x[pixel.x + met[at].x];
+            if (!(pixel.lacks & met[at].y))
+                sum += value(dy[pixel.y + (i64)(row - first) * y_plane]) * value(x[pixel.x + met[at].x]);
         }
         parts[(i64)row * all + weight[at]] = sum;
     }
@@ -178,11 +184,11 @@ narrow_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ par
 
 // A thread adds the parts of one weight, in their order.
 template <typename T>
-__global__ void add(const T* __restrict__ parts, T* __restrict__ dw, int splits, i64 size)
+__global__ void add(const Sum<T>* __restrict__ parts, T* __restrict__ dw, int splits, i64 size)
 {
     const i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= size) return;
-    T sum = 0;
+    Sum<T> sum = 0;
     for (int s = 0; s < splits; ++s) sum += parts[s * size + i];
-    dw[i] = sum;
+    dw[i] = narrowed<T>(sum);
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from knetpy.devices import cupy
 from knetpy.kernels.cuda.convplan import Geometry, tables
 from knetpy.kernels.cuda.launch import C, Module, blocks_for, empty, instances
@@ -20,46 +22,55 @@ class Shape(NamedTuple):
     rows: int
     columns: int
 
-    def kernel(self, c: str, tensor: bool) -> str:
+    def kernel(self, c: str, factor: str) -> str:
         """C++'s name of the instance."""
-        return f"tile_dw<{c}, {self.rows}, {self.columns}, {str(tensor).lower()}>"
+        return f"tile_dw<{c}, {self.rows}, {self.columns}, {factor}>"
 
     def threads(self, c: str) -> int:
         """Of a block."""
-        return self.rows * self.columns // (64 if c == "float" else 16)
+        return self.rows * self.columns // (16 if c == "double" else 64)
 
 
 LARGE, SMALL = Shape(128, 128), Shape(64, 64)
 _run = Module(
     "convdw",
     [
-        *[shape.kernel("float", tensor) for shape in (LARGE, SMALL) for tensor in (False, True)],
-        SMALL.kernel("double", False),
-        *instances("{k}<{T}>", k=("narrow_dw", "add"), T=("float", "double")),
+        *[shape.kernel("float", factor) for shape in (LARGE, SMALL) for factor in ("PLAIN", "TF32", "BF16")],
+        *[shape.kernel("Half", "HALF") for shape in (LARGE, SMALL)],
+        SMALL.kernel("double", "PLAIN"),
+        *instances("{k}>", k=("narrow_dw<float", "narrow_dw<double", "add<float", "add<double", "add<Half")),
     ],
     "tiles.h",
 )
 
 
-def weigh(how: Geometry, x: Any, dy: Any, dw: Any, tensor: bool) -> None:
-    """Write the gradient by the weights dw (O, C/groups, *window), of dense arrays, into it."""
+def is_narrow(outputs: int, terms: int) -> bool:
+    """Whether narrow_dw() makes the weights, of so many terms for each of a group's outputs, not tiles."""
+    return outputs <= NARROW or terms <= TAPS
+
+
+def weigh(how: Geometry, x: Any, dy: Any, dw: Any, factor: str) -> str:
+    """Write the gradient by the weights dw (O, C/groups, *window), of dense arrays, into it; return the kernel."""
     c, m, terms = C[x.dtype.char], how.outputs, dw[0].size
-    narrow = m <= NARROW or terms <= TAPS
-    shape = Shape(1, TAPS) if narrow else LARGE if c == "float" and m > 64 < terms else SMALL
-    pixels, step = how.images * math.prod(how.out), 256 if narrow else 8
+    narrow = is_narrow(m, terms)
+    shape = Shape(1, TAPS) if narrow else LARGE if c != "double" and m > 64 < terms else SMALL
+    pixels, step = how.images * math.prod(how.out), 256 if narrow else 16
     blocks = how.groups * blocks_for(m, shape.rows) * blocks_for(terms, shape.columns)
     splits = min(blocks_for(BLOCKS, blocks), blocks_for(pixels, LEAST))
     each = blocks_for(blocks_for(pixels, splits), step) * step  # pixels for a block
     splits = blocks_for(pixels, each)
-    parts = dw if splits == 1 else empty((splits, *dw.shape), dw.dtype)
+    wide = np.float32 if c == "Half" else dw.dtype  # sums of float16 are float32
+    parts = dw if splits == 1 and wide == dw.dtype else empty((splits, *dw.shape), wide)
+    kernel = f"narrow_dw<{c}>" if narrow else shape.kernel(c, factor)
     read, plane = (math.prod(x.shape[1:]), math.prod(x.shape[1:]) // how.groups), math.prod(how.out)
     for t in tables(how.layout(False), 1, cupy().cuda.Device().id):  # each makes other weights
         given = x, dy, parts, t.phases, t.rows, t.terms, t.places, pixels, each, *read
         if narrow:
             grid, sizes = len(dw) * blocks_for(t.valid, TAPS) * splits, (plane * len(dw), plane, m, len(dw), terms)
-            _run(f"narrow_dw<{c}>", grid, 256, *given, *sizes)
+            _run(kernel, grid, 256, *given, *sizes)
         else:
             tiles = blocks_for(m, shape.rows) * blocks_for(t.valid, shape.columns)
-            _run(shape.kernel(c, tensor), (tiles * splits, how.groups), shape.threads(c), *given, plane, m, terms)
-    if splits > 1:
+            _run(kernel, (tiles * splits, how.groups), shape.threads(c), *given, plane, m, terms)
+    if parts is not dw:
         _run(f"add<{c}>", blocks_for(dw.size, 256), 256, parts, dw, splits, dw.size)
+    return kernel

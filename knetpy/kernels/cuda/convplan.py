@@ -19,7 +19,7 @@ from knetpy.devices import cupy
 
 BITS = 30  # of a word say what a pixel lacks
 NEVER = -(2**31)  # the last bit: every pixel lacks it
-DEPTH = 16  # terms are padded to a multiple of it, which is one of the terms that a kernel takes at a time
+DEPTH = 32  # terms are padded to a multiple of it, which is one of the terms that a kernel takes at a time
 MOST = 2**31  # elements of an image, of weights, and pixels are numbered in 32 bits; a GPU could hardly hold more
 Ints = tuple[int, ...]
 

@@ -1,33 +1,14 @@
 // Dropout: an element is kept where its random word is at least `least`, as knetpy/random.py draws them.
 constexpr int BLOCK = 256;
 
-// Four words for a block of four elements: Philox4x32-10 of a counter and a key.
-struct Draw {
-    unsigned word[4];
-    __device__ __forceinline__ Draw(i64 block, unsigned call, unsigned stream, unsigned k0, unsigned k1)
-        : word{(unsigned)block, (unsigned)(block >> 32), call, stream} {
-        #pragma unroll
-        for (int round = 0; round < 10; ++round) {
-            const unsigned left = 0xD2511F53u * word[0], above_left = __umulhi(0xD2511F53u, word[0]);
-            const unsigned right = 0xCD9E8D57u * word[2], above_right = __umulhi(0xCD9E8D57u, word[2]);
-            word[0] = above_right ^ word[1] ^ k0;
-            word[1] = right;
-            word[2] = above_left ^ word[3] ^ k1;
-            word[3] = left;
-            k0 += 0x9E3779B9u;
-            k1 += 0xBB67AE85u;
-        }
-    }
-};
-
 // A thread makes four neighbours of y, all by themselves.
 template <typename T>
 __global__ void __launch_bounds__(256) dropout(const T* __restrict__ x, T* __restrict__ y, i64 n, T scale,
-    unsigned call, unsigned stream, unsigned k0, unsigned k1, unsigned long long least)
+    unsigned call, unsigned stream, unsigned k0, unsigned k1, const unsigned* __restrict__ words, unsigned long long least)
 {
     const i64 block = (i64)blockIdx.x * BLOCK + threadIdx.x;
     if (4 * block >= n) return;
-    const Draw draw(block, call, stream, k0, k1);
+    const Draw draw = drawn(block, call, stream, k0, k1, words);
     #pragma unroll
     for (int first = 0; first < 4; first += Pack<T>::N) {
         const i64 at = 4 * block + first;
@@ -41,10 +22,10 @@ __global__ void __launch_bounds__(256) dropout(const T* __restrict__ x, T* __res
 
 // The mask itself: a thread makes four neighbours.
 __global__ void __launch_bounds__(256) mask(unsigned char* __restrict__ kept, i64 n, unsigned call, unsigned stream,
-                                            unsigned k0, unsigned k1, unsigned long long least)
+    unsigned k0, unsigned k1, const unsigned* __restrict__ words, unsigned long long least)
 {
     const i64 block = (i64)blockIdx.x * BLOCK + threadIdx.x;
-    const Draw draw(block, call, stream, k0, k1);
+    const Draw draw = drawn(block, call, stream, k0, k1, words);
     #pragma unroll
     for (int k = 0; k < 4; ++k)
         if (4 * block + k < n) kept[4 * block + k] = draw.word[k] >= least;

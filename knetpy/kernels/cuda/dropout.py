@@ -9,18 +9,17 @@ import numpy as np
 
 from knetpy.devices import cupy
 from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, instances, widened
+from knetpy.kernels.cuda.random import drawn
 
-_run = Module("dropout", [*instances("{k}<{T}>", k=("dropout", "masked"), T=("float", "double")), "mask"])
-_LOW = 0xFFFFFFFF
+_run = Module("dropout", [*instances("{k}<{T}>", k=("dropout", "masked"), T=("float", "double")), "mask"], "philox.h")
 
 
 @widened
 def dropout(x, p, mask_shape, seed, stream, call):
     """Launch as the reference computes; without a mask in memory, if that has the shape of x."""
     x, T, scale, mask_shape = dense(x), C[x.dtype.char], x.dtype.type(1 - p if p < 1 else 1), tuple(mask_shape)
-    words = [call & _LOW, (stream | call >> 32 << 8) & _LOW, seed & _LOW, seed >> 32]
     least = math.ceil(float(np.float32(p)) * 2**24) << 8  # the smallest word that keeps an element
-    draw = *map(np.uint32, words), np.uint64(least)
+    draw = *drawn(seed, stream, call), np.uint64(least)
     y = empty(x.shape, x.dtype)
     if not x.size:
         return y

@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from knetpy.devices import cupy
+from knetpy.devices import cupy, on_gpu
+from knetpy.graphs import capture
 
 TOGETHER = False  # whether all kernels of a family are compiled at once: for a compiler that is slow to start
 
-C = {"f": "float", "d": "double", "e": "__half"}  # C's name of a dtype, by NumPy's letter
+C = {"f": "float", "d": "double", "e": "Half"}  # C's name of a dtype, by NumPy's letter
 BLOCK_LIMIT, GRID_LIMIT = 1024, (2**31 - 1, 65535, 65535)
 SHARED = 48 << 10  # bytes of dynamic shared memory that every GPU has
+KEPT = 63 << 10  # bytes that a block may keep of its row: every GPU has 64 KiB, of which sums need some
+KEPT_OF_COLUMNS = 24 << 10  # and one of THREADS threads with a column each: so that several have room
 WARPS = 4  # of a block in which each warp takes a row
 THREADS = 128  # of a block in which as many neighbours take a row as `lanes_of` says
 SHORT = 32  # rows from which on they are summed, not columns
@@ -51,15 +54,23 @@ class Module:
         """
         grid = blocks if isinstance(blocks, tuple) else (blocks,)
         if not 0 < threads <= BLOCK_LIMIT or any([not 0 < n <= most for n, most in zip(grid, GRID_LIMIT)]):
+            asked, most = (" x ".join(map(str, sizes)) for sizes in (grid, GRID_LIMIT))
+            shapes = ", ".join([str(a.shape) for a in args if on_gpu(a)])
             raise ValueError(
-                f"{self.family}.{kernel}: {grid} blocks of {threads} threads are more than a GPU can start"
+                f"{self.family}.{kernel}: {asked} blocks of {threads} threads, for arrays of shapes {shapes}, are more "
+                f"than a GPU can start, {most} of {BLOCK_LIMIT}; take the arrays in parts"
             )
         for a in args:
+            if a.__class__ is float or (a.__class__ is np.ndarray and a.size != 1):
+                raise TypeError(f"{self.family}.{kernel}: {a!r:.60} must be on the GPU, or a number of NumPy's")
             if hasattr(a, "flags") and not isinstance(a, np.generic) and not a.flags.c_contiguous:
                 raise ValueError(f"{self.family}.{kernel}: an array of shape {a.shape} is not in C order")
         function = self._kernels.get((_current(), kernel)) or self._load(kernel)
         if shared > SHARED:
             function.max_dynamic_shared_size_bytes = shared
+        into = capture()
+        if into:
+            into.keep(args)
         function(grid, (threads,), args, shared_mem=shared)
 
     def _load(self, kernel: str) -> Any:
@@ -114,6 +125,21 @@ def tasks(rows: int, size: int) -> tuple[int, int, int]:
     """
     parts = blocks_for(size, PART)
     return (32, blocks_for(rows, 8), 1) if size <= 1024 else (256, rows * parts, parts)
+
+
+def kept_of(size: int, each: int, room: int = KEPT) -> tuple[int, int]:
+    """(how many of `size` elements, of which a block has `each` bytes, fit into so much shared memory, their bytes).
+
+    >>> kept_of(1000, 4), kept_of(10**6, 8)
+    ((1000, 4000), (8064, 64512))
+    """
+    kept = min(size, room // each)
+    return kept, kept * each
+
+
+def threads_for(size: int) -> int:
+    """How many threads a block has that takes a long row."""
+    return 256 if size <= 4096 else 1024
 
 
 def dense(x: Any) -> Any:

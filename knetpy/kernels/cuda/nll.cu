@@ -54,47 +54,55 @@ __global__ void rows(const T* __restrict__ x, const i64* __restrict__ labels, co
     if (mine && lane == 0) losses[row] = known(label, n) ? loss : T(NAN);
 }
 
-// A block takes a longer row and reads it three times, from the second time on out of the cache.
+// A block takes a longer row. It reads all once but what lies beyond the first `kept` scores, which stay in shared
+// memory: that is read again. A thread meets only scores of its own there.
 template <typename T>
-__global__ void long_rows(const T* __restrict__ x, const i64* __restrict__ labels, const T* __restrict__ weight, T own,
-                          T each, T* __restrict__ losses, T* __restrict__ p, int n)
+__global__ void __launch_bounds__(1024, 1) long_rows(const T* __restrict__ x, const i64* __restrict__ labels,
+    const T* __restrict__ weight, T own, T each, T* __restrict__ losses, T* __restrict__ p, int n, int kept)
 {
+    extern __shared__ __align__(16) char memory[];
     __shared__ T part[WARP];
+    T* const row = (T*)memory;
     const i64 start = (i64)blockIdx.x * n, label = labels[blockIdx.x];
-    T top = T(-INFINITY), sum = 0, loss = 0;
-    for (int c = threadIdx.x; c < n; c += blockDim.x) top = larger(top, x[start + c]);
-    top = block_larger(top, part);
-    for (int c = threadIdx.x; c < n; c += blockDim.x) sum += exp(below(x[start + c], top));
-    sum = block_sum(sum, part);
-    const T logsum = log(sum);
+    Exponentials<T> all;
     for (int c = threadIdx.x; c < n; c += blockDim.x) {
-        const T z = below(x[start + c], top);
-        p[start + c] = exp(z) / sum;
+        const T v = x[start + c];
+        if (c < kept) row[c] = v;
+        all.add(v);
+    }
+    all.join(part);
+    const T logsum = log(all.sum);
+    T loss = 0;
+    for (int c = threadIdx.x; c < n; c += blockDim.x) {
+        const T z = below(c < kept ? row[c] : x[start + c], all.top);
+        p[start + c] = exp(z) / all.sum;
         loss += cost(share(c, label, weight, own, each), logsum, z);
     }
     loss = block_sum(loss, part);
     if (threadIdx.x == 0) losses[blockIdx.x] = known(label, n) ? loss : T(NAN);
 }
 
-// A thread takes a column of n scores that lie `inner` apart: neighbours in a warp read neighbours in memory. The
-// maximum and the sum are found in one pass: what was summed so far is scaled to a new maximum.
+// A thread takes a column of n scores that lie `inner` apart: neighbours in a warp read neighbours in memory. As
+// in long rows, the first `kept` scores are read once.
 template <typename T>
 __global__ void columns(const T* __restrict__ x, const i64* __restrict__ labels, const T* __restrict__ weight, T own,
-                        T each, T* __restrict__ losses, T* __restrict__ p, i64 count, int n, i64 inner)
+                        T each, T* __restrict__ losses, T* __restrict__ p, i64 count, int n, i64 inner, int kept)
 {
+    extern __shared__ __align__(16) char memory[];
     const i64 column = (i64)blockIdx.x * blockDim.x + threadIdx.x;
     if (column >= count) return;
     const i64 start = column / inner * n * inner + column % inner, label = labels[column];
-    T top = T(-INFINITY), sum = 0, loss = 0;
+    T *const row = (T*)memory + threadIdx.x, loss = 0;
+    Exponentials<T> all;
     for (int c = 0; c < n; ++c) {
-        const T v = x[start + c * inner], next = larger(top, v);
-        sum = sum * exp(below(top, next)) + exp(below(v, next));
-        top = next;
+        const T v = x[start + c * inner];
+        if (c < kept) row[c * blockDim.x] = v;
+        all.add(v);
     }
-    const T logsum = log(sum);
+    const T logsum = log(all.sum);
     for (int c = 0; c < n; ++c) {
-        const T z = below(x[start + c * inner], top);
-        p[start + c * inner] = exp(z) / sum;
+        const T z = below(c < kept ? row[c * blockDim.x] : x[start + c * inner], all.top);
+        p[start + c * inner] = exp(z) / all.sum;
         loss += cost(share(c, label, weight, own, each), logsum, z);
     }
     losses[column] = known(label, n) ? loss : T(NAN);

@@ -5,10 +5,23 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, instances, numbers, widened
+from knetpy.kernels.cuda.launch import (
+    KEPT_OF_COLUMNS,
+    THREADS,
+    C,
+    Module,
+    blocks_for,
+    dense,
+    empty,
+    instances,
+    kept_of,
+    numbers,
+    threads_for,
+    widened,
+)
 
 LANES = ((8, 4), (32, 4), (32, 16))  # that take a row, and elements of it that each of them may keep
-LONG = 256  # threads of a block that takes a row
+LONG = 256  # threads that take a longer row, back
 _run = Module(
     "nll",
     [
@@ -27,12 +40,15 @@ def nll(scores, labels, *, axis, weight=None, smoothing=0.0):
         return losses, p
     given = x, labels, *_shares(x, n, weight, smoothing), losses, p
     if inner > 1:
-        _run(f"columns<{kind}>", blocks_for(count, 128), 128, *given, count, n, inner)
+        kept, shared = kept_of(n, x.itemsize * THREADS, KEPT_OF_COLUMNS)
+        blocks = blocks_for(count, THREADS)
+        _run(f"columns<{kind}>", blocks, THREADS, *given, count, n, inner, kept, shared=shared)
     elif n <= math.prod(LANES[-1]):
         lanes, per = next((lanes, per) for lanes, per in LANES if n <= lanes * per)
         _run(f"rows<{kind}, {lanes}, {per}>", blocks_for(count, 128 // lanes), 128, *given, count, n)
     else:
-        _run(f"long_rows<{kind}>", count, LONG, *given, n)
+        kept, shared = kept_of(n, x.itemsize)
+        _run(f"long_rows<{kind}>", count, threads_for(n), *given, n, kept, shared=shared)
     return losses, p
 
 

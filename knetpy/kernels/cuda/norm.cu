@@ -1,8 +1,11 @@
 // Normalisation in groups that are short rows, forward and back: they stay in registers, every element is read once.
 
+// Threads of a block: of several teams, or one that is larger.
+constexpr int threads_of(int team) { return team > BLOCK ? team : BLOCK; }
+
 // A team takes a row of up to PER TEAM elements, which stay in registers: every element is read once.
 template <typename T, int PER, int TEAM>
-__global__ void __launch_bounds__(256, 2) rows(const T* __restrict__ x, const T* __restrict__ residual,
+__global__ void __launch_bounds__(threads_of(TEAM), 512 / threads_of(TEAM)) rows(const T* __restrict__ x, const T* __restrict__ residual,
     const T* __restrict__ scale, const T* __restrict__ bias, T* __restrict__ y, double* __restrict__ means,
     double* __restrict__ vars, i64 count, int size, i64 period, int per, int run, double eps, int centred, int relu)
 {
@@ -53,17 +56,18 @@ __global__ void __launch_bounds__(256, 2) rows(const T* __restrict__ x, const T*
 // read once. What scale and bias get stays with its element until the end: sums (2, parts, period size), by the parts
 // that the rows of a scale are divided into.
 template <typename T, int PER, int TEAM>
-__global__ void __launch_bounds__(256) rows_dx(const T* __restrict__ dy, const T* __restrict__ y,
+__global__ void __launch_bounds__(threads_of(TEAM)) rows_dx(const T* __restrict__ dy, const T* __restrict__ y,
     const T* __restrict__ x, const double* __restrict__ means, const double* __restrict__ vars,
     const T* __restrict__ scale, const T* __restrict__ bias, T* __restrict__ dx, T* __restrict__ dresidual,
     T* __restrict__ sums, i64 count, int size, int period, int per, int run, double eps, int centred, int relu)
 {
     __shared__ T part[WARP];
     const int lane = threadIdx.x % TEAM, residue = blockIdx.x % period;
-    const i64 number = blockIdx.x / period * (BLOCK / TEAM) + threadIdx.x / TEAM;
+    constexpr int TEAMS = threads_of(TEAM) / TEAM;
+    const i64 number = blockIdx.x / period * TEAMS + threadIdx.x / TEAM;
     const int parts = gridDim.x / period;
     T dscale[PER] = {}, dbias[PER] = {};
-    for (i64 j = number; j < count; j += parts * (BLOCK / TEAM)) {
+    for (i64 j = number; j < count; j += parts * TEAMS) {
         const i64 row = j * period + residue, start = row * size;
         const Standard<T> standard(means[row], vars[row], eps);
         T g[PER], n[PER], both = 0, plain = 0;

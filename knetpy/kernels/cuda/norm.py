@@ -13,15 +13,16 @@ from knetpy.kernels.cuda.launch import SHORT, C, Module, blocks_for, dense, empt
 from knetpy.kernels.reference import norm as reference
 from knetpy.kernels.reference import reusing
 
-TEAMS = ((8, 32), (4, 256), (16, 256))  # how many elements of a row so many threads may keep each
-WIDE_DX = (8, 256)  # instead of the last: for the derivative, in float64, registers suffice for no more
+# How many elements of a row so many threads may keep each: for the derivative in float64 registers suffice for fewer.
+TEAMS = ((8, 32), (4, 256), (16, 256), (16, 512))
+TEAMS_OF_DOUBLE = ((8, 32), (4, 256), (8, 256), (8, 512))
 AGAIN = 32  # rows of each scale, at least, that a block adds up
 _run = Module(
     "norm",
     [
-        *[f"rows{dx}<{T}, {n}, {team}>" for dx in ("", "_dx") for T in ("float", "double") for n, team in TEAMS
-          if (dx, T, n) != ("_dx", "double", TEAMS[-1][0])],
-        "rows_dx<double, {}, {}>".format(*WIDE_DX),
+        *[f"rows<{T}, {n}, {team}>" for T in ("float", "double") for n, team in TEAMS],
+        *[f"rows_dx<float, {n}, {team}>" for n, team in TEAMS],
+        *[f"rows_dx<double, {n}, {team}>" for n, team in TEAMS_OF_DOUBLE],
     ],
     "sums.h",
     "norm.h",
@@ -94,11 +95,8 @@ def _affine(scale: Any, bias: Any) -> tuple[int, ...] | None:
 
 def _team(size: int, T: str, dx: str = "") -> tuple[int, int] | None:
     """(elements of each thread, threads) for a row of that size; None if it is too long."""
-    return next(((n, team) for n, team in _teams(T, dx) if size <= n * team), None)
-
-
-def _teams(T: str, dx: str) -> tuple[tuple[int, int], ...]:
-    return (*TEAMS[:-1], WIDE_DX) if dx and T == "double" else TEAMS
+    teams = TEAMS_OF_DOUBLE if dx and T == "double" else TEAMS
+    return next(((n, team) for n, team in teams if size <= n * team), None)
 
 
 @widened
@@ -113,9 +111,9 @@ def norm(x, scale, bias, residual=None, *, axes, eps, centred=True, relu=False):
     y, mean, var = empty(x_.shape, x.dtype), empty(p.groups, np.float64), empty(p.groups, np.float64)
     team = _team(p.size, T) if p.groups == p.rows else None
     if team:
-        name, blocks = "rows<{}, {}, {}>".format(T, *team), blocks_for(p.rows, 256 // team[1])
-        _run(name, blocks, 256, x_, residual, scale, bias, y, mean, var, p.rows, p.size, p.period, p.per, p.run,
-             np.float64(eps), int(centred), int(relu))  # fmt: skip
+        name, threads = "rows<{}, {}, {}>".format(T, *team), max(256, team[1])
+        _run(name, blocks_for(p.rows, threads // team[1]), threads, x_, residual, scale, bias, y, mean, var, p.rows,
+             p.size, p.period, p.per, p.run, np.float64(eps), int(centred), int(relu))  # fmt: skip
     else:
         normlong.statistics(p, x_, mean, var, centred)
         normlong.apply(p, x_, residual, scale, bias, y, mean, var, eps, relu)
@@ -161,11 +159,12 @@ def norm_dx(dy, x, mean, var, scale, bias=None, y=None, *, axes, affine, eps, ce
 
 
 def _short_back(p, team, arrays, sums, eps, centred, relu):
-    per_thread, threads = team
+    per_thread, size = team
+    threads = max(256, size)
     T, rows = C[arrays[2].dtype.char], p.rows // p.period
-    parts = min(blocks_for(rows, 256 // threads), max(1, rows // AGAIN))
+    parts = min(blocks_for(rows, threads // size), max(1, rows // AGAIN))
     partial = None if sums[0] is None else empty((2, parts, p.period, p.size), arrays[2].dtype)
-    _run(f"rows_dx<{T}, {per_thread}, {threads}>", parts * p.period, 256, *arrays, partial, rows, p.size, p.period,
+    _run(f"rows_dx<{T}, {per_thread}, {size}>", parts * p.period, threads, *arrays, partial, rows, p.size, p.period,
          p.per, p.run, np.float64(eps), int(centred), int(relu))  # fmt: skip
     if partial is not None:
         normlong.totals(partial, None, sums, parts, p.period * p.per, p.run, 1, p.run, 1)

@@ -235,57 +235,50 @@ __global__ void __launch_bounds__(256, 2) column_sums(const T* __restrict__ dy, 
     sums[(parts + at.part) * width + at.column] = plain;
 }
 
-// Rows with scales of their own for each few elements, two passes: here the sums of a part of a row, weighted by these.
+// Rows with scales of their own for each few elements, `period` of them each: row j of `count` of a residue is row
+// j period + residue of x. A block takes WIDE columns of `each` rows of one residue, and reads them once: what a row adds
+// up to, weighted by the scales, is in weighted (2, rows, parts), and what a column adds up to, for scale and bias, in
+// sums (2, chunks, period size).
+constexpr int OWN = 4, WIDE = OWN * BLOCK;  // columns of a thread, of a block
 template <typename T>
-__global__ void __launch_bounds__(256, 4) weighted_sums(const T* __restrict__ dy, const T* __restrict__ y,
+__global__ void __launch_bounds__(256, 2) tile_sums(const T* __restrict__ dy, const T* __restrict__ y,
     const T* __restrict__ x, const double* __restrict__ means, const double* __restrict__ vars,
-    const T* __restrict__ scale, const T* __restrict__ bias, T* __restrict__ dresidual, double* __restrict__ sums,
-    i64 rows, i64 size, i64 parts, i64 period, i64 per, i64 run, double eps, int relu)
+    const T* __restrict__ scale, const T* __restrict__ bias, T* __restrict__ dresidual, double* __restrict__ weighted,
+    T* __restrict__ sums, i64 count, int each, i64 size, i64 parts, i64 period, i64 per, i64 run, double eps, int relu)
 {
     __shared__ double part[WARP];
-    const i64 row = blockIdx.x / parts, begin = blockIdx.x % parts * PART, end = min(size, begin + PART);
-    const Standard<T> standard(means[row], vars[row], eps);
-    double both = 0, plain = 0;
-    for (i64 i = begin + threadIdx.x; i < end; i += BLOCK) {
-        const i64 at = row * size + i, affine = row % period * per + within(i, size, per, run);
-        const T n = standard(x[at]), g = passed(dy[at], y, at, n, scale, bias, affine, relu);
-        if (dresidual) dresidual[at] = g;
-        const T weighted = scale ? g * scale[affine] : g;
-        both += weighted * n;
-        plain += weighted;
-    }
-    both = block_sum(both, part);
-    plain = block_sum(plain, part);
-    if (threadIdx.x == 0) sums[blockIdx.x] = both, sums[rows * parts + blockIdx.x] = plain;
-}
-
-// And those over rows, for scale and bias: `period` rows are read as one of width = period size.
-// sums (2, parts, width).
-template <typename T>
-__global__ void __launch_bounds__(256, 2) scale_sums(const T* __restrict__ dy, const T* __restrict__ y,
-    const T* __restrict__ x, const double* __restrict__ means, const double* __restrict__ vars,
-    const T* __restrict__ scale, const T* __restrict__ bias, double* __restrict__ sums, i64 rows, i64 size, i64 parts,
-    i64 period, i64 per, i64 run, double eps, int relu)
-{
-    __shared__ double box[LANES][WARP];
-    const i64 width = period * size;
-    const Place place(rows, width, parts);
-    double both = 0, plain = 0;
-    if (place.column < width) {
-        const i64 residue = place.column / size, affine = residue * per + within(place.column % size, size, per, run);
-        for (i64 r = place.begin; r < place.end; r += LANES) {
-            const i64 at = r * width + place.column, row = r * period + residue;
-            const T n = Standard<T>(means[row], vars[row], eps)(x[at]);
-            const T g = passed(dy[at], y, at, n, scale, bias, affine, relu);
-            both += g * n;
-            plain += g;
+    const i64 tile = blockIdx.x / parts, residue = tile % period, chunk = tile / period;
+    const i64 own = blockIdx.x % parts * WIDE + threadIdx.x, rows = count * period;
+    T dscale[OWN] = {}, dbias[OWN] = {};
+    for (i64 j = chunk * each; j < min(count, (chunk + 1) * each); ++j) {
+        const i64 row = j * period + residue;
+        const Standard<T> standard(means[row], vars[row], eps);
+        T both = 0, plain = 0;
+        #pragma unroll
+        for (int k = 0; k < OWN; ++k) {
+            const i64 i = own + k * BLOCK, at = row * size + i;
+            if (i >= size) break;
+            const i64 affine = residue * per + within(i, size, per, run);
+            const T n = standard(x[at]), g = passed(dy[at], y, at, n, scale, bias, affine, relu);
+            if (dresidual) dresidual[at] = g;
+            dscale[k] += g * n;
+            dbias[k] += g;
+            const T given = scale ? g * scale[affine] : g;
+            both += given * n;
+            plain += given;
         }
+        const double one = block_sum((double)both, part), two = block_sum((double)plain, part);
+        if (threadIdx.x) continue;
+        const i64 place = row * parts + blockIdx.x % parts;
+        weighted[place] = one, weighted[rows * parts + place] = two;
     }
-    both = column_sum(both, box);
-    plain = column_sum(plain, box);
-    if (place.column >= width || threadIdx.x >= WARP) return;
-    sums[place.part * width + place.column] = both;
-    sums[(parts + place.part) * width + place.column] = plain;
+    if (!sums) return;
+    const i64 width = period * size, chunks = gridDim.x / parts / period;
+    #pragma unroll
+    for (int k = 0; k < OWN; ++k) {
+        const i64 i = own + k * BLOCK, place = chunk * width + residue * size + i;
+        if (i < size) sums[place] = dscale[k], sums[chunks * width + place] = dbias[k];
+    }
 }
 
 // Both sums (2, n, columns, items), weighted, over `divisor`.

@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from knetpy.kernels.cuda.launch import PART, ROWS, SHORT, C, Module, blocks_for, empty, instances, tasks
+from knetpy.kernels.cuda.launch import ROWS, SHORT, C, Module, blocks_for, empty, instances, tasks
 
+WIDE = 1024  # columns of a block of `tile_sums`, as in normlong.cu
+MANY = 1024  # blocks of it that keep a GPU busy: then each takes more rows, so that fewer sums are left
 _run = Module(
     "normlong",
     [
         *instances("{k}<{T}, {team}>", k=("row_stats", "row_sums"), T=("float", "double"), team=(32, 256)),
         *instances(
             "{k}<{T}>",
-            k=("column_stats", "column_sums", "weighted_sums", "scale_sums", "finish", "apply", "apply_dx"),
+            k=("column_stats", "column_sums", "tile_sums", "finish", "apply", "apply_dx"),
             T=("float", "double"),
         ),
         *["totals<double, float>", "totals<double, double>", "totals<float, float>"],
@@ -89,18 +91,17 @@ def _share(p, partial, given, sums, means, n, over, items):
 
 
 def _both(p, T, given, dresidual, sums, means, eps, relu):
-    """Of long rows with a scale for each few elements: these are read once for their groups and once for scales."""
-    parts, how = blocks_for(p.size, PART), (p.period, p.per, p.run, eps)
-    partial = empty((2, p.rows, parts), np.float64)
-    _run(f"weighted_sums<{T}>", p.rows * parts, 256, *given, dresidual, partial, p.rows, p.size, parts, *how, relu)
-    totals(partial, None, means, 1, p.rows, parts, 1, parts, p.size)
-    if sums[0] is None:
-        return
-    images, width = p.rows // p.period, p.period * p.size
-    n = blocks_for(images, ROWS)
-    partial = empty((2, n, width), np.float64)
-    _run(f"scale_sums<{T}>", blocks_for(width, 32) * n, 256, *given, partial, images, p.size, n, *how, relu)
-    totals(partial, None, sums, n, p.period * p.per, p.run, 1, p.run, 1)
+    """Of long rows with a scale for each few elements, which are read once for groups and scales."""
+    parts, count = blocks_for(p.size, WIDE), p.rows // p.period
+    each = min(32, max(8, p.rows * parts // MANY))
+    chunks = blocks_for(count, each)
+    weighted = empty((2, p.rows, parts), np.float64)
+    partial = None if sums[0] is None else empty((2, chunks, p.period * p.size), given[2].dtype)
+    _run(f"tile_sums<{T}>", parts * p.period * chunks, 256, *given, dresidual, weighted, partial, count, each, p.size,
+         parts, p.period, p.per, p.run, eps, relu)  # fmt: skip
+    totals(weighted, None, means, 1, p.rows, parts, 1, parts, p.size)
+    if partial is not None:
+        totals(partial, None, sums, chunks, p.period * p.per, p.run, 1, p.run, 1)
 
 
 def totals(partial, weights, found, n, columns, items, period, split, divisor):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from knetpy.graphs import Numbers
 from knetpy.kernels.cuda.launch import C, Module, blocks_for
 from knetpy.kernels.formula import Formula, record
 from knetpy.kernels.reference import optim as reference
@@ -30,7 +31,9 @@ EXPRESSIONS = {
 
 def step(like, rows, numbers, formula):
     """Launch as the reference computes; that serves float16, arrays with gaps, and formulas of other functions."""
-    kernel = _kernel(formula, len(rows[0]), len(numbers[0]), like.dtype.char) if like.dtype.char in "fd" else None
+    kernel, live = None, isinstance(numbers[0], Numbers)
+    if like.dtype.char in "fd":
+        kernel = _kernel(formula, len(rows[0]), len(numbers[0]), like.dtype.char, live)
     together: dict[tuple, list] = {}
     for row, values in zip(rows, numbers):
         if kernel is None or not all([a.flags.c_contiguous and a.dtype == like.dtype for a in (row[0], *row[2:])]):
@@ -38,8 +41,9 @@ def step(like, rows, numbers, formula):
         elif row[0].size:
             together.setdefault(values, []).append(row)
     for values, some in together.items():
+        scalars = [values.array(like.dtype)] if live else list(map(like.dtype.type, values))
         for n in range(0, len(some), ROWS):
-            _launch(kernel, some[n : n + ROWS], list(map(like.dtype.type, values)))
+            _launch(kernel, some[n : n + ROWS], scalars)
 
 
 def _launch(kernel: Any, rows: list[tuple], numbers: list) -> None:
@@ -52,21 +56,26 @@ def _launch(kernel: Any, rows: list[tuple], numbers: list) -> None:
 
 
 @lru_cache(maxsize=256)
-def _kernel(formula: Callable, arrays: int, numbers: int, dtype: str) -> Module | None:
+def _kernel(formula: Callable, arrays: int, numbers: int, dtype: str, live: bool = False) -> Module | None:
     """The kernel for a formula, None if there cannot be any."""
     try:
         told = record(formula, arrays + numbers, arrays - 1)
     except TypeError:
         return None
     # A product that is contracted with a sum would be rounded once instead of twice, as nowhere else.
-    return Module("optim", ["optim_step"], code=source(told, arrays, C[dtype]), options=("--fmad=false",))
+    return Module("optim", ["optim_step"], code=source(told, arrays, C[dtype], live), options=("--fmad=false",))
 
 
-def source(formula: Formula, arrays: int, c: str) -> str:
-    """Return the text of a kernel: block after block takes a stretch of the first row, of the second, ..."""
+def source(formula: Formula, arrays: int, c: str, live: bool = False) -> str:
+    """Return the text of a kernel: block after block takes a stretch of the first row, of the second, ...
+
+    live: whether it reads its numbers from memory, as they are others each time that a captured step is launched.
+    """
     pointers = [f"{'const ' * (a == 1)}{c}* __restrict__ a{r}_{a}" for r in range(ROWS) for a in range(arrays)]
     sizes = [f"i64 n{r}" for r in range(ROWS)]
     scalars = [f"{c} v{n}" for n in range(arrays, formula.arguments)]
+    given = [f"const {c}* __restrict__ numbers"] if live else scalars
+    read = [f"const {scalar} = numbers[{n}];" for n, scalar in enumerate(scalars)] if live else []
     values = [f"const {c} v{a} = p{a}[i];" for a in range(arrays)]
     for name, *operands in formula.instructions:
         known = [f"v{x}" if isinstance(x, int) else f"{c}({x!r})" for x in operands]
@@ -79,8 +88,8 @@ def source(formula: Formula, arrays: int, c: str) -> str:
     ]
     local = "; ".join(f"{'const ' * (a == 1)}{c}* p{a} = nullptr" for a in range(arrays))
     return _TEMPLATE.format(
-        parameters=", ".join([*pointers, *sizes, *scalars]),
-        local=local,
+        parameters=", ".join([*pointers, *sizes, *given]),
+        local="; ".join([local, *[line[:-1] for line in read]]),
         rows="\n    ".join(rows) + "}" * ROWS,
         each=EACH,
         body="\n        ".join([*values, *writes]),

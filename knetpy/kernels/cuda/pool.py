@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from knetpy.devices import cupy
 from knetpy.kernels.cuda.launch import C, Module, blocks_for, dense, empty, instances, widened
-from knetpy.kernels.reference import Ints, Pairs, places
+from knetpy.kernels.cuda.windows import window_of
 from knetpy.kernels.reference import pool as reference
 
 TAPS = {"B": "unsigned char", "i": "int"}  # C's name of the dtype of taps
@@ -21,26 +19,8 @@ _run = Module(
         *instances("positions<{tap}>", tap=list(TAPS.values())),
         *instances("{k}<{T}>", k=("meanpool", "meanpool_dx", "take", "put"), T=("float", "double")),
     ],
+    "windows.h",
 )
-_AXIS = np.dtype([(name, "i4") for name in ("x", "y", "window", "stride", "before", "dilation", "common", "period",
-                                            "inverse", "low", "high")])  # fmt: skip
-
-
-@lru_cache(maxsize=1024)
-def _window(
-    size: Ints, window: Ints, stride: Ints, padding: Pairs, dilation: Ints, counted: Pairs | None = None
-) -> Any:
-    """(the window as kernels take it, the spatial size of y)."""
-    out = places([n + b + a for n, (b, a) in zip(size, padding)], window, stride, dilation)
-    rows = [(1, 1, 1, 1, 0, 1, 1, 1, 1, 0, 1)] * (3 - len(size))
-    for n, o, k, s, (before, _), d, (low, high) in zip(
-        size, out, window, stride, padding, dilation, counted or padding
-    ):
-        s, d = int(s), int(d)
-        common = math.gcd(s, d)
-        inverse = pow(d // common, -1, s // common) if s > common else 1
-        rows.append((n, o, k, s, before, d, common, s // common, inverse, -low, n + high))
-    return np.array([tuple(rows)], [(name, _AXIS) for name in "dhw"]), out
 
 
 @widened
@@ -56,7 +36,7 @@ def maxpool(x, **how):
 
 
 def _maxima(x, how, wanted):
-    (of, out), taps = _window(x.shape[2:], **how), np.dtype(reference.tap_dtype(how["window"]))
+    (of, out), taps = window_of(x.shape[2:], **how), np.dtype(reference.tap_dtype(how["window"]))
     y = empty((*x.shape[:2], *out), x.dtype)
     best = empty(y.shape, taps) if wanted else None
     _each(f"maxpool<{C[x.dtype.char]}, {TAPS[taps.char]}>", y.size, dense(x), y, best, y.size, of)
@@ -68,14 +48,14 @@ def pick(x, best, **how):
     """Launch as the reference computes."""
     y, best = empty(best.shape, x.dtype), dense(best)
     kernel = f"pick<{C[x.dtype.char]}, {TAPS[best.dtype.char]}>"
-    _each(kernel, y.size, dense(x), best, y, y.size, _window(x.shape[2:], **how)[0])
+    _each(kernel, y.size, dense(x), best, y, y.size, window_of(x.shape[2:], **how)[0])
     return y
 
 
 def positions(best, *, size, **how):
     """Launch as the reference computes."""
     y, best = empty(best.shape, np.int64), dense(best)
-    _each(f"positions<{TAPS[best.dtype.char]}>", y.size, best, y, y.size, _window(tuple(size), **how)[0])
+    _each(f"positions<{TAPS[best.dtype.char]}>", y.size, best, y, y.size, window_of(tuple(size), **how)[0])
     return y
 
 
@@ -84,13 +64,13 @@ def spread(dy, best, *, size, **how):
     """Launch as the reference computes."""
     best = dense(best)
     kernel = f"spread<{C[dy.dtype.char]}, {TAPS[best.dtype.char]}>"
-    return _back(kernel, dy, size, best, of=_window(tuple(size), **how)[0])
+    return _back(kernel, dy, size, best, of=window_of(tuple(size), **how)[0])
 
 
 @widened
 def meanpool(x, *, counted, **how):
     """Launch as the reference computes."""
-    of, out = _window(x.shape[2:], **how, counted=counted)
+    of, out = window_of(x.shape[2:], **how, counted=counted)
     y = empty((*x.shape[:2], *out), x.dtype)
     _each(f"meanpool<{C[x.dtype.char]}>", y.size, dense(x), y, y.size, int(counted is not None), of)
     return y
@@ -99,7 +79,7 @@ def meanpool(x, *, counted, **how):
 @widened
 def meanpool_dx(dy, *, size, counted, **how):
     """Launch as the reference computes."""
-    of = _window(tuple(size), **how, counted=counted)[0]
+    of = window_of(tuple(size), **how, counted=counted)[0]
     return _back(f"meanpool_dx<{C[dy.dtype.char]}>", dy, size, flags=(int(counted is not None),), of=of)
 
 

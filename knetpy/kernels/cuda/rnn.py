@@ -1,4 +1,4 @@
-"""Recurrence: the products by cuBLAS, those of the input for all steps at once, and a launch of rnn.cu for each step.
+"""Recurrence: products by matmul.py, those of the input for all steps at once, and a launch of rnn.cu for each step.
 
 The state before and after every step is kept once, (S, T + 1, B, H), so that what a product or its derivative reads
 lies together. Lengths stay on the device.
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from knetpy.devices import cupy
 from knetpy.kernels.cuda.launch import THREADS, C, Module, blocks_for, dense, empty, instances, numbers, widened
+from knetpy.kernels.cuda.matmul import product as times
 
 _run = Module(
     "rnn",
@@ -26,7 +27,7 @@ def rnn(px, state, wh, bh, *, cell, reverse, lengths, wx=None, bx=None):
     """Launch as the reference computes."""
     (steps, batch, inputs), (H, wide), how = px.shape, wh.shape, CELLS[cell]
     if wx is not None:
-        px = (dense(px).reshape(steps * batch, inputs) @ wx).reshape(steps, batch, wide)
+        px = times(dense(px).reshape(steps * batch, inputs), wx).reshape(steps, batch, wide)
     call = _Call(px, wh, bx if wx is not None else None, bh, lengths, how.before)
     states = empty((len(state), steps + 1, batch, H), px.dtype)
     states[:, steps if reverse else 0] = state
@@ -53,9 +54,9 @@ def rnn_back(dy, dstate, wh, before, gates, *, cell, reverse, lengths):
     flat, fed = dph.reshape(steps * batch, wide), h.reshape(steps * batch, H).T
     if how.before:  # its third gate is fed with r h
         last_fed = (gates[:, 0] * h).reshape(steps * batch, H).T
-        dwh = cupy().concatenate([fed @ flat[:, : 2 * H], last_fed @ flat[:, 2 * H :]], axis=1)
+        dwh = cupy().concatenate([times(fed, flat[:, : 2 * H]), times(last_fed, flat[:, 2 * H :])], axis=1)
     else:
-        dwh = fed @ flat
+        dwh = times(fed, flat)
     return dpx, dstate, dwh, flat.sum(axis=0) if cell == "gru" else None
 
 
@@ -82,47 +83,47 @@ class _Call:
 
 def _lstm(call, t, px, old, new, y, gates):
     states = old[0], old[1], new[0], new[1]
-    call(f"lstm<{call.kind}>", px, call.bx, old[0] @ call.wh[0], *states, y, gates, call.lengths, t)
+    call(f"lstm<{call.kind}>", px, call.bx, times(old[0], call.wh[0]), *states, y, gates, call.lengths, t)
 
 
 def _lstm_back(call, t, came, dy, dstate, product, c, gates, dpx, dph):
     call(f"lstm_back<{call.kind}>", dy, dstate, product, c, gates, dpx, call.lengths, t, came)
-    return dpx @ call.wh[0].T
+    return times(dpx, call.wh[0].T)
 
 
 def _gru(call, t, px, old, new, y, gates):
-    ph = old[0] @ call.wh[0]
+    ph = times(old[0], call.wh[0])
     call(f"gru<{call.kind}>", px, call.bx, ph, call.bh, old[0], new[0], y, gates, call.lengths, t)
 
 
 def _gru_back(call, t, came, dy, dstate, product, h, gates, dpx, dph):
     call(f"gru_back<{call.kind}>", dy, dstate, product, h, gates, dpx, dph, call.lengths, t, came)
-    return dph @ call.wh[0].T
+    return times(dph, call.wh[0].T)
 
 
 def _gru_before(call, t, px, old, new, y, gates):
     fed = empty(old[0].shape, px.dtype)
-    call(f"reset<{call.kind}>", px, call.bx, old[0] @ call.wh[0], old[0], fed, gates)
-    ph = fed @ call.wh[1]
+    call(f"reset<{call.kind}>", px, call.bx, times(old[0], call.wh[0]), old[0], fed, gates)
+    ph = times(fed, call.wh[1])
     call(f"renew<{call.kind}>", px, call.bx, ph, old[0], new[0], y, gates, call.lengths, t)
 
 
 def _gru_before_back(call, t, came, dy, dstate, product, h, gates, dpx, dph):
     dn, drz = empty(dy.shape, dy.dtype), empty((len(dy), 2 * call.H), dy.dtype)
     call(f"renew_back<{call.kind}>", dy, dstate, product, gates, dpx, dn, call.lengths, t, came)
-    dfed = dn @ call.wh[1].T
+    dfed = times(dn, call.wh[1].T)
     call(f"reset_back<{call.kind}>", dstate, dfed, h, gates, dpx, drz, call.lengths, t)
-    return drz @ call.wh[0].T
+    return times(drz, call.wh[0].T)
 
 
 def _plain(relu: str) -> tuple[Any, Any]:
     def step(call, t, px, old, new, y, gates):
-        ph = old[0] @ call.wh[0]
+        ph = times(old[0], call.wh[0])
         call(f"plain<{call.kind}, {relu}>", px, call.bx, ph, old[0], new[0], y, gates, call.lengths, t)
 
     def back(call, t, came, dy, dstate, product, h, gates, dpx, dph):
         call(f"plain_back<{call.kind}, {relu}>", dy, dstate, product, gates, dpx, call.lengths, t, came)
-        return dpx @ call.wh[0].T
+        return times(dpx, call.wh[0].T)
 
     return step, back
 

@@ -59,68 +59,99 @@ __global__ void rows_dx(const T* __restrict__ dy, const T* __restrict__ y, T* __
         if (lane + k * WARP < n) dx[row * n + lane + k * WARP] = slope<T, LOG>(d[k], p[k], sum);
 }
 
-// A block takes a longer row and reads it three times, from the second time on out of the cache.
+// A block takes a longer row. It reads all once but what lies beyond the first `kept` elements, which stay in shared
+// memory: that is read again. A thread meets only elements of its own there.
 template <typename T, bool LOG>
-__global__ void long_rows(const T* __restrict__ x, const unsigned char* __restrict__ mask, T* __restrict__ y, int n)
+__global__ void __launch_bounds__(1024, 1) long_rows(const T* __restrict__ x, const unsigned char* __restrict__ mask,
+                                                     T* __restrict__ y, int n, int kept)
 {
+    extern __shared__ __align__(16) char memory[];
     __shared__ T part[WARP];
+    T* const row = (T*)memory;
+    char* const marks = (char*)(row + kept);
     const i64 start = (i64)blockIdx.x * n;
-    T top = T(-INFINITY), sum = 0;
-    for (int i = threadIdx.x; i < n; i += blockDim.x)
-        if (!mask || mask[start + i]) top = larger(top, x[start + i]);
-    top = block_larger(top, part);
-    for (int i = threadIdx.x; i < n; i += blockDim.x)
-        if (!mask || mask[start + i]) sum += exp(below(x[start + i], top));
-    sum = block_sum(sum, part);
-    for (int i = threadIdx.x; i < n; i += blockDim.x)
-        y[start + i] = answer<T, LOG>(x[start + i], !mask || mask[start + i], top, sum);
+    Exponentials<T> all;
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        const bool counts = !mask || mask[start + i];
+        const T v = counts ? x[start + i] : T(0);
+        if (i < kept) row[i] = v;
+        if (i < kept && mask) marks[i] = counts;
+        if (counts) all.add(v);
+    }
+    all.join(part);
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        const bool here = i < kept, counts = !mask || (here ? marks[i] : mask[start + i]);
+        y[start + i] = answer<T, LOG>(here ? row[i] : x[start + i], counts, all.top, all.sum);
+    }
 }
 
 template <typename T, bool LOG>
-__global__ void long_rows_dx(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dx, int n)
+__global__ void __launch_bounds__(1024, 1) long_rows_dx(const T* __restrict__ dy, const T* __restrict__ y,
+                                                        T* __restrict__ dx, int n, int kept)
 {
+    extern __shared__ __align__(16) char memory[];
     __shared__ T part[WARP];
+    T *const d = (T*)memory, *const p = d + kept;
     const i64 start = (i64)blockIdx.x * n;
     T sum = 0;
-    for (int i = threadIdx.x; i < n; i += blockDim.x) sum += term<T, LOG>(dy[start + i], y[start + i]);
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        const T a = dy[start + i], b = y[start + i];
+        if (i < kept) d[i] = a, p[i] = b;
+        sum += term<T, LOG>(a, b);
+    }
     sum = block_sum(sum, part);
-    for (int i = threadIdx.x; i < n; i += blockDim.x) dx[start + i] = slope<T, LOG>(dy[start + i], y[start + i], sum);
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        const bool here = i < kept;
+        dx[start + i] = slope<T, LOG>(here ? d[i] : dy[start + i], here ? p[i] : y[start + i], sum);
+    }
 }
 
-// A thread takes a column of n elements that lie `inner` apart: neighbours in a warp read neighbours in memory. The
-// maximum and the sum are found in one pass: what was summed so far is scaled to a new maximum.
+// A thread takes a column of n elements that lie `inner` apart: neighbours in a warp read neighbours in memory. As in
+// long rows, the first `kept` elements are read once.
 template <typename T, bool LOG>
 __global__ void columns(const T* __restrict__ x, const unsigned char* __restrict__ mask, T* __restrict__ y, i64 count,
-                        int n, i64 inner)
+                        int n, i64 inner, int kept)
 {
+    extern __shared__ __align__(16) char memory[];
     const i64 column = (i64)blockIdx.x * blockDim.x + threadIdx.x;
     if (column >= count) return;
+    T* const row = (T*)memory + threadIdx.x;
+    char* const marks = (char*)((T*)memory + kept * blockDim.x) + threadIdx.x;
     const i64 start = column / inner * n * inner + column % inner;
-    T top = T(-INFINITY), sum = 0;
+    Exponentials<T> all;
     for (int i = 0; i < n; ++i) {
         const i64 at = start + i * inner;
-        if (mask && !mask[at]) continue;
-        const T next = larger(top, x[at]);
-        sum = sum * exp(below(top, next)) + exp(below(x[at], next));
-        top = next;
+        const bool counts = !mask || mask[at];
+        const T v = counts ? x[at] : T(0);
+        if (i < kept) row[i * blockDim.x] = v;
+        if (i < kept && mask) marks[i * blockDim.x] = counts;
+        if (counts) all.add(v);
     }
     for (int i = 0; i < n; ++i) {
         const i64 at = start + i * inner;
-        y[at] = answer<T, LOG>(x[at], !mask || mask[at], top, sum);
+        const bool here = i < kept, counts = !mask || (here ? marks[i * blockDim.x] : mask[at]);
+        y[at] = answer<T, LOG>(here ? row[i * blockDim.x] : x[at], counts, all.top, all.sum);
     }
 }
 
 template <typename T, bool LOG>
 __global__ void columns_dx(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dx, i64 count, int n,
-                           i64 inner)
+                           i64 inner, int kept)
 {
+    extern __shared__ __align__(16) char memory[];
     const i64 column = (i64)blockIdx.x * blockDim.x + threadIdx.x;
     if (column >= count) return;
+    T *const d = (T*)memory + threadIdx.x, *const p = d + kept * blockDim.x;
     const i64 start = column / inner * n * inner + column % inner;
     T sum = 0;
-    for (int i = 0; i < n; ++i) sum += term<T, LOG>(dy[start + i * inner], y[start + i * inner]);
+    for (int i = 0; i < n; ++i) {
+        const T a = dy[start + i * inner], b = y[start + i * inner];
+        if (i < kept) d[i * blockDim.x] = a, p[i * blockDim.x] = b;
+        sum += term<T, LOG>(a, b);
+    }
     for (int i = 0; i < n; ++i) {
         const i64 at = start + i * inner;
-        dx[at] = slope<T, LOG>(dy[at], y[at], sum);
+        const bool here = i < kept;
+        dx[at] = slope<T, LOG>(here ? d[i * blockDim.x] : dy[at], here ? p[i * blockDim.x] : y[at], sum);
     }
 }

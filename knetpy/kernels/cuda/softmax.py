@@ -7,7 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from knetpy.kernels.cuda.launch import WARPS, C, Module, blocks_for, dense, empty, instances, widened
+from knetpy.kernels.cuda.launch import (
+    KEPT_OF_COLUMNS,
+    THREADS,
+    WARPS,
+    C,
+    Module,
+    blocks_for,
+    dense,
+    empty,
+    instances,
+    kept_of,
+    threads_for,
+    widened,
+)
 
 PER = (4, 16)  # elements of a row that each lane of a warp may keep
 _run = Module(
@@ -61,13 +74,17 @@ def _along(axis: Any, dx: str, log: str, x: Any, other: Any) -> Any:
         return y
     count, kind = x.size // n, C[x.dtype.char]
     given = (x, other if other is None or dx else other.view(np.uint8), y)
+    each = x.itemsize * 2 if dx else x.itemsize + int(other is not None)  # bytes that are kept of an element
     if inner > 1:
-        _run(f"columns{dx}<{kind}, {log}>", blocks_for(count, 128), 128, *given, count, n, inner)
+        kept, shared = kept_of(n, each * THREADS, KEPT_OF_COLUMNS)
+        blocks = blocks_for(count, THREADS)
+        _run(f"columns{dx}<{kind}, {log}>", blocks, THREADS, *given, count, n, inner, kept, shared=shared)
     elif n <= 32 * PER[-1]:
         per = next(p for p in PER if n <= 32 * p)
         _run(f"rows{dx}<{kind}, {per}, {log}>", blocks_for(count, WARPS), 32 * WARPS, *given, count, n)
     else:
-        _run(f"long_rows{dx}<{kind}, {log}>", count, 256, *given, n)
+        kept, shared = kept_of(n, each)
+        _run(f"long_rows{dx}<{kind}, {log}>", count, threads_for(n), *given, n, kept, shared=shared)
     return y
 
 

@@ -11,7 +11,7 @@ template <typename T> __device__ __forceinline__ T team_sum(int team, T v, T* pa
 // The number of this one.
 __device__ __forceinline__ i64 team_number(int team)
 {
-    return (i64)blockIdx.x * (BLOCK / team) + threadIdx.x / team;
+    return (i64)blockIdx.x * (blockDim.x / team) + threadIdx.x / team;
 }
 
 // The sum of a value over the LANES threads of a column; threads of a warp have neighbouring columns.

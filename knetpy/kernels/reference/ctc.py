@@ -12,7 +12,6 @@ from functools import reduce
 
 import numpy as np
 
-from knetpy.devices import add_at
 from knetpy.kernels.reference.softmax import logsoftmax
 
 
@@ -62,7 +61,7 @@ def ctc_dx(
     rows = np.arange(n, like=states)[:, None]
     for t in reversed(range(steps)):
         share = np.zeros((n, classes), logs.dtype, like=logs)
-        add_at(share, (rows, states), np.exp(alpha[:, t + 1] + beta - total))
+        np.add.at(share, (rows, states), np.exp(alpha[:, t + 1] + beta - total))
         counts = ((t < lengths) & possible)[:, None]
         dx[:, t] = np.where(counts, (np.exp(logs[:, t]) - share) * dy[:, None], 0)
         ahead = beta + np.take_along_axis(logs[:, t], states, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from knetpy.devices import add_at, beside
+from knetpy.devices import beside
 from knetpy.kernels.reference import summing
 
 
@@ -21,7 +21,7 @@ def embed(table: np.ndarray, indices: np.ndarray) -> np.ndarray:
 def embed_dw(dy: np.ndarray, indices: np.ndarray, *, rows: int) -> np.ndarray:
     """Return dw (rows, *D): the transpose of `embed`. What meets in one row is added."""
     dw = np.zeros((rows + 1, *dy.shape[indices.ndim :]), dy.dtype, like=dy)  # the last takes what is left out
-    add_at(dw, indices, dy)
+    np.add.at(dw, indices, dy)
     return dw[:-1]
 
 

@@ -9,7 +9,6 @@ import math
 
 import numpy as np
 
-from knetpy.devices import add_at
 from knetpy.kernels.reference import Ints, numbered
 
 
@@ -24,7 +23,7 @@ def blend_dx(dy: np.ndarray, weights: np.ndarray, index: np.ndarray, *, size: In
     dx = np.zeros((n, c, math.prod(size)), dy.dtype, like=dy)
     shares = np.where(index[:, None] >= 0, dy[..., None] * weights[:, None], 0)
     images, channels = numbered(dx)
-    add_at(dx, (images[..., None], channels[..., None], np.maximum(index, 0)[:, None]), shares)
+    np.add.at(dx, (images[..., None], channels[..., None], np.maximum(index, 0)[:, None]), shares)
     return dx.reshape(n, c, *size)
 
 

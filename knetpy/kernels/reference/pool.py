@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from knetpy.devices import add_at, beside
+from knetpy.devices import beside
 from knetpy.kernels.reference import Ints, Pairs, numbered, pad, places, summing, taps, unpad
 
 
@@ -80,7 +80,7 @@ def take(x: np.ndarray, index: np.ndarray) -> np.ndarray:
 def put(dy: np.ndarray, index: np.ndarray, *, size: Ints) -> np.ndarray:
     """Return dx (N, C, *size): the transpose of `take`. What meets at one position is added."""
     dx = np.zeros((*dy.shape[:2], math.prod(size)), dy.dtype, like=dy)
-    add_at(dx, (*numbered(dx), _flat(index)), _flat(dy))
+    np.add.at(dx, (*numbered(dx), _flat(index)), _flat(dy))
     return dx.reshape(*dy.shape[:2], *size)
 
 

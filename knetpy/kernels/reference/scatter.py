@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from knetpy.devices import add_at, max_at, on_gpu
 from knetpy.kernels.reference import summing
 
 
@@ -25,8 +24,13 @@ def add_along(dy: np.ndarray, index: np.ndarray, *, size: int) -> np.ndarray:
     """Return dx (A, size, B): the transpose of `take_along`. What meets in one place is added."""
     dx = np.zeros((len(dy), size, dy.shape[2]), dy.dtype, like=dy)
     a, b = np.arange(dx.shape[0], like=dx), np.arange(dx.shape[2], like=dx)
-    add_at(dx, (a[:, None, None], index, b), dy)
+    np.add.at(dx, (a[:, None, None], index, b), dy)
     return dx
+
+
+def add_at(x: np.ndarray, key, values: np.ndarray) -> None:
+    """Add values into x at any key of NumPy's, in place; what meets in one place accumulates."""
+    np.add.at(x, key, values)
 
 
 def extreme(src: np.ndarray, index: np.ndarray, *, size: int, largest: bool) -> np.ndarray:
@@ -35,18 +39,6 @@ def extreme(src: np.ndarray, index: np.ndarray, *, size: int, largest: bool) -> 
     Where there is none, y is -Inf (largest) or Inf.
     """
     y = np.full_like(src, -np.inf if largest else np.inf, shape=(size, *src.shape[1:]))
-    if on_gpu(src):
-        return _extreme_on_gpu(y, src, index, largest)
     with np.errstate(invalid="ignore"):
         (np.maximum if largest else np.minimum).at(y, index, src)
     return y
-
-
-def _extreme_on_gpu(y, src, index, largest):
-    """The same by atomic operations, which pass over NaN and are for float32 and float64."""
-    wide = np.promote_types(src.dtype, np.float32)
-    best, spoiled = y.astype(wide), np.zeros(y.shape, np.float32, like=src)
-    numbers = np.where(src == src, src, y[index]).astype(wide)
-    max_at(best, index, numbers, np.maximum if largest else np.minimum)
-    add_at(spoiled, index, (src != src).astype(np.float32))
-    return np.where(spoiled > 0, np.nan, best).astype(y.dtype)

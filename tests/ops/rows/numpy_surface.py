@@ -493,6 +493,7 @@ CONSTANTS = {
     np.copyto: None,  # which writes into a plain array, or is refused
     np.count_nonzero: lambda x: np.count_nonzero(x),
     np.digitize: lambda x: np.digitize(x, [-1, 0, 1]),
+    np.einsum_path: lambda x: np.einsum_path("ij,jk,kl", x, x.T, x, optimize="optimal"),
     np.empty_like: lambda x: np.empty_like(x).shape,
     np.equal: lambda x: np.equal(x, 1),
     np.fix: None,  # deprecated in newer NumPys
@@ -626,11 +627,7 @@ WRONG = [
         Wrong(f"{f.__name__} axis", lambda a, f=f: f(a, 1, axis=2), ((2, 3),), AXIS, ("axis 2", "dimension 2"))
         for f in (np.take, np.repeat, np.split, np.array_split, np.roll)
     ],
-    Wrong("norm ord", lambda a: np.linalg.norm(a, 2), ((2, 3),), ValueError, ("ord=2",)),
     Wrong("norm word", lambda a: np.linalg.norm(a, "fro"), ((3,),), ValueError, ("'fro'",)),
-    Wrong("norm nuclear", lambda a: np.linalg.norm(a, "nuc"), ((2, 3),), ValueError, ("'nuc'",)),
-    Wrong("sum where", lambda a: np.sum(a, where=MASK), ((2, 3),), TypeError, ("sum", "where=", "np.where")),
-    Wrong("max initial", lambda a: np.max(a, initial=0), ((2, 3),), TypeError, ("max", "initial=")),
     Wrong("max of none", np.max, ((0,),), ValueError, ("zero-size", "maximum")),
     Wrong("pad widths", lambda a: np.pad(a, (1, 2, 3)), ((2, 3),), ValueError, ("3",)),
     Wrong("bincount", lambda w: np.bincount([0, 1], w), ((3,),), kn.ShapeError, ("bincount", "(2,)", "(3,)")),

@@ -1,0 +1,271 @@
+"""Layers made of layers: Chain, Parallel, SkipConnection, PairwiseFusion, Maxout.
+
+Whatever is called with an array and returns one is a layer here, and so is any function.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..ops.arguments import per_axis
+from .printing import brief, printed
+
+
+class _Group:
+    """Layers in order, or by name: what Chain, Parallel, PairwiseFusion and Maxout are made of."""
+
+    layers: tuple | dict
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator:
+        return iter(self.layers.values() if isinstance(self.layers, dict) else self.layers)
+
+    __repr__ = printed
+
+
+def _layers(name: str, layers: tuple, named: dict) -> tuple | dict:
+    """The layers as a tuple, or by name as a dict."""
+    if layers and named:
+        raise TypeError(f"{name}: either none of the layers has a name or all have one, got {len(layers)} without")
+    if len(layers) == 1 and isinstance(layers[0], (list, tuple, dict)):
+        named, layers = (dict(layers[0]), ()) if isinstance(layers[0], dict) else ({}, tuple(layers[0]))
+    for key, layer in named.items() if named else enumerate(layers):
+        if not callable(layer) or isinstance(layer, type):
+            what = f"{layer.__name__} itself: write {layer.__name__}(...)" if isinstance(layer, type) else layer
+            raise TypeError(f"{name}: layer {key!r} must be a layer or a function, got {what!s:.60}")
+    return named or layers
+
+
+def _call(where: Any, key: Any, layer: Callable, *inputs: Any) -> Any:
+    """layer(*inputs); an error is told which layer it was."""
+    try:
+        return layer(*inputs)
+    except Exception as failure:
+        if hasattr(failure, "add_note"):  # Python 3.11
+            shapes = " and ".join([str(x.shape) for x in inputs if hasattr(x, "shape")])
+            called = f", called with shape {shapes}" if shapes else ""
+            failure.add_note(f"in layer {key!r} of a {type(where).__name__}, {brief(layer)}{called}")
+        raise
+
+
+def _keyed(layers: tuple | dict) -> Any:
+    return layers.items() if isinstance(layers, dict) else enumerate(layers)
+
+
+@dataclass(eq=False, repr=False)
+class Chain(_Group):
+    """Layers and functions, each called with what the one before returned.
+
+    Parameters:
+      *layers: layers and functions in any order; or one list, tuple or dict of them.
+      **named: instead, layers by name: `Chain(hidden=Dense(784, 64, kn.relu), scores=Dense(64, 10))`.
+    Attributes: layers, a tuple, or a dict of the named. `chain[0]`, `chain["hidden"]` is a layer, `chain[:-1]` a Chain
+      of the same layers; it has a length and can be iterated.
+    Returns: when called, what the last layer returns; of several inputs the first layer gets the tuple.
+    Raises: TypeError for what cannot be called. An error inside a layer is told which layer it was.
+
+    >>> import numpy as np, knetpy as kn
+    >>> from knetpy.nn import Chain, Dense
+    >>> model = Chain(Dense(784, 128, kn.relu), Dense(128, 10))
+    >>> model(np.ones((5, 784), np.float32)).shape
+    (5, 10)
+    >>> model
+    Chain(
+      Dense(784 => 128, relu),  # 100_480 parameters
+      Dense(128 => 10),         # 1_290 parameters
+    )  # 4 arrays, 101_770 parameters, 397.5 KiB
+    """
+
+    layers: tuple | dict
+
+    def __init__(self, *layers: Any, **named: Any):
+        self.layers = _layers("Chain", layers, named)
+
+    def __call__(self, *inputs: Any) -> Any:
+        x = inputs[0] if len(inputs) == 1 else inputs
+        for key, layer in _keyed(self.layers):
+            x = _call(self, key, layer, x)
+        return x
+
+    def __getitem__(self, key: Any) -> Any:
+        if not isinstance(key, slice):
+            return self.layers[key] if not isinstance(key, int) else tuple(self)[key]
+        return Chain(dict([*self.layers.items()][key]) if isinstance(self.layers, dict) else self.layers[key])
+
+
+def activations(chain: Chain, *inputs: Any) -> list:
+    """What each layer of a Chain returns, in order.
+
+    Parameters:
+      chain: a Chain. *inputs: what it is called with.
+    Returns: a list with as many entries as the chain has layers; the last is `chain(*inputs)`.
+    Raises: TypeError for what is no Chain.
+
+    >>> import numpy as np, knetpy as kn
+    >>> [y.tolist() for y in kn.nn.activations(kn.nn.Chain(np.square, np.sum), np.array([1.0, 2.0]))]
+    [[1.0, 4.0], 5.0]
+    """
+    if not isinstance(chain, Chain):
+        raise TypeError(f"activations takes a Chain and its input, got a {type(chain).__name__}")
+    x, found = inputs[0] if len(inputs) == 1 else inputs, []
+    for key, layer in _keyed(chain.layers):
+        x = _call(chain, key, layer, x)
+        found.append(x)
+    return found
+
+
+@dataclass(eq=False, repr=False)
+class Parallel(_Group):
+    """connection(y1, y2, ...), where each y is what one branch returns.
+
+    Parameters:
+      connection: a function of as many arrays as there are branches, such as np.add, or of them joined:
+        `lambda *ys: np.concatenate(ys, 1)`. One of two arguments (a NumPy ufunc) joins more branches one after another.
+      *layers, **named: the branches, as for `Chain`.
+    Returns: when called, with one input each branch gets it; with several, or one tuple, each branch gets its own; a
+      single branch gets all.
+    Raises: TypeError, ValueError for another number of inputs than branches.
+
+    >>> import numpy as np, knetpy as kn
+    >>> both = kn.nn.Parallel(np.add, np.sin, np.cos)
+    >>> both(0.0), both(0.0, np.pi)
+    (np.float64(1.0), np.float64(-1.0))
+    """
+
+    connection: Callable
+    layers: tuple | dict
+
+    def __init__(self, connection: Callable, *layers: Any, **named: Any):
+        self.connection, self.layers = _connection("Parallel", connection), _layers("Parallel", layers, named)
+        if not self.layers:
+            raise TypeError("Parallel takes a connection and one branch or more")
+
+    def __call__(self, *inputs: Any) -> Any:
+        if len(inputs) == 1 and isinstance(inputs[0], tuple):
+            inputs = inputs[0]
+        if len(self.layers) == 1:
+            ((key, layer),) = _keyed(self.layers)
+            return self.connection(_call(self, key, layer, *inputs))
+        if len(inputs) == 1:
+            inputs = inputs * len(self.layers)
+        _check_count("Parallel", inputs, self.layers)
+        ys = [_call(self, key, layer, x) for (key, layer), x in zip(_keyed(self.layers), inputs)]
+        if isinstance(self.connection, np.ufunc) and self.connection.nin == 2:
+            return functools.reduce(self.connection, ys)
+        return self.connection(*ys)
+
+    __getitem__ = Chain.__getitem__
+
+
+def _connection(name: str, connection: Any) -> Callable:
+    if not callable(connection) or isinstance(connection, type):
+        raise TypeError(f"{name}: the connection comes first and is a function such as np.add, got {connection!r:.60}")
+    return connection
+
+
+def _check_count(name: str, inputs: Any, layers: Any) -> None:
+    if len(inputs) != len(layers):
+        raise ValueError(f"{name}: it has {len(layers)} branches and was called with {len(inputs)} inputs")
+
+
+@dataclass(eq=False, repr=False)
+class SkipConnection:
+    """connection(layer(x), x): a layer with a way around it.
+
+    Parameters:
+      layer: a layer or function.
+      connection=np.add: a function of two arrays: np.add for a residual block.
+
+    >>> import numpy as np, knetpy as kn
+    >>> kn.nn.SkipConnection(np.sin, np.add)(0.5) == 0.5 + np.sin(0.5)
+    np.True_
+    """
+
+    layer: Callable
+    connection: Callable
+
+    def __init__(self, layer: Callable, connection: Callable = np.add):
+        (self.layer,) = (
+            _layers("SkipConnection", (layer,), {}) if not isinstance(layer, (list, tuple)) else (Chain(layer),)
+        )
+        self.connection = _connection("SkipConnection", connection)
+
+    def __call__(self, x: Any) -> Any:
+        return self.connection(_call(self, "layer", self.layer, x), x)
+
+    __repr__ = printed
+
+
+@dataclass(eq=False, repr=False)
+class PairwiseFusion(_Group):
+    """y1 = layer1(x1), then y_i = layer_i(connection(y_{i-1}, x_i)); returns all y.
+
+    Parameters:
+      connection: a function of two arrays.
+      *layers, **named: as for `Chain`.
+    Returns: when called with as many inputs as layers, or a tuple of them: the tuple of all y. With one input every x
+      is that one.
+    Raises: TypeError, ValueError for another number of inputs.
+    Source: Gao et al., "Res2Net", 2019, as in Flux's PairwiseFusion.
+
+    >>> import numpy as np, knetpy as kn
+    >>> kn.nn.PairwiseFusion(np.add, np.negative, np.square)(1.0, 4.0)
+    (np.float64(-1.0), np.float64(9.0))
+    """
+
+    connection: Callable
+    layers: tuple | dict
+
+    def __init__(self, connection: Callable, *layers: Any, **named: Any):
+        self.connection = _connection("PairwiseFusion", connection)
+        self.layers = _layers("PairwiseFusion", layers, named)
+
+    def __call__(self, *inputs: Any) -> tuple:
+        if len(inputs) == 1:
+            inputs = inputs[0] if isinstance(inputs[0], tuple) else inputs * len(self.layers)
+        _check_count("PairwiseFusion", inputs, self.layers)
+        ys: list = []
+        for (key, layer), x in zip(_keyed(self.layers), inputs):
+            ys.append(_call(self, key, layer, self.connection(ys[-1], x) if ys else x))
+        return tuple(ys)
+
+    __getitem__ = Chain.__getitem__
+
+
+@dataclass(eq=False, repr=False)
+class Maxout(_Group):
+    """The elementwise maximum of what the branches return.
+
+    Parameters:
+      *layers: the branches; or a function that makes one, and their number: `Maxout(lambda: Dense(5, 3), 4)`.
+    Raises: TypeError, ValueError.
+    Derivative: to the branch that was the largest; ties share evenly, as for np.maximum.
+    Source: Goodfellow et al., "Maxout networks", ICML 2013.
+
+    >>> import numpy as np, knetpy as kn
+    >>> kn.nn.Maxout(np.sin, np.cos)(0.0)
+    np.float64(1.0)
+    """
+
+    layers: tuple
+
+    def __init__(self, *layers: Any):
+        if len(layers) == 2 and callable(layers[0]) and not callable(layers[1]):
+            make, (n,) = layers[0], per_axis("Maxout", "the number of branches", layers[1], 1)
+            layers = tuple([make() for _ in range(n)])
+        self.layers = tuple(_layers("Maxout", layers, {}))
+        if not self.layers:
+            raise TypeError("Maxout takes one branch or more")
+
+    def __call__(self, *inputs: Any) -> Any:
+        return functools.reduce(np.maximum, [_call(self, k, layer, *inputs) for k, layer in enumerate(self.layers)])
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.layers[key]

@@ -1,0 +1,61 @@
+"""Layers that drop elements in training: Dropout, AlphaDropout."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from ..ops.arguments import number
+from ..ops.dropout import alpha_dropout, dropout
+from ..settings import training
+
+
+@dataclass(eq=False)
+class Dropout:
+    """In training, zero each element with probability p and scale the others; see `kn.dropout`.
+
+    Parameters:
+      p=0.5: a number from 0 to 1.
+      axis=None: along which axes elements are dropped independently; (0, 1) drops whole channels of images.
+      active=None: whether to drop; None asks `kn.training()`.
+
+    >>> import numpy as np, knetpy as kn
+    >>> kn.nn.Dropout(0.4)(np.ones(3))
+    array([1., 1., 1.])
+    """
+
+    p: float = 0.5
+    axis: Any = None
+    active: bool | None = None
+
+    def __post_init__(self) -> None:
+        self.p = number("Dropout", "p", self.p, 0, 1)
+
+    def __call__(self, x: Any) -> Any:
+        with nullcontext() if self.active is None else training(self.active):
+            return dropout(x, self.p, axis=self.axis)
+
+
+@dataclass(eq=False)
+class AlphaDropout:
+    """Dropout that keeps mean and variance of what selu gives; see `kn.alpha_dropout`.
+
+    Parameters:
+      p=0.5: a number from 0 to 1, below 1.
+      active=None: whether to drop; None asks `kn.training()`.
+
+    >>> import numpy as np, knetpy as kn
+    >>> kn.nn.AlphaDropout(0.4)(np.ones(3))
+    array([1., 1., 1.])
+    """
+
+    p: float = 0.5
+    active: bool | None = None
+
+    def __post_init__(self) -> None:
+        self.p = number("AlphaDropout", "p", self.p, 0, 1)
+
+    def __call__(self, x: Any) -> Any:
+        with nullcontext() if self.active is None else training(self.active):
+            return alpha_dropout(x, self.p)

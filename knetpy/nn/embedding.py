@@ -1,0 +1,96 @@
+"""Layers that look up: Embedding, EmbeddingBag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.value import Param
+from ..ops.embed import embed, embedding_bag
+from ..parameters import init as inits
+from .layer import call_of, changed, grow, size, told, weight_of
+
+
+@dataclass(eq=False, repr=False)
+class Embedding:
+    """The rows of a table at integer indices; see `kn.embed`.
+
+    Parameters:
+      *sizes: (V, D): V rows of D numbers. Or a weight (V, D), which is copied unless it is a Param.
+      init=None: of the table, such as kn.init.xavier_uniform; None for the standard normal.
+      padding_index=None: the row with this number begins with zeros and gets no gradient.
+    Attributes: weight (V, D).
+    Returns: when called with integers of any shape: (*shape, D).
+    Raises: TypeError, ValueError; when called IndexError for an index out of range.
+
+    >>> import knetpy as kn
+    >>> kn.nn.Embedding(1000, 16)([[1, 5, 999]]).shape
+    (1, 3, 16)
+    """
+
+    weight: Param
+    padding_index: int | None
+
+    def __init__(self, *sizes: Any, init: Callable | None = None, padding_index: int | None = None):
+        _construct(self, sizes, init)
+        self.padding_index = padding_index
+        if padding_index is not None:
+            embed(self.weight.value, [], padding_index=padding_index)  # which checks it
+            if not isinstance(sizes[0], Param) and self.weight.value.strides[0]:
+                self.weight[padding_index] = 0
+
+    def __call__(self, indices: Any) -> Any:
+        return embed(self.weight, indices, padding_index=self.padding_index)
+
+    def __repr__(self) -> str:
+        return call_of("Embedding", _sizes(self), **changed(padding_index=(self.padding_index, None)))
+
+
+def _construct(layer: Any, sizes: tuple, init: Callable | None) -> None:
+    name = type(layer).__name__
+    sizes, layer.weight = weight_of(name, sizes)
+    (rows, columns), _ = told(name, sizes, None, "(V, D)", 2, 2)
+    grow(layer, weight=((size(name, "V", rows), size(name, "D", columns)), init or _normal))
+
+
+def _normal(*shape: int, dtype: Any) -> Any:
+    return inits.gaussian(*shape, std=1, dtype=dtype)
+
+
+def _sizes(layer: Any) -> str:
+    return " => ".join(map(str, layer.weight.shape))
+
+
+@dataclass(eq=False, repr=False)
+class EmbeddingBag:
+    """The mean, sum or maximum of the rows of a table in each bag of indices; see `kn.embedding_bag`.
+
+    Parameters:
+      *sizes, init=None, padding_index=None: as for `Embedding`.
+      mode="mean": "mean", "sum" or "max".
+    Attributes: weight (V, D).
+    Returns: when called with indices (B, N), or with (M,) and offsets (B,): (B, D).
+    Raises: TypeError, ValueError; when called those of `kn.embedding_bag`.
+
+    >>> import knetpy as kn
+    >>> kn.nn.EmbeddingBag(1000, 16)([1, 5, 999], [0, 1]).shape
+    (2, 16)
+    """
+
+    weight: Param
+    mode: str
+    padding_index: int | None
+
+    def __init__(self, *sizes: Any, mode: str = "mean", init: Callable | None = None, padding_index: int | None = None):
+        _construct(self, sizes, init)
+        self.mode, self.padding_index = mode, padding_index
+        embedding_bag(self.weight.value, [], [], mode=mode, padding_index=padding_index)  # which checks them
+
+    def __call__(self, indices: Any, offsets: Any = None, weights: Any = None) -> Any:
+        how = dict(mode=self.mode, weights=weights, padding_index=self.padding_index)
+        return embedding_bag(self.weight, indices, offsets, **how)
+
+    def __repr__(self) -> str:
+        options = changed(mode=(self.mode, "mean"), padding_index=(self.padding_index, None))
+        return call_of("EmbeddingBag", _sizes(self), **options)

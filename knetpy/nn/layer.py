@@ -1,0 +1,153 @@
+"""What layers share. A layer is a dataclass that holds params and is called; there is no base class to inherit from.
+
+A layer that was not told the size of its input makes its params at its first call, by `grow`. Inside `outline` params
+take no memory: their shapes are all that they are made for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from .. import settings
+from ..core.errors import ShapeError
+from ..core.value import Param, Value, bare
+from ..devices import asarray, moved, on_gpu
+from ..ops.arguments import per_axis
+from ..parameters.param import param
+
+_outline: ContextVar[list | None] = ContextVar("outline", default=None)  # [(layer, names)] of those grown inside
+
+
+@contextmanager
+def outline() -> Any:
+    """`with kn.nn.outline():` makes layers without memory for their params, to be asked for shapes and costs only.
+
+    What grows inside at a first call is unmade at the end, so that it grows again with memory. Params of layers that
+    were constructed inside stay without memory: all their elements are the same 0, and they cannot be written.
+    Returns: what stands after `with`.
+
+    >>> import knetpy as kn
+    >>> with kn.nn.outline():
+    ...     model = kn.nn.Dense(50_000, 20_000)  # 4 GB, if it were real
+    >>> model.weight.shape
+    (50000, 20000)
+    """
+    grown: list = []
+    token = _outline.set(grown)
+    try:
+        yield
+    finally:
+        _outline.reset(token)
+        for layer, names in grown:
+            for name in names:
+                setattr(layer, name, None)
+
+
+def grow(layer: Any, x: Any = None, **wanted: Any) -> None:
+    """Give a layer the params that it lacks, each by name as (shape, initialiser), or False for none of that name."""
+    missing = [name for name, how in wanted.items() if how and getattr(layer, name) is None]
+    for name in missing:
+        shape, init = wanted[name]
+        setattr(layer, name, made(shape, init, x))
+    unmake_later(layer, missing, x)
+
+
+def made(shape: tuple[int, ...], init: Callable, x: Any = None) -> Param:
+    """A float32 Param of a layer.
+
+    Without x it is made by a constructor, as by any caller of `kn.param`; with x, which a first call was given, it is
+    on the device of x and belongs to the layer alone, also where a transform or a `kn.model` runs.
+    """
+    if _outline.get() is not None:
+        return Param(np.broadcast_to(np.float32(0), shape))
+    if x is None:
+        return param(*shape, init=init)
+    return Param(moved(init(*shape, dtype=np.float32), "gpu" if on_gpu(bare(x)) else settings.device))
+
+
+def unmake_later(layer: Any, names: list[str], x: Any) -> None:
+    """At the end of `outline`, take back what a first call on x made."""
+    grown = _outline.get()
+    if x is not None and grown is not None:
+        grown.append((layer, names))
+
+
+def given(what: str, array: Any, shape: tuple[int, ...] | None = None) -> Param:
+    """A Param of an array that a constructor was given; a Param is taken as it is, and so is shared."""
+    p = array if isinstance(array, Param) else param(asarray(bare(array)))
+    if shape is not None and p.shape != shape:
+        raise ShapeError(f"{what} must have shape {shape}, got {p.shape}")
+    return p
+
+
+def bias_of(name: str, bias: Any, shape: tuple[int, ...]) -> tuple[bool, Param | None]:
+    """What bias= means: (whether there is one, the Param if it was given as an array)."""
+    if isinstance(bias, (bool, np.bool_)) or bias is None:
+        return bool(bias), None
+    if isinstance(bias, (Value, list, tuple)) or hasattr(bias, "dtype"):
+        return True, given(f"{name}: bias", bias, shape)
+    raise TypeError(f"{name}: bias must be True, False or an array, got {bias!r:.60}")
+
+
+def weight_of(name: str, arguments: tuple) -> tuple[tuple, Param | None]:
+    """(sizes and what follows, weight) of a layer that may be told its weight in the place of its sizes."""
+    if not arguments or not (hasattr(arguments[0], "shape")):
+        return arguments, None
+    weight = given(f"{name}: the weight", arguments[0])
+    if len(weight.shape) != 2:
+        raise ShapeError(f"{name}: the weight must be a matrix (inputs, outputs), got {weight.shape}")
+    return (*weight.shape, *arguments[1:]), weight
+
+
+def inputs_of(name: str, x: Any, axis: int) -> int:
+    """The size of the axis of x that a layer takes its number of inputs from."""
+    shape = np.shape(bare(x))
+    if not -len(shape) <= axis < len(shape):
+        raise ShapeError(f"{name}: x must have an axis {axis} to take the number of inputs from, got shape {shape}")
+    return shape[axis]
+
+
+def told(name: str, arguments: tuple, activation: Any, wanted: str, least: int, most: int) -> tuple[list, Any]:
+    """(sizes, activation) of a layer that may be told its activation after its sizes."""
+    sizes = list(arguments)
+    if sizes and callable(sizes[-1]):
+        if activation is not None:
+            raise TypeError(f"{name}: the activation was given twice")
+        activation = sizes.pop()
+    if not least <= len(sizes) <= most:
+        raise TypeError(f"{name} takes {wanted}, got {name}({', '.join(map(spelled, arguments))})")
+    if activation is not None and not callable(activation):
+        raise TypeError(f"{name}: activation must be a function of an array such as kn.relu, got {activation!r:.60}")
+    return sizes, activation
+
+
+def size(name: str, what: str, n: Any) -> int:
+    """A size that a layer was told: a whole number above 0."""
+    return per_axis(name, what, n, 1)[0]
+
+
+def spelled(x: Any) -> str:
+    """How a printed layer writes one of its settings."""
+    name = getattr(x, "__name__", None)
+    return name if isinstance(name, str) else repr(x)
+
+
+def call_of(name: str, *parts: Any, **options: Any) -> str:
+    """A layer as a call: the parts that are not None, then the options as name=value."""
+    words = [part if isinstance(part, str) else spelled(part) for part in parts if part is not None]
+    return f"{name}({', '.join(words + [f'{k}={spelled(v)}' for k, v in options.items()])})"
+
+
+def changed(**options: tuple[Any, Any]) -> dict:
+    """Of options as (value, default) those that differ from their default, for printing."""
+    return {k: v for k, (v, default) in options.items() if v != default}
+
+
+def known(weight: Param | None, axis: int, n: int | None) -> str:
+    """A size of a weight; `?` where the first call will tell it."""
+    return str(weight.shape[axis]) if weight is not None else "?" if n is None else str(n)

@@ -1,0 +1,101 @@
+"""How layers print: nested, each with its number of parameters, as Flux prints them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ..core.value import Param
+from ..parameters.search import params
+from ..tree import children
+
+
+def brief(layer: Any) -> str:
+    """A layer or function on one line."""
+    name = getattr(layer, "__name__", None)
+    return name if isinstance(name, str) else repr(layer).partition("\n")[0].partition("  #")[0]
+
+
+def sublayers(layer: Any) -> list[tuple[str, Any]] | None:
+    """[(name = or nothing, layer)] of what a layer shows as its parts; None of one that shows itself on one line."""
+    nested = children(layer) if is_layer(layer) else None
+    parts = [(step[1:], part) for step, part in nested or [] if not isinstance(part, Param)]
+    if type(layer).__repr__ is not printed and not (nested and layer.__dataclass_params__.repr and _any_layer(parts)):
+        return None
+    found: list = []
+    for name, part in parts:
+        if isinstance(part, dict):
+            found += [(f"{k} = ", v) for k, v in part.items()]
+        elif isinstance(part, (list, tuple)):
+            found += [("", v) for v in part]
+        elif callable(part):
+            found.append(("" if name in ("layer", "connection") else f"{name} = ", part))
+    return found
+
+
+def is_layer(x: Any) -> bool:
+    """Whether it is a layer that has parts to look into: a dataclass that can be called."""
+    return dataclasses.is_dataclass(x) and not isinstance(x, type) and callable(x)
+
+
+def _any_layer(parts: list) -> bool:
+    return any(is_layer(v) or isinstance(v, (list, tuple, dict)) and _any_layer(children(v) or []) for _, v in parts)
+
+
+def printed(layer: Any) -> str:
+    """A layer with its parts, a line each, and what they come to."""
+    rows = _rows(layer, 0, "", "")
+    last, _ = rows.pop()
+    width = max([len(text) for text, note in rows if note], default=0)
+    lines = [f"{text:{width}}  # {note}" if note else text for text, note in rows]
+    return "\n".join([*lines, f"{last}  # {total(layer)}"])
+
+
+def _rows(layer: Any, depth: int, name: str, comma: str) -> list[tuple[str, str]]:
+    """[(text, note)] of the lines."""
+    indent, parts = "  " * depth, sublayers(layer)
+    if parts is None:
+        return [(f"{indent}{name}{brief(layer)}{comma}", _count(layer))]
+    inside = [row for key, part in parts for row in _rows(part, depth + 1, key, ",")]
+    own = [part for _, part in children(layer) or [] if isinstance(part, Param)]
+    note = f"{sum(p.size for p in own):_} parameters of its own" if own else ""
+    return [(f"{indent}{name}{type(layer).__name__}(", note), *inside, (f"{indent}){comma}", "")]
+
+
+def _count(layer: Any) -> str:
+    if "?" in brief(layer):
+        return "sized at the first call"
+    found = _own(layer)
+    if not found:
+        return ""
+    n = sum(p.size for p in found)
+    return f"{n:_} parameter{'s' * (n != 1)}{_flaws(found)}"
+
+
+def _own(layer: Any) -> list[Param]:
+    return params(layer) if not isinstance(layer, (np.ufunc, type)) else []
+
+
+def _flaws(found: list[Param]) -> str:
+    """What is odd about the values, without making anything of the size of a large one."""
+    bad = [p for p in found if p.size and not np.isfinite(np.add.reduce(p.value, axis=None, dtype=np.float64))]
+    return ", some not finite" if bad else ""
+
+
+def total(layer: Any) -> str:
+    """Of all params of a layer: how many arrays, numbers and bytes."""
+    found = _own(layer)
+    bytes_ = sum(p.size * p.dtype.itemsize for p in found)
+    n = sum(p.size for p in found)
+    return f"{len(found)} array{'s' * (len(found) != 1)}, {n:_} parameters, {size_of(bytes_)}"
+
+
+def size_of(n: float) -> str:
+    """A number of bytes for reading."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if n < 1024:
+            return f"{n:.0f} {unit}" if unit == "bytes" else f"{n:.1f} {unit}"
+        n /= 1024
+    return f"{n:,.1f} TiB"
