@@ -16,7 +16,7 @@ from .value import NUMPY, Param, Result
 
 LEAF = None  # stands in the table for a value that the derivative is taken by, or that a later entry makes
 
-_DOUBLE = np.dtype(np.float64)
+_DOUBLE = np.dtype(np.float64), np.dtype(np.complex128)
 _LARGE = 1 << 14  # bytes: smaller arrays are sooner made than reused
 
 
@@ -58,7 +58,7 @@ class Tape(Trace):
         if uids.count(None) == len(uids):
             return False
         first, *others = call.outs
-        if first.value.dtype is _DOUBLE and not self.warned:
+        if first.value.dtype in _DOUBLE and not self.warned:
             self._warn_of_promotion(call)
         outs = [(out.uid, spec(out)) for out in call.outs] if others else None
         step = self.step(op, call.args, call.seen, uids, call.attrs, call.options(), call.y, outs)
@@ -95,12 +95,14 @@ class Tape(Trace):
                 )
 
     def _warn_of_promotion(self, call):
-        small = [a for a in call.args if a.__class__ is Param and a.dtype == np.float32]
-        if small and any(hasattr(a, "dtype") and a.dtype == np.float64 for a in call.args):
-            self.warned, p = True, small[0]
+        small = [a for a in call.args if a.__class__ is Param and a.dtype in (np.float32, np.complex64)]
+        large = [a.dtype for a in call.args if hasattr(a, "dtype") and a.dtype in _DOUBLE]
+        if small and large:
+            self.warned, p, wide = True, small[0], large[0]
             warn(
-                f"{call.op.name}: a float32 Param of shape {p.shape} meets float64, so everything after it is float64 "
-                "and slow; write x.astype(np.float32), or make the Param from a float64 array"
+                f"{call.op.name}: a {p.dtype} Param of shape {p.shape} meets {wide}, so all that follows is in double "
+                f"precision and slow; write x.astype(np.{'complex64' if wide.kind == 'c' else 'float32'}), or make the "
+                f"Param from a {wide} array"
             )
 
 

@@ -227,6 +227,11 @@ def check(w: Any, g: Any, name: str, check_finite: bool) -> None:
         )
     if not is_array(w):
         raise TypeError(f"update: {name} is {described(w)}, which cannot be written in place; make it an array")
+    if w.dtype.kind == "c":
+        raise DtypeError(
+            f"update: {name} has dtype {w.dtype}, and optimizers change real numbers; keep its real and its imaginary "
+            "part as two Params, and compute with a + 1j * b"
+        )
     if w.dtype.kind != "f":
         raise DtypeError(f"update: {name} has dtype {w.dtype}, which has no gradient; write .astype(np.float32)")
     if not (isinstance(g, (np.ndarray, np.generic, RowSparse)) or on_gpu(g)):

@@ -47,7 +47,7 @@ class Rebuilder:
 
     def _param(self, name, depth):
         array = self.array(name)
-        if array.dtype.kind != "f":
+        if array.dtype.kind not in "fc":
             raise StoreError(f"its tree has the Param {name!r:.80} of dtype {array.dtype}, which has no gradient")
         if name not in self.bound:
             self.bound[name] = Param(array)

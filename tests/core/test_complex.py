@@ -1,5 +1,8 @@
 """The conventions of complex numbers: what leaves and enters a transform is PyTorch's, losses are real."""
 
+import copy
+import warnings
+
 import numpy as np
 import pytest
 
@@ -13,7 +16,7 @@ V = np.array([0.5 + 0.25j, 1 - 2j, -1 + 1j])
 
 def loss(z):
     """Not analytic, and neither is its gradient."""
-    return np.sum(np.abs(z) ** 4) + np.sum(np.real(A * z * z)) + np.sum(np.imag(z) * np.real(np.exp(z)))
+    return np.sum(np.abs(z) ** 4) + np.sum(np.real(A.astype(z.dtype) * z * z)) + np.sum(np.imag(z) * np.real(np.exp(z)))
 
 
 def by_parts(f, x):
@@ -129,3 +132,33 @@ def test_kernels_of_our_own_refuse_complex_numbers():
     for f in (kn.relu, kn.softmax, kn.sigmoid, lambda w: kn.conv(w, w), kn.layernorm):
         with pytest.raises(kn.DtypeError, match="complex128"):
             grad(lambda f=f: np.sum(np.abs(f(w))))()
+
+
+def test_optimizers_refuse_complex_params():
+    z = param(Z)
+    g = grad(lambda: loss(z))()
+    with pytest.raises(kn.DtypeError, match="complex128.*real and its imaginary part as two Params"):
+        kn.update(z, g, kn.SGD(0.1))
+    assert np.array_equal(z.value, Z)
+    z -= 0.01 * g[z]
+    assert loss(z) < loss(Z)
+
+
+def test_complex_params_are_copied_and_saved(tmp_path):
+    z = param(Z.astype("c8"))
+    assert np.array_equal(copy.deepcopy(z).value, z.value)
+    kn.save(tmp_path / "z", {"z": z})
+    again = kn.load(tmp_path / "z")["z"]
+    assert isinstance(again, kn.Param) and again.dtype == np.complex64 and np.array_equal(again.value, z.value)
+    with pytest.raises(kn.DtypeError, match="complex128"):
+        kn.save(tmp_path / "z", {"z": param(Z)})
+
+
+def test_double_precision_warns_once():
+    w = param([1.0, 2.0, 3.0])
+    with pytest.warns(UserWarning, match=r"a float32 Param .* meets complex128.*x.astype\(np.complex64\)"):
+        g = grad(lambda: np.sum(np.abs(w * Z * w)))()
+    assert g[w].dtype == np.float32
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert grad(lambda: np.sum(np.abs(np.fft.fft(w * 1j))))()[w].dtype == np.float32

@@ -57,11 +57,12 @@ DOMAINS = {
     "positive": lambda x: np.exp(x),
     "unit": lambda x: (x + 1.1) / 2.2,  # between 0 and 1
     "large": lambda x: x * 40,
+    "complex": lambda x: x * 2 + 1j * np.cos(x * 9 + 1),
 }
 
 
 def arguments(case):
-    """float64 arrays, all numbers different."""
+    """float64 or complex128 arrays, all numbers different."""
     waves = [np.sin(np.arange(np.prod(s, dtype=int)) * 1.3 + n).reshape(s) for n, s in enumerate(case.shapes)]
     return [np.array(DOMAINS[case.domain](x)) for x in waves]
 
@@ -74,8 +75,14 @@ def several(y):
     return y if isinstance(y, (tuple, list)) else (y,)
 
 
+def parts(arrays, real, imag):
+    """Real arrays: of complex ones the real and the imaginary parts."""
+    return [part for x in arrays for part in ((real(x), imag(x)) if "complex" in str(x.dtype) else (x,))]
+
+
 def prints(arrays):
     """The fingerprints of some arrays."""
+    arrays = parts(arrays, np.real, np.imag)
     return [[float(np.sum(x)), float(np.ravel(x) @ np.arange(1, np.size(x) + 1))] for x in arrays]
 
 
@@ -85,10 +92,11 @@ def our_numbers(case):
     places = tuple(range(len(args)))
 
     def loss(*args):
-        return sum([np.sum(np.sin(y) * weights(y.size).reshape(y.shape)) for y in several(case.ours(*args))])
+        ys = parts(several(case.ours(*args)), np.real, np.imag)
+        return sum([np.sum(np.sin(y) * weights(y.size).reshape(y.shape)) for y in ys])
 
     def squares(*args):
-        return sum([np.sum(g * g) for g in kn.grad(loss, places)(*args)])
+        return sum([np.sum(g * g) for g in parts(kn.grad(loss, places)(*args), np.real, np.imag)])
 
     found = [prints(several(case.ours(*args)))]
     return found + [prints(kn.grad(f, places)(*args)) for f in (loss, squares)[: case.order]]
@@ -97,12 +105,13 @@ def our_numbers(case):
 def their_numbers(case):
     """The same, from PyTorch."""
     args = [torch.tensor(x, requires_grad=case.order > 0) for x in arguments(case)]
-    outputs = several(case.theirs(*args))
-    found = [prints([y.detach().numpy() for y in outputs])]
+    outputs = parts(several(case.theirs(*args)), torch.real, torch.imag)
+    found = [prints([y.detach().resolve_neg().numpy() for y in outputs])]
     what = sum((torch.sin(y) * torch.tensor(weights(y.numel())).reshape(y.shape)).sum() for y in outputs)
     for _ in range(case.order):
         gradients = torch.autograd.grad(what, args, create_graph=True, materialize_grads=True)
-        found.append(prints([g.detach().numpy() for g in gradients]))
+        gradients = parts(gradients, torch.real, torch.imag)
+        found.append(prints([g.detach().resolve_neg().numpy() for g in gradients]))
         what = sum((g * g).sum() for g in gradients)
     return found
 
