@@ -191,6 +191,20 @@ TO_ARRAY = (  # what was called, and what to write
     "kn.array([a, b]) makes one of values, np.broadcast_to repeats one",
 )
 
+
+def to_array():
+    """`TO_ARRAY`, for the caller of whoever asks; of a function of SciPy's its name and the way to a derivative."""
+    frame, called = sys._getframe(2), []
+    while frame is not None and (module := frame.f_globals.get("__name__", "").split("."))[0] == "scipy":
+        if len(module) > 1 and not module[1].startswith("_"):
+            room = f"scipy.{module[1]}"
+            public = hasattr(sys.modules.get(room), frame.f_code.co_name)
+            called.append(f"{room}.{frame.f_code.co_name}" if public else f"a function of {room}")
+        frame = frame.f_back
+    named = [name for name in called if name.startswith("scipy")] or called
+    return (f"a plain array made by {named[-1]}", "kn.scipy has those with a derivative") if named else TO_ARRAY
+
+
 users: set = set()  # the source files, met so far, that are not knetpy's own; asked at every recorded call
 ours: set = set()  # those that are
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import norm, read_only
 from ..devices import host
-from .errors import ESCAPED, INSTEAD, PYTORCH, TO_ARRAY, DerivativeError, EscapeError, MutationError, refuse_elsewhere
+from .errors import ESCAPED, INSTEAD, PYTORCH, DerivativeError, EscapeError, MutationError, refuse_elsewhere, to_array
 from .trace import active
 
 serial = count(1).__next__
@@ -138,7 +138,7 @@ class Value(Displayed):
         return complex(plain(self, "complex(...)"))
 
     def __array__(self, dtype=None, copy=None):
-        array = np.asarray(plain(self, *TO_ARRAY), dtype)
+        array = np.asarray(plain(self, *to_array()), dtype)
         return array.copy() if copy else array
 
     def tolist(self):

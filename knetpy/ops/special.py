@@ -3,7 +3,7 @@ hypergeometric functions, polynomials. Imported when `scipy.special` has been.
 
 Derivatives are of every order, with the dtype of their operand. Where a function has a pole or leaves its domain they
 are NaN or infinite, as it is; `entr`, `rel_entr`, `kl_div` and `xlogy` have the limit at the border of theirs.
-At kinks (of `huber`) the derivative is continuous. `rgamma` has NaN at its zeros 0, -1, ..., where its rule meets poles.
+The slope of `huber` is continuous. `rgamma` has NaN at its zeros 0, -1, ..., where its rule meets poles.
 """
 
 import math
