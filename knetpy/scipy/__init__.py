@@ -1,6 +1,6 @@
 """SciPy's functions that values could not reach by SciPy's own spelling: `special`, `stats`, `signal`, `linalg`.
 
-A ufunc of SciPy's asks what it is given, so `scipy.special.gammaln(r)` is differentiable as it stands. Others make plain
+A ufunc of SciPy's asks what it is given, so `scipy.special.gammaln(r)` is differentiable as it is. Others make plain
 arrays of their arguments first, which would cut the derivative; here are versions of those, with SciPy's signatures.
 Of arguments without derivative they are SciPy's own, and names that are not here are SciPy's too, so that
 `from knetpy.scipy import special, stats` may stand in the place of SciPy's.
