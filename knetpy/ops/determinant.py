@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core.primitive import primitive
+from ..core.primitive import constant, primitive
 from ..core.value import Value, bare
 from ..devices import maybe
 from .lapack import eye, lapack, transposed
@@ -36,7 +36,7 @@ def det(a):
 
 def _cofactors(x, y):
     """The derivatives of y = det x."""
-    hard = _hard(bare(x), bare(y), isinstance(x, Value))
+    hard = _hard(x, y, again=isinstance(x, Value))
     if not hard.any():
         return y[..., None, None] * transposed(_inv(x))
     n = x.shape[-1]
@@ -45,8 +45,9 @@ def _cofactors(x, y):
     return np.reshape(np.stack(found), x.shape)
 
 
-def _hard(x, y, again):
-    """Which bare matrices x have no inverse, or none that serves cofactors that are to be differentiated `again`.
+@constant
+def _hard(x, y, *, again):
+    """Which matrices x have no inverse, or none that serves cofactors that are to be differentiated `again`.
 
     In that of a matrix near a singular one, large numbers that cancel have lost their digits.
     """
@@ -57,13 +58,16 @@ def _hard(x, y, again):
     return hard | (s[..., -1] <= SMALL * s[..., 0])
 
 
+_bases = constant(np.linalg.svd)
+
+
 def _of_singular(x):
     """The cofactors of one matrix that is singular or nearly so.
 
     With bases from its singular vectors, b = u* x v has a block p that has an inverse, and one of numbers near zero.
     det b = det(p) det(c) by Schur's complement c of p, and cofactors of c are polynomials of it, without division.
     """
-    u, s, vh = np.linalg.svd(bare(x))
+    u, s, vh = _bases(x)
     r = int((s > SMALL * s[0]).sum())
     b = _matmul(_matmul(np.conj(u.T), x), np.conj(vh.T))
     q, down, right, c = transposed(_inv(b[:r, :r])), b[r:, :r], b[:r, r:], b[r:, r:]

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from ..core.errors import ShapeError
-from ..core.value import bare
+from ..core.primitive import constant
 from ..kernels import kernel
 from ..random import DROPOUT, take
 from ..settings import training
@@ -152,9 +152,14 @@ def prelu(x, slope):
     return _prelu(x, np.reshape(slope, (-1,) + (1,) * (axes - 2) if axes > 1 else ()))
 
 
+@constant
+def _drawn(x, position):
+    return _uniform(x, x.shape, np.float32, *position).astype(x.dtype)
+
+
 def _slopes(x, lower, upper, position):
     """A random number for each element of x: no mask is kept, the derivative draws them again."""
-    return lower + (upper - lower) * _uniform(bare(x), x.shape, np.float32, *position).astype(x.dtype)
+    return lower + (upper - lower) * _drawn(x, position)
 
 
 @activation(

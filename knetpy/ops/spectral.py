@@ -147,8 +147,7 @@ def _svd_rule(dy, y, x_shape):
 
 def zero_values(s):
     """Which singular values are zero to rounding."""
-    plain = bare(s)
-    return plain <= s.shape[-1] * np.finfo(s.dtype).eps * plain[..., :1]
+    return bare(s) <= s.shape[-1] * np.finfo(s.dtype).eps * bare(s)[..., :1]
 
 
 @primitive(name="svd", outputs=3, x=_svd_rule)
