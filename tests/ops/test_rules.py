@@ -55,7 +55,7 @@ class Module:
         self.functions, self.kernels, self.looked_at = {}, set(), set()
         for node in self.tree.body:
             if isinstance(node, ast.FunctionDef):
-                if not any(_called(d) in OF_OPS | self.declarations for d in node.decorator_list):
+                if not {getattr(d, "id", _called(d)) for d in node.decorator_list} & (OF_OPS | self.declarations):
                     self.functions[node.name] = node
             elif isinstance(node, ast.Assign):
                 if isinstance(node.value, ast.Lambda):
