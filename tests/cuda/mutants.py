@@ -37,7 +37,7 @@ SWAPS = {
     "false": "true", "__syncthreads": "(void)", "__syncwarp": "(void)", "larger": "smaller", "exp": "log",
 }  # fmt: skip
 TOKEN = re.compile(
-    r"//[^\n]*|#[^\n]*|template *<[^\n]*|__launch_bounds__[^\n]*|typedef[^\n]*|__align__\(\d+\)|"  # left alone
+    r"//[^\n]*|#[^\n]*|template *<[^\n]*|__launch_bounds__[^\n]*|typedef[^\n]*|__align__\(\d+\)|asm\b[^;]*;|"  # left alone
     r"(?P<token>\+\+|--|\+=|-=|<<|>>|<=|>=|==|!=|&&|\|\||->|\b\d+\b(?!\.)|[A-Za-z_]\w*|(?<= )[-+*/%<>](?= ))"
 )
 TESTED = {  # by whose tests, if not by its own
