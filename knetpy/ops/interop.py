@@ -11,7 +11,6 @@ import numpy as np
 
 from ..core.errors import DeviceError
 from ..core.value import Param, Value, bare, is_tracked, kind_of, plain
-from ..devices import asarray as as_array
 from ..devices import on_gpu
 from ..tree import leaves
 
@@ -23,6 +22,8 @@ class Namespace(ModuleType):
     """
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__array_namespace_info__":
+            raise AttributeError(name)
         return getattr(np, name)
 
     def __dir__(self) -> list[str]:
@@ -33,7 +34,7 @@ class Namespace(ModuleType):
         """`np.asarray`, which leaves values being differentiated as they are, and joins those in lists."""
         if not any([isinstance(part, Value) and is_tracked(part) for _, part in leaves(x)]):
             if on_gpu(bare(x)):
-                return as_array(bare(x)).astype(dtype or x.dtype, copy=bool(copy))
+                return bare(x).astype(dtype or x.dtype, copy=bool(copy))
             return np.asarray(x, dtype, device=device, copy=copy)
         if not isinstance(x, Value):
             return np.stack([Namespace.asarray(part, dtype) for part in x])
@@ -46,7 +47,7 @@ _namespace = Namespace(f"{__name__}.namespace")
 
 
 def _array_namespace(self, *, api_version=None):
-    """The namespace for code that is written for the Array API: NumPy's functions, which record what is differentiated."""
+    """The namespace for code that is written for the Array API: NumPy's functions, which record."""
     np.empty(0).__array_namespace__(api_version=api_version)  # NumPy tells which versions there are
     return _namespace
 
@@ -55,22 +56,20 @@ def _to_device(self, device, /, *, stream=None):
     """The value itself if it is on that device; `kn.gpu` and `kn.cpu` move arrays."""
     if device != self.device or stream is not None:
         raise DeviceError(
-            f"to_device: {kind_of(self)} is on {self.device}, and {device!r} was asked for; kn.gpu and kn.cpu move arrays"
+            f"to_device: {kind_of(self)} is on {self.device}, and {device!r} was asked for; kn.gpu and kn.cpu move "
+            "arrays"
         )
     return self
 
 
 def _dlpack(self, *, stream=None, max_version=None, dl_device=None, copy=None):
-    """The memory for another library: read-only as `p.value` is, or a copy for one that cannot be told so.
+    """The memory for another library: a copy, unless copy=False asks for the Param's own.
 
-    A Param's changes are counted, so whoever could write there unseen is given a copy: users of DLPack before version
-    1. On a GPU, whose arrays have no such flag, it is the memory itself.
+    What is written there would not be counted as a change of the Param, and not every library heeds that memory is
+    read-only (PyTorch does not). With copy=False it is: `np.from_dlpack(p, copy=False)` is what `p.value` is.
     """
     array = plain(self, "handing out the memory (__dlpack__)", "do it outside of the transform")
-    if on_gpu(array):
-        return array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
-    if copy or (copy is None and (max_version is None or max_version[0] < 1)):
-        array, copy = array.copy(), None
+    array, copy = (array, False) if copy is False else (array.copy(), None)
     return array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
 
 
@@ -86,11 +85,11 @@ def _cuda_array_interface(self):
     return self.value.__cuda_array_interface__
 
 
-for _name, _method in {
-    "__array_namespace__": _array_namespace,
-    "to_device": _to_device,
-    "__dlpack__": _dlpack,
-    "__dlpack_device__": _dlpack_device,
-}.items():
-    setattr(Value, _name, _method)
-Param.__cuda_array_interface__ = property(_cuda_array_interface)
+for _class, _name, _method in (
+    (Value, "__array_namespace__", _array_namespace),
+    (Value, "to_device", _to_device),
+    (Value, "__dlpack__", _dlpack),
+    (Value, "__dlpack_device__", _dlpack_device),
+    (Param, "__cuda_array_interface__", property(_cuda_array_interface)),
+):
+    setattr(_class, _name, _method)
