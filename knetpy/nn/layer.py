@@ -6,6 +6,7 @@ take no memory: their shapes are all that they are made for.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +20,7 @@ from ..core.value import Param, Value, bare
 from ..devices import asarray, moved, on_gpu
 from ..ops.arguments import per_axis
 from ..parameters.param import param
+from ..tree import children
 
 _outline: ContextVar[list | None] = ContextVar("outline", default=None)  # [(layer, names)] of those grown inside
 
@@ -75,6 +77,30 @@ def unmake_later(layer: Any, names: list[str], x: Any) -> None:
     grown = _outline.get()
     if x is not None and grown is not None:
         grown.append((layer, names))
+
+
+def is_layer(x: Any) -> bool:
+    """Whether it is a layer that has parts to look into: a dataclass that can be called."""
+    return dataclasses.is_dataclass(x) and not isinstance(x, type) and callable(x)
+
+
+def unsized(layer: Any) -> bool:
+    """Whether a layer makes its params at its first call, which has not been."""
+    lacking = [name for name in ("weight", "weights", "scale") if getattr(layer, name, layer) is None]
+    told = any([getattr(layer, name, None) for name in ("inputs", "channels", "sizes")])
+    return bool(lacking) and hasattr(layer, "init_from") and getattr(layer, "affine", True) and not told
+
+
+def check_sized(name: str, model: Any, path: str = "") -> None:
+    """Raise if there is a layer in a model that is sized at its first call."""
+    if is_layer(model) and unsized(model):
+        raise ValueError(
+            f"{name}: {path.removeprefix('.') or 'the model'}, {model!r:.60}, is sized at its first call; call "
+            "kn.nn.init_from(model, x) before"
+        )
+    whole = hasattr(model, "whole")  # a WeightNorm, whose layer has lost its weight
+    for step, part in [] if whole or isinstance(model, Value) else children(model) or []:
+        check_sized(name, part, path + step)
 
 
 def given(what: str, array: Any, shape: tuple[int, ...] | None = None) -> Param:
