@@ -32,9 +32,10 @@ def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: b
         for float16; None leaves the param alone.
       opt=None: the optimizer, such as `kn.Adam()`. Make it once, before the loop: it remembers what the rule needs.
       check_finite=False: refuse gradients with NaN or Inf.
-    Returns: None. A param that the call of f did not touch is left alone, and warns once; so is a frozen one, silently.
+    Returns: None. A param that the call of f did not touch is left alone, and warns once; a frozen one is left alone.
     Raises: TypeError, ShapeError, DtypeError, MutationError (in a transform, or into what cannot be written),
-      NonFiniteError, ValueError if none of the params was touched or all are frozen. A failed update has changed nothing.
+      NonFiniteError, ValueError if none of the params was touched or all are frozen. A failed update has changed
+      nothing.
 
     >>> import numpy as np, knetpy as kn
     >>> w, b = kn.param([[2.0]]), kn.param0(1)
