@@ -19,6 +19,7 @@ from ..core.errors import ShapeError
 from ..core.value import Param, Value, bare
 from ..devices import asarray, moved, on_gpu
 from ..ops.arguments import per_axis
+from ..parameters.model import constructed, made_inside
 from ..parameters.param import param
 from ..tree import children
 
@@ -55,21 +56,30 @@ def grow(layer: Any, x: Any = None, **wanted: Any) -> None:
     missing = [name for name, how in wanted.items() if how and getattr(layer, name) is None]
     for name in missing:
         shape, init = wanted[name]
-        setattr(layer, name, made(shape, init, x))
+        setattr(layer, name, made(layer, shape, init, x))
     unmake_later(layer, missing, x)
 
 
-def made(shape: tuple[int, ...], init: Callable, x: Any = None) -> Param:
+def made(layer: Any, shape: tuple[int, ...], init: Callable, x: Any = None) -> Param:
     """A float32 Param of a layer.
 
     Without x it is made by a constructor, as by any caller of `kn.param`; with x, which a first call was given, it is
-    on the device of x and belongs to the layer alone, also where a transform or a `kn.model` runs.
+    on the device of x, and where a transform or a `kn.model` runs it belongs to the layer, unless that was made inside.
     """
     if _outline.get() is not None:
         return Param(np.broadcast_to(np.float32(0), shape))
-    if x is None:
-        return param(*shape, init=init)
-    return Param(moved(init(*shape, dtype=np.float32), "gpu" if on_gpu(bare(x)) else settings.device))
+    device = "gpu" if x is not None and on_gpu(bare(x)) else settings.device
+    if x is None or made_inside(layer):
+        return param(*shape, init=init, device=device)
+    return Param(moved(init(*shape, dtype=np.float32), device))
+
+
+def begin(layer: Any, is_told: Any) -> None:
+    """At the end of a constructor: make the params, or leave that to the first call, if the sizes are not told."""
+    if is_told:
+        layer.init_from()
+    else:
+        constructed(layer, type(layer).__name__)
 
 
 def unmake_later(layer: Any, names: list[str], x: Any) -> None:

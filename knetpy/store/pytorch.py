@@ -23,6 +23,7 @@ from ..tree import children
 from . import npz
 from .header import MAX_HEADER
 from .layouts import Slot, slots
+from .objects import dotted
 from .save import load
 from .state import listed
 
@@ -32,6 +33,8 @@ def load_torch(model: Any, source: Any) -> None:
     """Write the weights of a PyTorch module into a model of the same architecture, in place.
 
     The layers of the two are matched in order: of the model that of its fields, of the module that of its state_dict.
+    In a safetensors file names are sorted; there, a layer takes the first that fits by shape, or that has its name, and
+    where several do that differ by more than a number, an error asks for the state_dict.
     Weights come in our layout: those of a Linear and of recurrent layers transposed, the two biases of an LSTM as their
     sum, the projections of a MultiheadAttention apart, of a TransformerEncoderLayer each to its place. Params of your
     own, which are not in a layer of `kn.nn`, take what comes next in the state_dict as it is.
@@ -54,7 +57,7 @@ def load_torch(model: Any, source: Any) -> None:
     if any(trace.derives for trace in active()):
         raise MutationError("load_torch writes in place, which cannot be while a transform runs; call it outside of it")
     own_params("load_torch", model)
-    reading = _Reading(state_dict_of(source))
+    reading = _Reading(*state_dict_of(source))
     reading.part(model, "")
     reading.misfits += [f"{name!r:.80} is left over" for name in reading.left] if not reading.lost else []
     if reading.misfits:
@@ -73,8 +76,9 @@ def load_torch(model: Any, source: Any) -> None:
 class _Reading:
     """Goes through a model and a state_dict side by side."""
 
-    def __init__(self, arrays: dict[str, np.ndarray]):
-        self.left, self.misfits, self.lost = arrays, [], False  # type: ignore[var-annotated]
+    def __init__(self, arrays: dict[str, np.ndarray], ordered: bool):
+        self.left, self.ordered, self.lost = arrays, ordered, False
+        self.misfits: list[str] = []
         self.writes: list[tuple[Slot, np.ndarray]] = []
 
     def part(self, x: Any, path: str) -> None:
@@ -90,7 +94,9 @@ class _Reading:
         if not found:
             return
         first = next(iter(self.left), None)
-        prefix = first if isinstance(layer, Param) else prefix_of(first, found)
+        prefix = self._prefix(layer, found, path)
+        if self.lost:
+            return
         if prefix is None:
             there = "ends" if first is None else f"has {first!r:.80}"
             self.misfits.append(f"at {path or 'the model'}, {brief(layer):.80}, the state_dict {there}")
@@ -107,6 +113,33 @@ class _Reading:
                 del self.left[name]
                 self.misfits.append(f"{name!r:.80} has no place in {path or 'the model'}, {brief(layer):.80}")
 
+    def _prefix(self, layer: Any, found: list[Slot], path: str) -> str | None:
+        """What the names of a layer's module begin with: those of the first left, or of the first left that fit."""
+        first = next(iter(self.left), None)
+        if self.ordered:
+            return first if isinstance(layer, Param) else prefix_of(first, found)
+        all_of_them = [name if isinstance(layer, Param) else prefix_of(name, found) for name in self.left]
+        fit = [p for p in dict.fromkeys(all_of_them) if p is not None and self._fits(p, found)]
+        if (own := dotted(path).removeprefix("layers.") + "." * (not isinstance(layer, Param))) in fit:
+            return own
+        if len({re.sub("[0-9]+", "", p) for p in fit}) > 1:
+            names = " and ".join([repr(p.removesuffix(".")) for p in fit[:3]])
+            self.misfits.append(
+                f"{path or 'the model'}, {brief(layer):.80}, could be {names}: in a file names are sorted; pass the "
+                "module's state_dict(), whose order tells"
+            )
+            self.lost = True
+        return min(fit, key=_natural, default=None if isinstance(layer, Param) else prefix_of(first, found))
+
+    def _fits(self, prefix: str, found: list[Slot]) -> bool:
+        before = self.misfits, self.writes
+        self.misfits, self.writes = [], []
+        for slot in found:
+            self._slot(slot, prefix, "")
+        fits = not self.misfits
+        self.misfits, self.writes = before
+        return fits
+
     def _slot(self, slot: Slot, prefix: str, path: str) -> None:
         missing = [prefix + name for name in slot.names if prefix + name not in self.left]
         if missing:
@@ -122,10 +155,16 @@ class _Reading:
         wanted = given[0].shape[:1] if now is None else np.shape(now)
         if array is None or array.shape != wanted or array.dtype.kind not in "fiu":
             kind = f" of {given[0].dtype}" if given[0].dtype.kind not in "fiu" else ""
-            self.misfits.append(f"{names}{kind} does not fit {path or 'the model'}, where {wanted} is needed")
+            gives = "" if array is None or kind else f", which gives {array.shape},"
+            self.misfits.append(f"{names}{kind}{gives} does not fit {path or 'the model'}, where {wanted} is needed")
         else:
             dtype = np.promote_types(array.dtype, np.float32) if now is None else getattr(now, "dtype", np.int64)
             self.writes.append((slot, np.array(array, dtype)))
+
+
+def _natural(name: str) -> list[Any]:
+    """By what names are sorted so that 2 comes before 10."""
+    return [(part.isdigit(), int(part) if part.isdigit() else part) for part in re.split("([0-9]+)", name)]
 
 
 def prefix_of(name: str | None, found: list[Slot]) -> str | None:
@@ -139,10 +178,13 @@ def prefix_of(name: str | None, found: list[Slot]) -> str | None:
 # -------------------------------------------------------------------------------------------------- the source
 
 
-def state_dict_of(source: Any) -> dict[str, np.ndarray]:
-    """The arrays by name of a state_dict, or of a file with one."""
+def state_dict_of(source: Any) -> tuple[dict[str, np.ndarray], bool]:
+    """(the arrays by name of a state_dict, or of a file with one, whether in the order of the module)."""
+    ordered = True
     if isinstance(source, (str, bytes, os.PathLike)):
-        source = _read(file_named("load_torch", source))
+        path = file_named("load_torch", source)
+        ordered = _of_torch_save(path)
+        source = _saved(path) if ordered else load(path)
     if hasattr(source, "state_dict"):
         source = source.state_dict()
     if isinstance(source, Mapping):  # what training scripts save beside the weights
@@ -152,7 +194,10 @@ def state_dict_of(source: Any) -> dict[str, np.ndarray]:
         raise TypeError(
             f"load_torch: source must be a state_dict or the path of a file with one, got {type(source).__name__}"
         )
-    return {re.sub(r"weight_([gv])$", _as_parametrized, name): as_array(name, x) for name, x in source.items()}
+    names = list(source)  # in a sorted dict, as safetensors gives it, a bias comes before its weight
+    ordered = ordered and not any([b.endswith("bias") and w == b[:-4] + "weight" for b, w in zip(names, names[1:])])
+    found = {re.sub(r"weight_([gv])$", _as_parametrized, name): as_array(name, x) for name, x in source.items()}
+    return found, ordered
 
 
 def _as_parametrized(match: Any) -> str:
@@ -171,9 +216,8 @@ def as_array(name: str, x: Any) -> np.ndarray:
     return np.asarray(x)
 
 
-def _read(path: str) -> Any:
-    if not _of_torch_save(path):
-        return load(path)
+def _saved(path: str) -> Any:
+    """What torch.save wrote."""
     try:
         import torch
     except ImportError:
@@ -185,9 +229,9 @@ def _read(path: str) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as failure:  # of many kinds
         raise StoreError(
-            f"load_torch: {path!r} has no plain state_dict, as torch.save(module.state_dict(), path) writes it: "
-            f"{str(failure).splitlines()[0] if str(failure) else failure!r:.200}"
-        ) from None
+            f"load_torch: {path!r} holds more than arrays by name, which could run code; write it with "
+            "torch.save(module.state_dict(), path)"
+        ) from failure
 
 
 def _of_torch_save(path: str) -> bool:
