@@ -187,7 +187,10 @@ from .settings import training as training
 from .show.history import History as History
 from .show.tensorboard import TensorBoard as TensorBoard
 from .store import load as load
+from .store import load_state as load_state
+from .store import load_torch as load_torch
 from .store import save as save
+from .store import state as state
 from .train import evaluate as evaluate
 from .train import minimize as minimize
 from .train import predict as predict

@@ -6,6 +6,8 @@ from .conv import Conv, ConvTranspose, DepthwiseConv, SamePad
 from .dense import Bilinear, Dense, Scale
 from .dropout import AlphaDropout, Dropout
 from .embedding import Embedding, EmbeddingBag
+from .first import init_from
+from .freeze import freeze, thaw
 from .layer import outline
 from .norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from .pool import (
@@ -19,6 +21,8 @@ from .pool import (
     Upsample,
     flatten,
 )
+from .printing import count
+from .rebuilt import cast, destructure
 from .recurrent import (
     GRU,
     LSTM,
@@ -41,5 +45,6 @@ __all__ = [
     "GlobalMaxPool", "GlobalMeanPool", "GroupNorm", "InstanceNorm", "LSTM", "LSTMCell", "LayerNorm", "MaxPool",
     "Maxout", "MeanPool", "MultiHeadAttention", "PairwiseFusion", "Parallel", "PixelShuffle", "RMSNorm", "RNN",
     "RNNCell", "Recurrence", "SamePad", "Scale", "SkipConnection", "Summary", "TransformerBlock", "Upsample",
-    "WeightNorm", "activations", "flatten", "initialstates", "outline", "outputsize", "remove_weight_norms", "summary",
+    "WeightNorm", "activations", "cast", "count", "destructure", "flatten", "freeze", "init_from", "initialstates",
+    "outline", "outputsize", "remove_weight_norms", "summary", "thaw",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from ..core.value import Param
 from ..ops.arguments import per_axis, several
 from ..ops.conv import conv, conv_transpose
 from ..parameters import init as inits
-from .layer import bias_of, call_of, changed, grow, inputs_of, size, told
+from .layer import begin, bias_of, call_of, changed, grow, inputs_of, size, told
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ class _Convolution:
         self.window, self._init, self._options, self.weight = window_of(name, window), init, options, None
         options["padding"] = padding_of(options["padding"], self.window, options["dilation"])
         self._biased, self.bias = bias_of(name, bias, (self.outputs,))
-        if inputs:
-            self.init_from()
+        begin(self, inputs)
 
     def init_from(self, x: Any = None) -> None:
         """Make the params, for x (N, inputs, *S)."""

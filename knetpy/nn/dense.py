@@ -10,7 +10,7 @@ from ..core.errors import ShapeError
 from ..core.value import Param
 from ..ops.linear import bilinear, linear
 from ..parameters import init as inits
-from .layer import bias_of, call_of, changed, grow, inputs_of, known, made, size, told, weight_of
+from .layer import begin, bias_of, call_of, changed, grow, inputs_of, known, made, size, told, weight_of
 
 
 @dataclass(eq=False, repr=False)
@@ -55,8 +55,7 @@ class Dense:
             size("Dense", "outputs", outputs),
         )
         self._biased, self.bias, self._init = *bias_of("Dense", bias, (self.outputs,)), init
-        if inputs:
-            self.init_from()
+        begin(self, inputs)
 
     def init_from(self, x: Any = None) -> None:
         """Make the params, for x (..., inputs)."""
@@ -100,7 +99,7 @@ class Scale:
         rest, self.activation = told("Scale", sizes, activation, "one size or more", 1, 32)
         shape = tuple([size("Scale", "each size", n) for n in rest])
         biased, self.bias = bias_of("Scale", bias, shape)
-        self.scale = made(shape, init)
+        self.scale = made(self, shape, init)
         grow(self, bias=biased and (shape, inits.zeros))
 
     def __call__(self, x: Any) -> Any:
@@ -157,8 +156,7 @@ class Bilinear:
         inputs = [size("Bilinear", "inputs", n) for n in inputs]
         self.inputs, self.outputs = (inputs[0], inputs[-1]) if inputs else None, size("Bilinear", "outputs", outputs)
         self._biased, self.bias, self._init = *bias_of("Bilinear", bias, (self.outputs,)), init
-        if inputs:
-            self.init_from()
+        begin(self, inputs)
 
     def init_from(self, x1: Any = None, x2: Any = None) -> None:
         """Make the params, for x1 (..., inputs1) and x2 (..., inputs2)."""

@@ -6,6 +6,7 @@ take no memory: their shapes are all that they are made for.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,7 +19,9 @@ from ..core.errors import ShapeError
 from ..core.value import Param, Value, bare
 from ..devices import asarray, moved, on_gpu
 from ..ops.arguments import per_axis
+from ..parameters.model import constructed, made_inside
 from ..parameters.param import param
+from ..tree import children
 
 _outline: ContextVar[list | None] = ContextVar("outline", default=None)  # [(layer, names)] of those grown inside
 
@@ -53,21 +56,30 @@ def grow(layer: Any, x: Any = None, **wanted: Any) -> None:
     missing = [name for name, how in wanted.items() if how and getattr(layer, name) is None]
     for name in missing:
         shape, init = wanted[name]
-        setattr(layer, name, made(shape, init, x))
+        setattr(layer, name, made(layer, shape, init, x))
     unmake_later(layer, missing, x)
 
 
-def made(shape: tuple[int, ...], init: Callable, x: Any = None) -> Param:
+def made(layer: Any, shape: tuple[int, ...], init: Callable, x: Any = None) -> Param:
     """A float32 Param of a layer.
 
     Without x it is made by a constructor, as by any caller of `kn.param`; with x, which a first call was given, it is
-    on the device of x and belongs to the layer alone, also where a transform or a `kn.model` runs.
+    on the device of x, and where a transform or a `kn.model` runs it belongs to the layer, unless that was made inside.
     """
     if _outline.get() is not None:
         return Param(np.broadcast_to(np.float32(0), shape))
-    if x is None:
-        return param(*shape, init=init)
-    return Param(moved(init(*shape, dtype=np.float32), "gpu" if on_gpu(bare(x)) else settings.device))
+    device = "gpu" if x is not None and on_gpu(bare(x)) else settings.device
+    if x is None or made_inside(layer):
+        return param(*shape, init=init, device=device)
+    return Param(moved(init(*shape, dtype=np.float32), device))
+
+
+def begin(layer: Any, is_told: Any) -> None:
+    """At the end of a constructor: make the params, or leave that to the first call, if the sizes are not told."""
+    if is_told:
+        layer.init_from()
+    else:
+        constructed(layer, type(layer).__name__)
 
 
 def unmake_later(layer: Any, names: list[str], x: Any) -> None:
@@ -75,6 +87,30 @@ def unmake_later(layer: Any, names: list[str], x: Any) -> None:
     grown = _outline.get()
     if x is not None and grown is not None:
         grown.append((layer, names))
+
+
+def is_layer(x: Any) -> bool:
+    """Whether it is a layer that has parts to look into: a dataclass that can be called."""
+    return dataclasses.is_dataclass(x) and not isinstance(x, type) and callable(x)
+
+
+def unsized(layer: Any) -> bool:
+    """Whether a layer makes its params at its first call, which has not been."""
+    lacking = [name for name in ("weight", "weights", "scale") if getattr(layer, name, layer) is None]
+    told = any([getattr(layer, name, None) for name in ("inputs", "channels", "sizes")])
+    return bool(lacking) and hasattr(layer, "init_from") and getattr(layer, "affine", True) and not told
+
+
+def check_sized(name: str, model: Any, path: str = "") -> None:
+    """Raise if there is a layer in a model that is sized at its first call."""
+    if is_layer(model) and unsized(model):
+        raise ValueError(
+            f"{name}: {path.removeprefix('.') or 'the model'}, {model!r:.60}, is sized at its first call; call "
+            "kn.nn.init_from(model, x) before"
+        )
+    whole = hasattr(model, "whole")  # a WeightNorm, whose layer has lost its weight
+    for step, part in [] if whole or isinstance(model, Value) else children(model) or []:
+        check_sized(name, part, path + step)
 
 
 def given(what: str, array: Any, shape: tuple[int, ...] | None = None) -> Param:

@@ -11,7 +11,7 @@ from ..core.value import Param
 from ..ops.batchnorm import Moments, batchnorm, instancenorm
 from ..ops.norm import groupnorm, layernorm, rmsnorm
 from ..parameters import init as inits
-from .layer import call_of, changed, grow, inputs_of, known, size, told
+from .layer import begin, call_of, changed, grow, inputs_of, known, size, told
 
 
 def _channels(layer: Any, arguments: tuple, activation: Any) -> None:
@@ -20,8 +20,7 @@ def _channels(layer: Any, arguments: tuple, activation: Any) -> None:
     channels, layer.activation = told(name, arguments, activation, "(channels), or nothing", 0, 1)
     layer.channels = size(name, "channels", *channels) if channels else None
     layer.scale = layer.bias = None
-    if channels:
-        layer.init_from()
+    begin(layer, channels)
 
 
 def _grow_channels(layer: Any, x: Any) -> None:
@@ -232,8 +231,7 @@ class LayerNorm:
         rest, self.activation = told("LayerNorm", sizes, activation, "sizes", 0, 32)
         self.sizes = tuple([size("LayerNorm", "each size", n) for n in rest])
         self.affine, self._biased, self.eps, self.scale, self.bias = affine, bias and affine, eps, None, None
-        if self.sizes:
-            self.init_from()
+        begin(self, self.sizes)
 
     def init_from(self, x: Any = None) -> None:
         """Make the params, for x (..., *sizes)."""
@@ -280,8 +278,7 @@ class RMSNorm:
     def __init__(self, *sizes: Any, affine: bool = True, eps: float | None = None):
         self.sizes = tuple([size("RMSNorm", "each size", n) for n in sizes])
         self.affine, self.eps, self.scale = affine, eps, None
-        if sizes:
-            self.init_from()
+        begin(self, sizes)
 
     def init_from(self, x: Any = None) -> None:
         """Make the scale, for x (..., *sizes)."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..core.errors import ShapeError
+from ..ops.arguments import one_of
 from ..ops.linear import mat
 from ..ops.pool import adaptive_pool, global_pool, pool
-from ..ops.resize import upsample
+from ..ops.resize import MODES, upsample
 from ..ops.shuffle import pixel_shuffle
 from .conv import padding_of, window_of
 from .layer import call_of, changed
@@ -131,8 +132,7 @@ class Upsample:
 
     Parameters:
       scale=None: a factor, or one for each spatial axis.
-      mode="nearest": "nearest", "linear" (bilinear of two axes, trilinear of three), "cubic"; Flux's and PyTorch's
-        "bilinear" and "trilinear" mean "linear".
+      mode="nearest": as for `kn.upsample`: "nearest", "linear", "bilinear", "trilinear", "bicubic"...
       size=None: instead of scale, the new sizes.
       align_corners=False: whether the outermost elements stay where they are.
     Returns: when called with x (N, C, *S): (N, C, *So).
@@ -151,7 +151,7 @@ class Upsample:
     def __post_init__(self) -> None:
         if (self.scale is None) == (self.size is None):
             raise TypeError("Upsample takes either a scale or size=")
-        self.mode = {"bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}.get(self.mode, self.mode)
+        one_of("Upsample", "mode", self.mode, MODES)
 
     def __call__(self, x: Any) -> Any:
         return upsample(x, self.scale, size=self.size, mode=self.mode, align_corners=self.align_corners)

@@ -16,7 +16,7 @@ from ..core.value import Param
 from ..ops.arguments import flag, number
 from ..ops.rnn import gru, lstm, rnn
 from ..parameters import init as inits
-from .layer import call_of, changed, inputs_of, made, size, told, unmake_later
+from .layer import begin, call_of, changed, inputs_of, made, size, told, unmake_later
 
 
 class Weights(NamedTuple):
@@ -79,8 +79,7 @@ class _Recurrent:
         self._biased, self._bidirectional = flag(name, "bias", bias), flag(name, "bidirectional", bidirectional)
         self._dropout = number(name, "dropout", dropout, 0, 1)
         self.weights = None
-        if inputs:
-            self.init_from()
+        begin(self, inputs)
 
     def init_from(self, x: Any = None) -> None:
         """Make the params, for x with its features on the last axis."""
@@ -90,8 +89,10 @@ class _Recurrent:
         for layer in range(self._layers):
             for _ in range(directions):
                 shape = (self.hidden * directions if layer else inputs, wide)
-                biases = [made((wide,), inits.zeros, x) if self._biased and b else None for b in self._cell.biases]
-                wx, wh = made(shape, self._init[0], x), made((self.hidden, wide), self._init[1], x)
+                biases = [
+                    made(self, (wide,), inits.zeros, x) if self._biased and b else None for b in self._cell.biases
+                ]
+                wx, wh = made(self, shape, self._init[0], x), made(self, (self.hidden, wide), self._init[1], x)
                 self.weights.append(Weights(wx, wh, *biases))
         unmake_later(self, ["weights"], x)
 
