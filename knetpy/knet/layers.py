@@ -134,22 +134,9 @@ class RNN:
     """
 
     def __init__(
-        self,
-        inputSize,
-        hiddenSize,
-        *,
-        h=None,
-        c=None,
-        rnnType="lstm",
-        numLayers=1,
-        bidirectional=False,
-        dropout=0,
-        skipInput=False,
-        winit=init.xavier,
-        binit=init.zeros,
-        finit=init.ones,
-        atype=np.float32,
-    ):
+        self, inputSize, hiddenSize, *, h=None, c=None, rnnType="lstm", numLayers=1, bidirectional=False, dropout=0,
+        skipInput=False, winit=init.xavier, binit=init.zeros, finit=init.ones, atype=np.float32,
+    ):  # fmt: skip
         self.inputSize, self.hiddenSize = (
             count_of("RNN", "inputSize", inputSize, 1),
             count_of("RNN", "hiddenSize", hiddenSize, 1),
@@ -207,6 +194,7 @@ class RNN:
 
     def _keep(self, name, new):
         """Remember a state: within the running transforms as it is, after them, if they succeed, as an array."""
+        _refuse_replays()
         self._live[name] = active(), new
         defer(partial(self._settle, name, value(new) if isinstance(new, Result) else new))
 
@@ -215,8 +203,8 @@ class RNN:
         self._live.pop(name, None)
 
     def __call__(self, x):
-        if is_replaying() and not (self.h is None and self.c is None):
-            raise TypeError("RNN: one that keeps its state cannot be replayed by checkpoint; set h and c to None in it")
+        if not (self.h is None and self.c is None):
+            _refuse_replays()
         y, h, c = self.forward(self.w, drop(array_of("RNN", "x", x), self.dropout), self.h, self.c)
         for name, last in (("h", h), ("c", c)):
             if last is not None and self._now(name) is not None:
@@ -254,6 +242,14 @@ class RNN:
         more = [",bidirectional"] * self.bidirectional + [f",layers={self.numLayers}"] * (self.numLayers > 1)
         more += [f",dropout={self.dropout:g}"] * (self.dropout > 0) + [",skipinput"] * self.skipInput
         return f"{name}(input={self.inputSize},hidden={self.hiddenSize}{''.join(more)})"
+
+
+def _refuse_replays():
+    if is_replaying():
+        raise TypeError(
+            "RNN: one that keeps its state, h or c, cannot be run again with the same result, as checkpoint and "
+            "gradcheck do; set both to None before, or write rnnforw(r, r.w, x, h, c)"
+        )
 
 
 def _rnn_of(name, r):
