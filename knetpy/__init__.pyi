@@ -3,6 +3,7 @@
 from . import check as check
 from . import data as data
 from . import kernels as kernels
+from . import knet as knet
 from . import nn as nn
 from . import ops as ops
 from . import optim as optim

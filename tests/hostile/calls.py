@@ -337,7 +337,37 @@ def _others():
     yield Call("warmup", kn.warmup, {"f": np.sum, "x": F(2)})
 
 
-OTHERS = list(_others())
+def _knet():
+    """Those of Knet's spelling."""
+    ask, x, labels = kn.knet, F(1, 2, 5, 4), I(1, 3)
+    yield op(ask.conv4, w=F(3, 2, 2, 2), x=x)
+    yield op(ask.deconv4, w=F(2, 3, 2, 2), x=x)
+    for f in (ask.pool, ask.unpool, ask.mat, ask.invx):
+        yield op(f, x=x)
+    yield op(ask.bmm, A=F(2, 3, 4), B=F(2, 4, 5))
+    yield op(ask.dropout, True, x=F(2, 3), p=0.5)
+    for f in (ask.softmax, ask.logsoftmax, ask.logsumexp):
+        yield op(f, x=F(2, 3))
+    for f in (ask.nll, ask.accuracy, ask.zeroone):
+        options = {"dims": 1} if f is ask.zeroone else {"dims": 1, "average": True}
+        yield Call(f.__name__, f, {"scores": F(2, 3), "labels": labels}, options)
+    yield op(ask.logistic, scores=F(2), labels=SIGNS)
+    yield op(ask.bce, scores=F(2, 3), labels=np.float32(MASK))
+    yield Call("batchnorm", ask.batchnorm, {"x": F(3, 2, 4), "params": F(4)}, {"eps": 1e-5, "training": True})
+    yield Call("bnmoments", ask.bnmoments, {}, {"momentum": 0.1})
+    yield Call("bnparams", ask.bnparams, {"etype": np.float32, "channels": 3})
+    yield Call("RNN", lambda x, **o: ask.RNN(3, 5, **o)(x), {"x": F(2, 4, 3)},
+               {"rnnType": "gru", "numLayers": 2, "bidirectional": False, "dropout": 0}, drawn=True)  # fmt: skip
+    yield Call("rnnparam", ask.rnnparam, {"r": ask.RNN(3, 5)}, {"layer": 1, "id": 2, "par": 1})
+    yield Call("Momentum", ask.Momentum, {}, {"lr": 0.1, "gamma": 0.9, "gclip": 1.0})
+    yield Call("Rmsprop", ask.Rmsprop, {}, {"lr": 0.1, "rho": 0.9, "eps": 1e-6, "gclip": 1.0})
+    yield Call("gradloss", lambda f, argnum, x: ask.gradloss(f, argnum)(x), {"f": _loss, "argnum": 1, "x": F(2)})
+    yield Call("bilinear", ask.bilinear, {"T": np.float32, "fw": 2, "fh": 2, "IN": 3, "ON": 3})
+    yield Call("minibatch", lambda x, y, batchsize, **o: list(ask.minibatch(x, y, batchsize, **o)),
+               {"x": F(4, 2), "y": I(1, 2, 3, 4), "batchsize": 2}, {"shuffle": False, "xsize": (-1, 1, 2)})  # fmt: skip
+
+
+OTHERS = [*_others(), *_knet()]
 
 
 # ------------------------------------------------------------------------------- NumPy's functions and methods
