@@ -11,6 +11,8 @@ import math
 import numpy as np
 from scipy import special as sc
 
+from ..core.errors import DerivativeError
+from .complex import is_complex
 from .ofscipy import flat, rules, ufunc_behind
 
 _ROOT_PI = math.sqrt(math.pi)
@@ -21,7 +23,17 @@ _ROOT_2PI = math.sqrt(2 * math.pi)
 zeta = ufunc_behind(lambda q: sc.zeta(2.0, q))  # of Hurwitz; sc.zeta itself is no ufunc
 rules(zeta, "s q", q=lambda dy, s, q: -dy * s * sc.zeta(s + 1, q))
 
-rules(sc.psi, x=lambda dy, x: dy * sc.zeta(2, x))
+
+def _trigamma(x):
+    if is_complex(x):
+        raise DerivativeError(
+            f"scipy.special.psi of {x.dtype} has no derivative: SciPy has no polygamma of complex numbers; so have the "
+            "gamma functions no second one"
+        )
+    return sc.zeta(2, x)
+
+
+rules(sc.psi, x=lambda dy, x: dy * _trigamma(x))
 rules(sc.gamma, x=lambda dy, y, x: dy * y * sc.psi(x))
 rules(sc.gammaln, x=lambda dy, x: dy * sc.psi(x))
 rules(sc.loggamma, x=lambda dy, x: dy * sc.psi(x))
@@ -189,6 +201,11 @@ def _sinc(x):
     return np.where(small, sc.hyp0f1(1.5, -near * near / 4), np.sin(far) / far)
 
 
+def _sinhc(x):
+    """sinh(x) / x, smooth at 0."""
+    return _sinc(x * 1j) if is_complex(x) else (sc.exprel(x) + sc.exprel(-x)) / 2
+
+
 def _expn_before(n, x):
     """The exponential integral of order n - 1."""
     return np.where(n == 0, np.exp(-x) * (1 + x) / (x * x), sc.expn(np.maximum(n - 1, 0), x))
@@ -209,6 +226,7 @@ rules(sc.exp1, x=lambda dy, x: -dy * np.exp(-x) / x)
 rules(sc.expi, x=lambda dy, x: dy * np.exp(x) / x)
 rules(sc.expn, "n x", x=lambda dy, n, x: -dy * _expn_before(n, x))
 rules(sc.wrightomega, x=lambda dy, y: dy * y / (1 + y))
+rules(ufunc_behind(sc.lambertw), "x k tol", x=lambda dy, y: dy * np.exp(-y) / (1 + y))
 rules(sc.spence, x=lambda dy, x: -dy * sc.hyp2f1(1.0, 1.0, 2.0, 1 - x))
 rules(
     sc.sici,
@@ -218,7 +236,7 @@ rules(
 rules(
     sc.shichi,
     outputs=2,
-    x=lambda dy, x: dy[0] * (sc.exprel(x) + sc.exprel(-x)) / 2 + dy[1] * np.cosh(x) / x,
+    x=lambda dy, x: dy[0] * _sinhc(x) + dy[1] * np.cosh(x) / x,
 )
 rules(
     sc.powm1,
