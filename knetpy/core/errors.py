@@ -248,7 +248,7 @@ def numpy_name(function):
     for module, spelling in (*modules, (sys.modules.get("scipy.special"), "scipy.special")):
         if getattr(module, function.__name__, None) is function:
             return f"{spelling}.{function.__name__}"
-    return function.__name__
+    return function.__name__.lstrip("_")  # some of SciPy's have a function in front
 
 
 def warn(message, category=UserWarning):

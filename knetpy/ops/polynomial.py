@@ -52,7 +52,7 @@ def _without_zeros(p):
     """A polynomial from its first coefficient on that is not 0, as np.poly1d keeps it."""
     p = np.atleast_1d(p)
     there = np.flatnonzero(host(bare(p)))
-    return p[there[0] :] if len(there) else p[-1:] * 0
+    return p[there[0] :] if len(there) else np.zeros_like(bare(p), shape=1)
 
 
 @composes(np.polymul)
@@ -179,5 +179,7 @@ def roots(p):
         return np.array([])
     zeros, p = p.shape[0] - 1 - there[-1], p[there[0] : there[-1] + 1]
     n = p.shape[0] - 1
-    found = np.linalg.eigvals(np.concatenate([-(p[1:] / p[0])[None], np.eye(n, dtype=p.dtype)[:-1]])) if n else p[:0]
+    if not n:
+        return np.zeros(zeros)
+    found = np.linalg.eigvals(np.concatenate([-(p[1:] / p[0])[None], np.eye(n, dtype=p.dtype)[:-1]]))
     return np.concatenate([found, np.zeros(zeros, found.dtype)])

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import special as sc
 
 from ..core.errors import DerivativeError
+from .complex import is_complex
 from .ofscipy import flat, rules, ufunc_behind
 
 _ROOT_PI = math.sqrt(math.pi)
@@ -24,8 +25,11 @@ rules(zeta, "s q", q=lambda dy, s, q: -dy * s * sc.zeta(s + 1, q))
 
 
 def _trigamma(x):
-    if x.dtype.kind == "c":
-        raise DerivativeError(f"scipy.special.psi has a derivative for real arguments only, got {x.dtype}")
+    if is_complex(x):
+        raise DerivativeError(
+            f"scipy.special.psi of {x.dtype} has no derivative: SciPy has no polygamma of complex numbers; so have the "
+            "gamma functions no second one"
+        )
     return sc.zeta(2, x)
 
 
@@ -218,6 +222,7 @@ rules(sc.exp1, x=lambda dy, x: -dy * np.exp(-x) / x)
 rules(sc.expi, x=lambda dy, x: dy * np.exp(x) / x)
 rules(sc.expn, "n x", x=lambda dy, n, x: -dy * _expn_before(n, x))
 rules(sc.wrightomega, x=lambda dy, y: dy * y / (1 + y))
+rules(ufunc_behind(sc.lambertw), "x k tol", x=lambda dy, y: dy * np.exp(-y) / (1 + y))
 rules(sc.spence, x=lambda dy, x: -dy * sc.hyp2f1(1.0, 1.0, 2.0, 1 - x))
 rules(
     sc.sici,
