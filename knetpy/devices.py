@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from .tree import leaves, tree_map
 
 GPU: set[type] = set()  # CuPy's class of arrays, once somebody has asked for it; until then nothing can be mixed
 INSTALL = 'pip install "knetpy[cuda13]" (or [cuda12], by the version of CUDA that your driver supports)'
@@ -94,8 +97,8 @@ def maybe(mask: Any) -> bool:
     return on_gpu(mask) or bool(mask.any())
 
 
-def listed(x: list, operands: Any) -> Any:
-    """A list among the operands of a call as an array, on the GPU if another operand is there."""
+def listed(x: Any, operands: Any) -> Any:
+    """A list or number among the operands of a call as an array, on the GPU if another operand is there."""
     array = np.asarray(x)
     there = [o for o in operands if on_gpu(getattr(o, "value", o))] if GPU else []
     return beside(array, there[0]) if there else array
@@ -109,6 +112,28 @@ def filled(arrays: list, specs: list) -> tuple | None:
     bare = getattr(some, "value", some)
     made = (lambda shape, dtype: np.zeros_like(bare, dtype, shape=shape)) if on_gpu(bare) else np.zeros
     return tuple([made(*spec) if a is None else a for a, spec in zip(arrays, specs)])
+
+
+def eye(n: int, dtype: Any, like: Any) -> Any:
+    """The identity matrix where the bare array `like` is; CuPy does not take `np.eye(..., like=)`."""
+    return (cupy() if on_gpu(like) else np).eye(n, dtype=dtype)
+
+
+def on_host(function: Callable) -> Callable:
+    """A function of NumPy's that CuPy lacks, or lacks options of, for both: arrays of a GPU are copied to the host and
+    results back, for which the device is waited for.
+    """
+
+    @wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        given = args, options
+        if not GPU or not any([on_gpu(x) for _, x in leaves(given)]):
+            return function(*args, **options)
+        args, options = tree_map(host, given)
+        back = lambda x: cupy().asarray(x) if isinstance(x, (np.ndarray, np.generic)) else x
+        return tree_map(back, function(*args, **options))
+
+    return call
 
 
 def max_at(x: Any, key: Any, values: Any) -> None:

@@ -136,7 +136,7 @@ def refuse_mixed(name, operands, args):
     """Raise if some arrays of a call are on the CPU and some on a GPU."""
     if operands and len(operands) < len(args):  # of *operands
         operands = [f"{operands[-1]}[{i}]" for i in range(len(args))]
-    arrays = [(n, a) for n, a in zip(operands or [""], args) if getattr(a, "shape", ())]
+    arrays = [(n, a) for n, a in zip(operands or [""], args) if getattr(a, "shape", ()) or on_gpu(a)]
     places = {on_gpu(a): n for n, a in reversed(arrays)}
     if len(places) > 1:
         raise DeviceError(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.value import Value, bare
+from ..devices import listed
 from .join import concatenate, split
 from .nested import assembled
 from .shape import broadcast_arrays, flip, moveaxis, transpose
@@ -57,9 +58,9 @@ def block(arrays):
     >>> kn.grad(lambda x: np.block([[x, 2 * x], [x, x]])[0].sum())(np.ones((1, 2)))
     array([[3., 3.]])
     """
-    depth = _depth(arrays)
-    ndim = max(depth, *[len(np.shape(x)) for x in _blocks(arrays)])
-    return _joined(arrays, depth, ndim)
+    depth, parts = _depth(arrays), _blocks(arrays)
+    ndim = max(depth, *[len(np.shape(x)) for x in parts])
+    return _joined(arrays, depth, ndim, parts)
 
 
 def _depth(arrays):
@@ -78,10 +79,11 @@ def _blocks(arrays):
     return [x for part in arrays for x in _blocks(part)] if isinstance(arrays, list) else [arrays]
 
 
-def _joined(arrays, depth, ndim):
+def _joined(arrays, depth, ndim, parts):
     if depth:
-        return concatenate([_joined(x, depth - 1, ndim) for x in arrays], -depth)
-    return np.reshape(arrays, (1,) * (ndim - len(np.shape(arrays))) + np.shape(arrays))
+        return concatenate([_joined(x, depth - 1, ndim, parts) for x in arrays], -depth)
+    x = arrays if hasattr(arrays, "dtype") else listed(arrays, parts)
+    return np.reshape(x, (1,) * (ndim - len(x.shape)) + x.shape)
 
 
 def _divider(function, axis_of, least):

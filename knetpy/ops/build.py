@@ -9,10 +9,11 @@ from ..core.primitive import primitive
 from ..core.protocols import serve
 from ..core.tape import unbroadcast
 from ..core.value import bare
+from ..devices import beside, host, on_gpu, surely
 from .join import concatenate
 from .nested import array
 from .shape import broadcast_to
-from .spelling import spells
+from .spelling import arrays, spells
 
 serve(np.fromiter, lambda iter, dtype, count=-1: array(list(iter if count < 0 else islice(iter, count)), dtype))
 
@@ -29,7 +30,7 @@ def full(shape, fill_value, dtype=None, order="C", **options):
 
 def _weighed(dy, weights, shape):
     """The sum of dy over its first axis, with weights, for an operand of `shape`."""
-    weights = np.asarray(weights, dy.dtype).reshape(-1, *[1] * (len(dy.shape) - 1))
+    weights = beside(np.asarray(weights, dy.dtype).reshape(-1, *[1] * (len(dy.shape) - 1)), dy)
     return unbroadcast(np.sum(dy * weights, 0), shape)
 
 
@@ -68,7 +69,8 @@ def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
     """`np.logspace`, also by the base."""
     if np.ndim(base):
         ndim = max([np.ndim(a) for a in (start, stop, base)])
-        start, stop, base = [np.reshape(a, (1,) * (ndim - np.ndim(a)) + np.shape(a)) for a in (start, stop, base)]
+        given = arrays(start, stop, base)
+        start, stop, base = [np.reshape(a, (1,) * (ndim - len(a.shape)) + a.shape) for a in given]
         base = np.expand_dims(base, axis)
     y = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
     return y if dtype is None else y.astype(dtype)
@@ -77,10 +79,11 @@ def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
 @spells(np.geomspace)
 def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     """`np.geomspace`: the first and the last number are exactly those given."""
-    if not (np.all(bare(start)) and np.all(bare(stop))):
+    if any([surely(np.equal(bare(a), 0)) for a in (start, stop)]):
         raise ValueError("geomspace: neither start nor stop may be 0")
-    dt = np.result_type(np.asanyarray(bare(start)), np.asanyarray(bare(stop)), float(num), np.zeros((), dtype))
-    start, stop = [(a if hasattr(a, "dtype") else np.asarray(a)).astype(dt) for a in (start, stop)]
+    start, stop = arrays(start, stop)
+    dt = np.result_type(start.dtype, stop.dtype, float(num), np.zeros((), dtype))
+    start, stop = start.astype(dt), stop.astype(dt)
     sign = np.sign(bare(start))
     start, stop = start / sign, stop / sign
     y = logspace(np.log10(start), np.log10(stop), num, endpoint, dtype=dt)
@@ -95,10 +98,10 @@ def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     name="arange",
     trusted=True,
     start=lambda dy: np.sum(dy),
-    step=lambda dy: np.sum(dy * np.arange(len(dy)).astype(dy.dtype)),
+    step=lambda dy: np.sum(dy * np.arange(len(dy), dtype=dy.dtype, like=bare(dy))),
 )
 def _arange(start, step, *, stop, dtype):
-    return np.arange(start, stop, step, dtype)
+    return beside(np.arange(host(start), host(stop), host(step), dtype), start if on_gpu(start) else step)
 
 
 def arange(start, stop=None, step=1, dtype=None, **options):

@@ -7,7 +7,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.errors import ShapeError
 from ..core.value import METHODS, Value, bare, plain
-from ..devices import asarray
+from ..devices import asarray, listed, surely
 from .arguments import MOST
 from .index import getitem, taken_from
 from .join import concatenate
@@ -26,7 +26,7 @@ def select(condlist, choicelist, default=0):
     """`np.select`: of the first condition that holds, the choice; else the default."""
     if len(condlist) != len(choicelist) or not condlist:
         raise ValueError(f"select: {len(condlist)} conditions and {len(choicelist)} choices; each needs its own")
-    conditions = [asarray(bare(c)) for c in condlist]
+    conditions = [bare(c) if hasattr(c, "dtype") else listed(c, [*condlist, *choicelist]) for c in condlist]
     for i, c in enumerate(conditions):
         if c.dtype != bool:
             raise TypeError(f"select: condlist[{i}] must be booleans, got {c.dtype}")
@@ -42,7 +42,7 @@ def select(condlist, choicelist, default=0):
 def _common(choices):
     """Choices, as arrays but for numbers whose dtype depends on that of the others, and the dtype of them all."""
     numbers = (int, float, complex)
-    choices = [c if type(c) in numbers or hasattr(c, "dtype") else np.asarray(c) for c in choices]
+    choices = [c if type(c) in numbers or hasattr(c, "dtype") else listed(c, choices) for c in choices]
     return choices, np.result_type(*[c if type(c) in numbers else c.dtype for c in choices])
 
 
@@ -67,11 +67,12 @@ def piecewise(x, condlist, funclist, *args, **kw):
 
 def _conditions(x, condlist, count):
     """The masks, one for each function; without one for the last it holds where no other does."""
-    if np.ndim(condlist) == 0 or (not isinstance(condlist[0], (list, np.ndarray)) and x.ndim):
+    several = isinstance(condlist, (list, tuple)) or np.ndim(condlist) > 0
+    if not several or (not isinstance(condlist[0], list) and np.ndim(condlist[0]) == 0 and x.ndim):
         condlist = [condlist]
     masks = [np.broadcast_to(asarray(bare(c)).astype(bool), x.shape) for c in condlist]
     if len(masks) == count - 1:
-        masks.append(~np.any(masks, axis=0))
+        masks.append(~np.any(np.stack(masks), axis=0) if masks else np.ones_like(bare(x), bool))
     if len(masks) != count:
         raise ValueError(f"piecewise: {len(masks)} conditions need as many functions or one more, got {count}")
     return masks
@@ -81,7 +82,7 @@ def _placed(part, mask, y, x):
     """y with `part` where the mask holds."""
     number = np.cumsum(mask).reshape(mask.shape) - 1  # of each element in its part
     part = broadcast_to(part, (int(np.sum(mask)),)) if np.shape(part) == () else part
-    whole = getitem(part, np.where(mask, number, 0)) if isinstance(part, Value) else np.asarray(part)[number * mask]
+    whole = getitem(part, np.where(mask, number, 0)) if isinstance(part, Value) else asarray(part)[number * mask]
     return np.where(mask, whole.astype(x.dtype), y)
 
 
@@ -92,7 +93,7 @@ def choose(a, choices, out=None, mode="raise"):
     a, count = asarray(_constant("choose", "a", a)), len(choices)
     if a.dtype.kind not in "biu":
         raise TypeError(f"choose: a must be integers, got {a.dtype}; write a.astype(int)")
-    if mode == "raise" and ((a < 0) | (a >= count)).any():
+    if mode == "raise" and surely((a < 0) | (a >= count)):
         raise ValueError(f"choose: a must be from 0 to {count - 1}, the number of the last choice")
     a = a % count if mode == "wrap" else np.clip(a, 0, count - 1)
     choices, dtype = _common(choices)

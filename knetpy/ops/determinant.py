@@ -4,6 +4,7 @@ import numpy as np
 
 from ..core.primitive import primitive
 from ..core.value import Value, bare
+from ..devices import maybe
 from .lapack import eye, lapack, transposed
 from .matmul import _matmul
 from .solve import _inv
@@ -93,7 +94,7 @@ def _slogdet_rule(dy, y, x):
 def inverse_or_nan(x):
     """The inverses of a stack, NaN for singular ones."""
     singular = (np.linalg.slogdet(bare(x))[0] == 0)[..., None, None]
-    return np.where(singular, np.nan, _inv(np.where(singular, eye(x.shape[-1], x), x))) if singular.any() else _inv(x)
+    return np.where(singular, np.nan, _inv(np.where(singular, eye(x.shape[-1], x), x))) if maybe(singular) else _inv(x)
 
 
 @primitive(name="slogdet", outputs=2, x=_slogdet_rule)

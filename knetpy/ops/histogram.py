@@ -4,6 +4,7 @@ import numpy as np
 
 from ..core.primitive import primitive
 from ..core.value import Value, bare
+from ..devices import beside, host, on_host
 from .spelling import spells
 
 
@@ -32,8 +33,8 @@ def _weighed(columns, weights, count, density):
     several = isinstance(edges, (list, tuple))
     edges = edges if several else [edges]
     if isinstance(weights, Value):
-        cells = _cells(columns, edges).reshape(weights.shape)
-        counts = _histogram(weights, count=lambda w: count(w)[0], cells=cells)
+        cells = _cells([*map(host, columns)], [*map(host, edges)]).reshape(weights.shape)
+        counts = _histogram(weights, count=lambda w: count(w)[0], cells=beside(cells, weights))
     if density:
         counts = _density(counts, edges, several)
     return counts, edges if several else edges[0]
@@ -44,7 +45,7 @@ def _density(counts, edges, several):
     total = counts.sum()
     for i, e in enumerate(edges):
         shape = [-1 if k == i else 1 for k in range(len(edges))]
-        counts = counts / np.reshape(np.array(np.diff(e), float) if not several else np.diff(e), shape)
+        counts = counts / np.reshape(np.diff(e) if several else np.diff(e).astype(float), shape)
     return counts / total
 
 
@@ -57,7 +58,7 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
     array([0., 1.])
     """
     x, bins, range = bare(a), _plain(bins), _plain(range)
-    return _weighed([np.ravel(x)], weights, lambda w: np.histogram(x, bins, range, weights=w), density)
+    return _weighed([np.ravel(x)], weights, lambda w: on_host(np.histogram)(x, bins, range, weights=w), density)
 
 
 @spells(np.histogramdd)
@@ -65,7 +66,7 @@ def histogramdd(sample, bins=10, range=None, density=None, weights=None):
     """`np.histogramdd`; there is a derivative by weights."""
     x, bins, range = _plain(sample), _plain(bins), _plain(range)
     x = x if hasattr(x, "shape") else np.atleast_2d(x).T
-    return _weighed(x.T, weights, lambda w: np.histogramdd(x, bins, range, weights=w), density)
+    return _weighed(x.T, weights, lambda w: on_host(np.histogramdd)(x, bins, range, weights=w), density)
 
 
 @spells(np.histogram2d)

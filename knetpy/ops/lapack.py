@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.primitive import primitive
 from ..core.value import bare
+from ..devices import eye as identity
 from .shape import swapaxes
 
 _WAYS = {
@@ -59,7 +60,7 @@ def skew(x):
 def eye(n, like):
     """The identity in the real dtype that belongs to an array, where that is."""
     like = bare(like)
-    return np.eye(n, dtype=np.finfo(like.dtype).dtype, like=like)
+    return identity(n, np.finfo(like.dtype).dtype, like)
 
 
 @primitive(d=lambda dy, y, zero: dy * np.where(zero, np.nan, -y * y))
@@ -71,7 +72,7 @@ def inverse(d, *, zero):
 def differences(w):
     """(w[j] - w[i] at i, j; which count as zeros, as the eigenvalues or singular values are equal to rounding)."""
     d, plain = w[..., None, :] - w[..., :, None], bare(w)
-    size = np.max(np.abs(plain), axis=-1, initial=0)[..., None, None]
+    size = np.max(np.abs(plain), axis=-1)[..., None, None] if w.shape[-1] else 0  # CuPy knows no initial=
     return d, np.abs(bare(d)) <= w.shape[-1] * np.finfo(w.dtype).eps * size
 
 

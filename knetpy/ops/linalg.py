@@ -9,6 +9,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from ..core.errors import ShapeError
 from ..core.primitive import constant
 from ..core.value import bare
+from ..devices import maybe
 from . import factor as factor
 from . import spectral as spectral
 from .determinant import inverse_or_nan
@@ -110,7 +111,7 @@ def cond(x, p=None):
         else:
             y = norm(x, p, (-2, -1)) * norm(inverse_or_nan(x), p, (-2, -1))
         lost = np.isnan(bare(y)) & ~np.isnan(bare(x)).any(axis=(-2, -1))
-        return np.where(lost, np.inf, y).astype(y.dtype) if lost.any() else y
+        return np.where(lost, np.inf, y).astype(y.dtype) if maybe(lost) else y
 
 
 # ------------------------------------------------------------- the Array API's names of what NumPy has elsewhere

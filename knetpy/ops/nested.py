@@ -6,7 +6,7 @@ from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.protocols import serve
 from ..core.value import Value
-from ..devices import GPU, listed, on_gpu
+from ..devices import GPU, cupy, listed, on_gpu
 
 
 @primitive(name="array", trusted=True, parts=lambda dy, i: dy[i])
@@ -66,7 +66,8 @@ def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0):
     (array([1., 0.]), array([0., 1.]))
     """
     if not isinstance(object, (list, tuple, Value)):
-        return np.array(object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin)
+        module = cupy() if on_gpu(object) else np
+        return module.array(object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin)
     y = np.copy(object) if isinstance(object, Value) else assembled(object)
     y = y if dtype is None or y.dtype == dtype else y.astype(dtype)
     missing = ndmin - len(np.shape(y))

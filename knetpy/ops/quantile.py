@@ -14,7 +14,7 @@ from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.protocols import serve
 from ..core.value import Value, bare, plain
-from ..devices import beside, host
+from ..devices import asarray, beside, host, on_host
 from .arguments import axes_of
 from .index import along_transposed
 from .reduce import refuse
@@ -38,7 +38,7 @@ def _places(x, function, options):
     Both have an axis for the quantiles as their last.
     """
     order = in_order(x, -1)
-    options = {k: v if k != "weights" else np.take_along_axis(v, order, -1) for k, v in options.items()}
+    options = {k: v if k != "weights" else np.take_along_axis(host(v), host(order), -1) for k, v in options.items()}
     ranks = _ranks(host(np.take_along_axis(x, order, -1)), function.__name__.startswith("nan"))
     at = np.asarray(function(ranks, axis=-1, **options))  # a quantile of ranks is a rank
     at = np.moveaxis(at.reshape(-1, *x.shape[:-1]), 0, -1)
@@ -59,9 +59,10 @@ def _shared(dy, x, function, options):
 
 
 def _of_last_axis(function):
-    """A primitive for the quantiles along the last axis."""
+    """A primitive for the quantiles along the last axis; CuPy has medians, and of the others one in part."""
+    found = function if function in (np.median, np.nanmedian) else on_host(function)
     return primitive(
-        lambda x, *, options: function(x, axis=-1, **options),
+        lambda x, *, options: found(x, axis=-1, **options),
         name=function.__name__,
         trusted=True,
         x=lambda dy, x, options: _shared(dy, x, function, options),
@@ -77,7 +78,7 @@ def _merged(x, axes):
 
 def _weighing(name, weights, x, axes):
     """Weights, given in the shape of x or of these axes, for each element of x in the order of `_merged`."""
-    weights, shape = np.asarray(bare(weights)), tuple([x.shape[a] for a in axes])
+    weights, shape = asarray(bare(weights)), tuple([x.shape[a] for a in axes])
     if weights.shape == x.shape:
         return _merged(weights, axes)
     if weights.shape != shape:

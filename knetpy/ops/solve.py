@@ -10,6 +10,7 @@ import numpy as np
 from ..core.primitive import primitive
 from ..core.tape import unbroadcast
 from ..core.value import Value, bare, is_tracked
+from ..devices import asarray, on_gpu
 from .lapack import adjoint, conj, hermitian, lapack, transposed
 from .matmul import _arrays, _matmul
 from .spelling import spells
@@ -71,6 +72,8 @@ def _pinv_rule(dy, x, y, hermitian_):
 
 @primitive(name="pinv", trusted=True, x=_pinv_rule)
 def _pinv(x, *, cutoff, hermitian_):
+    if hermitian_ and on_gpu(x):  # CuPy has no such option; the general way finds the same
+        x, hermitian_ = hermitian(x), False
     options = {"hermitian": True} if hermitian_ else {}
     return lapack(np.linalg.pinv, x, **options) if cutoff is None else lapack(np.linalg.pinv, x, cutoff, **options)
 
@@ -102,7 +105,7 @@ def _lstsq_rule(dy, y, a, b, cutoff):
 @primitive(name="lstsq", outputs=2, vjp=_lstsq_rule)
 def _lstsq(a, b, *, cutoff):
     x, _, rank, _ = lapack(np.linalg.lstsq, a, b, rcond=cutoff)
-    return x, np.asarray(rank)
+    return x, asarray(rank)
 
 
 @spells(np.linalg.lstsq)

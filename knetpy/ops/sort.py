@@ -4,6 +4,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.value import bare, plain
+from ..devices import on_host
 from .index import along_axis
 from .shape import ravel
 from .spelling import spells
@@ -36,7 +37,9 @@ def partition(a, kth, axis=-1, kind="introselect", order=None):
         a, axis = ravel(a), 0
     axis, x = normalize_axis_index(axis, a.ndim), bare(a)
     kth = plain(kth, "the argument kth= of np.partition") if hasattr(kth, "uid") else kth
-    place = np.argsort(in_order(np.partition(x, kth, axis, kind, order), axis), axis)  # of the k-th smallest: the k-th
+    place = np.argsort(
+        in_order(on_host(np.partition)(x, kth, axis, kind, order), axis), axis
+    )  # of the k-th smallest: the k-th
     return along_axis(a, np.take_along_axis(in_order(x, axis), place, axis), axis)
 
 

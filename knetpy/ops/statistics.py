@@ -46,7 +46,7 @@ def _weights(x, axis, weights):
     axes = axes_of(axis, len(x.shape))
     if weights.shape != tuple([x.shape[a] for a in axes]):
         raise ShapeError(f"np.average: weights of shape {weights.shape} do not fit x {x.shape} along axis {axis}")
-    weights = np.transpose(weights, np.argsort(axes))
+    weights = np.transpose(weights, np.argsort(axes).tolist())
     return np.reshape(weights, [n if a in axes else 1 for a, n in enumerate(x.shape)])
 
 

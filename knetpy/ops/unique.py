@@ -35,7 +35,7 @@ def _kin(function):
     @spells(function)
     def call(x, /):
         found = function(bare(x))
-        values = found if isinstance(found, np.ndarray) else found.values
+        values = found.values if isinstance(found, tuple) else found
         alike, first = np.unique(bare(x), return_index=True, equal_nan=False)
         taken = getitem(ravel(x), first[np.minimum(np.searchsorted(alike, values), len(first) - 1)])
         return taken if values is found else found._replace(values=taken)

@@ -48,6 +48,9 @@ def _aligned(a):
 def _wrap(x):
     if isinstance(x, (np.ndarray, np.generic)):
         return ndarray(_aligned(np.asarray(x)))
+    if hasattr(x, "_fields"):  # CuPy has named tuples where it has those of NumPy, but none in linalg
+        parts = map(_wrap, x)
+        return x._make(parts) if type(x).__name__.startswith("Unique") else tuple(parts)
     if isinstance(x, (list, tuple)):
         return type(x)(map(_wrap, x))
     return x
@@ -337,7 +340,7 @@ def asarray(a, dtype=None, order=None):
     return array(a, dtype, order=order or "C")
 
 
-def array(a, dtype=None, copy=True, order="K", ndmin=0):
+def array(a, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocking=False):
     if isinstance(a, ndarray):
         raw = a._a
         return _done(lambda: np.array(raw, dtype, order=order, ndmin=ndmin), [raw])

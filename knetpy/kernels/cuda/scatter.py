@@ -59,7 +59,11 @@ def take_along(x, index):
 @widened
 def add_along(dy, index, *, size):
     """Launch as the reference computes, in an order of sums that the numbers alone determine."""
-    return _met(dy, numbers(index), size, SUM)
+    index = numbers(index)
+    if dy.dtype.kind != "c":
+        return _met(dy, index, size, SUM)
+    index = index if index.shape[2] == 1 else index.repeat(2, 2)
+    return _met(dense(dy).view(dy.dtype.char.lower()), index, size, SUM).view(dy.dtype)  # real beside imaginary parts
 
 
 def add_at(x, key, values):

@@ -3,6 +3,7 @@
 import numpy as np
 
 import knetpy as kn
+from knetpy.devices import beside
 from tests.ops.row import Row, Wrong
 
 X23, X34, X4, CUBE = ((2, 3),), ((3, 4),), ((4,),), ((3, 4, 2),)
@@ -37,7 +38,7 @@ ARRANGED = [
     Row("meshgrid sparse", np.meshgrid, lambda a, b: np.meshgrid(a, b, sparse=True), ((3,), (2,))),
     Row("meshgrid of one", np.meshgrid, lambda a: np.meshgrid(a), X4, edges=(((0,),), ((),))),
     Row("ix_", np.ix_, lambda a, b: np.ix_(a, b, [True, False]), ((3,), (2,)), special=False),
-    Row("block", np.block, lambda a, b: np.block([[a, a], [b, np.ones((1, 1))]]), ((2, 3), (1, 5))),
+    Row("block", np.block, lambda a, b: np.block([[a, a], [b, beside(np.ones((1, 1)), b)]]), ((2, 3), (1, 5))),
     Row("block of a list", np.block, lambda a, b: np.block([a, b, 1.0]), ((3,), ())),
     Row("block of one", np.block, lambda a: np.block(a), X4),
     Row("block of three lists", np.block, lambda a, b: np.block([[[a], [a]], [[b], [b]]]), ((3,), (3,))),
@@ -59,8 +60,8 @@ ARRANGED = [
 
 CHOSEN = [
     Row("select", np.select, lambda a, b: np.select([a > 0, b > 0], [a * 2, b], a * b), ((2, 3), (3,)), "apart"),
-    Row("select stretched", np.select, lambda a: np.select([NUMBERS > 0, True], [a, [1, 2, 3, 4]], 7), X4),
-    Row("select of one", np.select, lambda a: np.select([NUMBERS > 1], [a]), X34),
+    Row("select stretched", np.select, lambda a: np.select([beside(NUMBERS > 0, a), True], [a, [1, 2, 3, 4]], 7), X4),
+    Row("select of one", np.select, lambda a: np.select([beside(NUMBERS > 1, a)], [a]), X34),
     Row("piecewise", np.piecewise, lambda x: np.piecewise(x, [x < 0, x > 0.5], [np.square, lambda x: x**3, 5.0]), X34,
         "apart"),
     Row("piecewise one", np.piecewise, lambda x: np.piecewise(x, x < 0, [lambda x, k: k * x], 3.0), X4, "apart"),
@@ -68,10 +69,10 @@ CHOSEN = [
         lambda x: np.piecewise(x, [x < 1, x < 0.4], [np.square, lambda x: 3 * x]), X34, "apart", edges=(((0,),),)),
     Row("piecewise by a value", np.piecewise, lambda x: np.piecewise(x, [x < 0], [x[0] * 2, np.square]), X4, "apart"),
     Row("piecewise of a number", np.piecewise, lambda x: np.piecewise(x, [x < 0], [np.sin, np.square]), ((),), "apart"),
-    Row("choose", np.choose, lambda a, b: np.choose(NUMBERS, [a, b, 3.0]), ((3, 4), (4,))),
-    Row("choose of rows", np.choose, lambda a: np.choose(NUMBERS, a), X34),
-    Row("choose wrap", np.choose, lambda a: np.choose(NUMBERS + 5, [a, a * a, 2 * a], mode="wrap"), X4),
-    Row("choose clip", np.choose, lambda a: np.choose(NUMBERS - 1, [a, a * a], mode="clip"), X4),
+    Row("choose", np.choose, lambda a, b: np.choose(beside(NUMBERS, a), [a, b, 3.0]), ((3, 4), (4,))),
+    Row("choose of rows", np.choose, lambda a: np.choose(beside(NUMBERS, a), a), X34),
+    Row("choose wrap", np.choose, lambda a: np.choose(beside(NUMBERS + 5, a), [a, a * a, 2 * a], mode="wrap"), X4),
+    Row("choose clip", np.choose, lambda a: np.choose(beside(NUMBERS - 1, a), [a, a * a], mode="clip"), X4),
     *[Row(f"compress {a}", np.compress, lambda x, a=a: np.compress([True, False, True][: 3 - (a == -1)], x, axis=a),
           CUBE) for a in (None, 0, 1, -1)],
     Row(".compress", ".compress", lambda x: x.compress([0, 1], 1), CUBE),
@@ -88,7 +89,7 @@ CHOSEN = [
     Row("insert into all", np.insert, lambda x, b: np.insert(x, [2, 0], b), ((3, 4), (2,))),
     Row("resize", np.resize, lambda x: np.resize(x, (3, 5)), X4),
     Row("resize less", np.resize, lambda x: np.resize(x, 3), X34),
-    *[Row(f"trim_zeros {t}", np.trim_zeros, lambda x, t=t: np.trim_zeros(x * ENDS, t), ((7,),), "nonzero",
+    *[Row(f"trim_zeros {t}", np.trim_zeros, lambda x, t=t: np.trim_zeros(x * beside(ENDS, x), t), ((7,),), "nonzero",
           special=False) for t in ("fb", "f", "B")],
 ]  # fmt: skip
 
@@ -97,11 +98,11 @@ COMPLEX = {
     "diag": (np.diag, lambda z: np.diag(z[0], 1) @ np.diag(z[1], -1)),
     "triu": (np.triu, lambda z: np.triu(z) * z),
     "rot90": (np.rot90, np.rot90),
-    "block": (np.block, lambda z: np.block([[z, z.real], [z * z, np.ones((2, 3))]])),
+    "block": (np.block, lambda z: np.block([[z, z.real], [z * z, beside(np.ones((2, 3)), z)]])),
     "apply_along_axis": (np.apply_along_axis, lambda z: np.apply_along_axis(np.prod, 1, z)),
     "select": (np.select, lambda z: np.select([z.real > 0, z.imag > 0], [z.real, z * z], 1j)),
     "piecewise": (np.piecewise, lambda z: np.piecewise(z, [z.real > 0], [np.square, 2.0])),
-    "choose": (np.choose, lambda z: np.choose([0, 1, 0], [z, z.imag])),
+    "choose": (np.choose, lambda z: np.choose(beside(np.array([0, 1, 0]), z), [z, z.imag])),
     "compress": (np.compress, lambda z: np.compress([True, False, True], z, 1)),
     "insert": (np.insert, lambda z: np.insert(z, 1, z[0], 0)),
     "delete": (np.delete, lambda z: np.delete(z, 1, 1)),

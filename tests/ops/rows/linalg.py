@@ -7,6 +7,7 @@ are called on well-conditioned sums with constant ones.
 import numpy as np
 
 import knetpy as kn
+from knetpy.devices import beside
 from tests.ops.row import Row, Wrong
 
 la, inf = np.linalg, np.inf
@@ -17,7 +18,7 @@ SQUARE, STACK, TALL, WIDE = ((3, 3),), ((2, 3, 3),), ((2, 4, 3),), ((2, 3, 4),)
 def apart(x):
     """x made well-conditioned, with eigenvalues and singular values that are far from each other."""
     m, n = x.shape[-2:]
-    return x * 0.3 + (np.eye(m, n) * np.arange(2.0, 2 + 2 * n, 2)).astype(x.dtype)
+    return x * 0.3 + beside((np.eye(m, n) * np.arange(2.0, 2 + 2 * n, 2)).astype(x.dtype), x)
 
 
 def symmetric(x):
@@ -25,7 +26,7 @@ def symmetric(x):
 
 
 def positive(x):
-    return x @ np.swapaxes(x, -1, -2) * 0.3 + np.eye(x.shape[-1], dtype=x.dtype)
+    return x @ np.swapaxes(x, -1, -2) * 0.3 + beside(np.eye(x.shape[-1], dtype=x.dtype), x)
 
 
 def signless(parts):
@@ -220,10 +221,16 @@ def _of_general(row):
     turn = np.array([[0.0, -3.0, 1.0], [2.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
     for shape in ((3, 3), (2, 3, 3)):
         yield row(
-            f"eig in pairs {len(shape)}", la.eig, lambda x: phaseless(la.eig(x * 0.3 + turn.astype(x.dtype))), (shape,)
+            f"eig in pairs {len(shape)}",
+            la.eig,
+            lambda x: phaseless(la.eig(x * 0.3 + beside(turn.astype(x.dtype), x))),
+            (shape,),
         )
         yield row(
-            f"eigvals in pairs {len(shape)}", la.eigvals, lambda x: la.eigvals(x * 0.3 + turn.astype(x.dtype)), (shape,)
+            f"eigvals in pairs {len(shape)}",
+            la.eigvals,
+            lambda x: la.eigvals(x * 0.3 + beside(turn.astype(x.dtype), x)),
+            (shape,),
         )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 import knetpy as kn
+from knetpy.devices import beside
 from tests.ops.row import Row, Wrong
 
 CUBE, X23, X5 = ((2, 3, 2),), ((2, 3),), ((5,),)
@@ -13,7 +14,7 @@ STEPS = np.array([[1.0], [-2.0], [4.0], [-1.0], [3.0]])
 
 
 def _holed(x):
-    return np.where(MISSING, np.nan, x)
+    return np.where(beside(MISSING, x), np.nan, x)
 
 
 def _nan():
@@ -53,7 +54,7 @@ STATISTICS = [
     Row("cov weights", np.cov, lambda x, w: np.cov(x, aweights=w, fweights=COUNTS, ddof=2), ((2, 5), (5,)),
         "positive", exact=False, special=False),
     Row("corrcoef", np.corrcoef, np.corrcoef, ((3, 5),), exact=False),
-    Row("corrcoef y", np.corrcoef, lambda x, y: np.corrcoef(x + STEPS, y - STEPS[::-1, 0], rowvar=False),
+    Row("corrcoef y", np.corrcoef, lambda x, y: np.corrcoef(x + beside(STEPS, x), y - beside(STEPS[::-1, 0], y), rowvar=False),
         ((5, 2), (5,)), exact=False),
 ]  # fmt: skip
 
@@ -92,13 +93,13 @@ DIFFERENCES = [
     Row("unwrap axis", np.unwrap, lambda x: np.unwrap(x * 5, 2.0, 0, period=3.0), ((4, 2),), "near1"),
     Row("interp", np.interp, lambda x, fp: np.interp(x, POINTS, fp), ((2, 3), (5,)), "positive", exact=False,
         edges=(((), (5,)), ((0,), (5,)))),
-    Row("interp at", np.interp, lambda fp: np.interp(AT, POINTS, fp), X5, exact=False),
+    Row("interp at", np.interp, lambda fp: np.interp(beside(AT, fp), POINTS, fp), X5, exact=False),
     Row("interp by xp", np.interp, lambda x, xp: np.interp(x, np.cumsum(xp), POINTS, left=-1, right=7.5),
         ((2, 3), (5,)), "positive", exact=False),
-    Row("interp ends", np.interp, lambda fp: np.interp(AT, POINTS, fp, fp[2], 2 * fp[0]), X5, exact=False),
+    Row("interp ends", np.interp, lambda fp: np.interp(beside(AT, fp), POINTS, fp, fp[2], 2 * fp[0]), X5, exact=False),
     Row("interp period", np.interp, lambda x, fp: np.interp(x, [5.0, 0.2, 2.0], fp, period=4.0), ((4,), (3,)),
         "positive", exact=False),
-    Row("interp one point", np.interp, lambda fp: np.interp(AT, [0.5], fp), ((1,),), exact=False),
+    Row("interp one point", np.interp, lambda fp: np.interp(beside(AT, fp), [0.5], fp), ((1,),), exact=False),
 ]  # fmt: skip
 
 ROWS = [*_nan(), *STATISTICS, *DIFFERENCES]
