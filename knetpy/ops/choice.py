@@ -81,7 +81,8 @@ def _conditions(x, condlist, count):
 def _placed(part, mask, y, x):
     """y with `part` where the mask holds."""
     number = np.cumsum(mask).reshape(mask.shape) - 1  # of each element in its part
-    part = broadcast_to(part, (int(np.sum(mask)),)) if np.shape(part) == () else part
+    part = part if hasattr(part, "dtype") else listed(part, [x])
+    part = broadcast_to(part, (int(np.sum(mask)),)) if part.shape == () else part
     whole = getitem(part, np.where(mask, number, 0)) if isinstance(part, Value) else asarray(part)[number * mask]
     return np.where(mask, whole.astype(x.dtype), y)
 

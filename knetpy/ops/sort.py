@@ -37,9 +37,8 @@ def partition(a, kth, axis=-1, kind="introselect", order=None):
         a, axis = ravel(a), 0
     axis, x = normalize_axis_index(axis, a.ndim), bare(a)
     kth = plain(kth, "the argument kth= of np.partition") if hasattr(kth, "uid") else kth
-    place = np.argsort(
-        in_order(on_host(np.partition)(x, kth, axis, kind, order), axis), axis
-    )  # of the k-th smallest: the k-th
+    found = on_host(np.partition)(x, kth, axis, kind, order)
+    place = np.argsort(in_order(found, axis), axis)  # of the k-th smallest: the k-th
     return along_axis(a, np.take_along_axis(in_order(x, axis), place, axis), axis)
 
 

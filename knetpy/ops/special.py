@@ -2,8 +2,9 @@
 hypergeometric functions, polynomials. Imported when `scipy.special` has been.
 
 Derivatives are of every order, with the dtype of their operand. Where the function has a pole or leaves its domain they
-are NaN or infinite, as the function is; `entr`, `rel_entr`, `kl_div` and `xlogy` have the limit at the border of theirs.
-At kinks (of `huber`) the derivative is continuous. `rgamma` has NaN at its zeros 0, -1, ..., where its rule meets poles.
+are NaN or infinite, as the function is; `entr`, `rel_entr`, `kl_div` and `xlogy` have the limit at the border of
+theirs. At kinks (of `huber`) the derivative is continuous. `rgamma` has NaN at its zeros 0, -1, ..., where its rule
+meets poles.
 """
 
 import math

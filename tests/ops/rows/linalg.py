@@ -218,18 +218,19 @@ def phaseless(parts):
 def _of_general(row):
     yield row("eig", la.eig, lambda x: signless(la.eig(apart(x))), ((3, 3),), edges=(((1, 1),), ((0, 0),)))
     yield row("eigvals", la.eigvals, lambda x: la.eigvals(apart(x)), ((2, 3, 3),), edges=(((1, 1),), ((0, 2, 2),)))
-    turn = np.array([[0.0, -3.0, 1.0], [2.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
+    matrix = np.array([[0.0, -3.0, 1.0], [2.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
+    turn = lambda x: x * 0.3 + beside(matrix.astype(x.dtype), x)  # noqa: E731
     for shape in ((3, 3), (2, 3, 3)):
         yield row(
             f"eig in pairs {len(shape)}",
             la.eig,
-            lambda x: phaseless(la.eig(x * 0.3 + beside(turn.astype(x.dtype), x))),
+            lambda x: phaseless(la.eig(turn(x))),
             (shape,),
         )
         yield row(
             f"eigvals in pairs {len(shape)}",
             la.eigvals,
-            lambda x: la.eigvals(x * 0.3 + beside(turn.astype(x.dtype), x)),
+            lambda x: la.eigvals(turn(x)),
             (shape,),
         )
 

@@ -54,7 +54,8 @@ STATISTICS = [
     Row("cov weights", np.cov, lambda x, w: np.cov(x, aweights=w, fweights=COUNTS, ddof=2), ((2, 5), (5,)),
         "positive", exact=False, special=False),
     Row("corrcoef", np.corrcoef, np.corrcoef, ((3, 5),), exact=False),
-    Row("corrcoef y", np.corrcoef, lambda x, y: np.corrcoef(x + beside(STEPS, x), y - beside(STEPS[::-1, 0], y), rowvar=False),
+    Row("corrcoef y", np.corrcoef, lambda x, y: np.corrcoef(
+        x + beside(STEPS, x), y - beside(STEPS[::-1, 0], y), rowvar=False),
         ((5, 2), (5,)), exact=False),
 ]  # fmt: skip
 
