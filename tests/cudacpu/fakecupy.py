@@ -95,6 +95,8 @@ def _forward(f):
         floating = [a for a in args if isinstance(a, np.ndarray) and a.dtype.kind in "fc"]
         if f.__name__ in _BLAS and len(floating) > (f.__name__ == "einsum"):
             capture.unsupported("cuBLAS")
+        if library := _library(f):
+            capture.unsupported(library)
         if f.__name__ in _SORTS:  # Thrust's, which wait
             capture.wait()
         used = [getattr(f, "__self__", None), *args, *kwargs.values()]
@@ -104,6 +106,17 @@ def _forward(f):
 
 
 _BLAS = {"matmul", "__matmul__", "__rmatmul__", "dot", "vdot", "inner", "tensordot", "einsum"}
+_COMPUTED = {"norm", "vector_norm", "matrix_norm", "trace", "diagonal", "matrix_transpose"}  # by kernels of CuPy's
+
+
+def _library(f):
+    """Of NVIDIA's, that computes a function of NumPy's submodules."""
+    module = getattr(f, "__module__", None)
+    if module == "numpy.linalg" and f.__name__ not in _COMPUTED:
+        return "cuSOLVER"
+    return "cuFFT" if module == "numpy.fft" else ""
+
+
 _SORTS = {"sort", "argsort", "lexsort", "partition", "argpartition"}
 
 
