@@ -151,8 +151,15 @@ def zeros(shape: tuple[int, ...], like: Any) -> Any:
     return np.zeros_like(like, shape=shape) if on_gpu(like) else np.zeros(shape, like.dtype)
 
 
+def native(x: Any) -> Any:
+    """An array of NumPy's in the byte order of the machine; raises for a dtype that CuPy does not have."""
+    if x.dtype.char not in "?bhilqpBHILQPefdFD":
+        raise TypeError(f"a GPU has no arrays of dtype {x.dtype}, such as this of shape {x.shape}; leave it on the CPU")
+    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+
+
 def moved(x: Any, device: str) -> Any:
     """A copy of a bare array on that device, "cpu" or "gpu"; on the same device of NumPy and CuPy their own copy."""
     if device == "gpu":
-        return cupy().array(x)
+        return cupy().array(native(x))
     return x.get() if on_gpu(x) else np.array(x)

@@ -9,8 +9,18 @@ from typing import Any
 import numpy as np
 
 from ..arrays import norm, read_only
-from ..devices import host
-from .errors import ESCAPED, INSTEAD, PYTORCH, TO_ARRAY, DerivativeError, EscapeError, MutationError, refuse_elsewhere
+from ..devices import host, on_gpu
+from .errors import (
+    ESCAPED,
+    INSTEAD,
+    PYTORCH,
+    TO_ARRAY,
+    DerivativeError,
+    DeviceError,
+    EscapeError,
+    MutationError,
+    refuse_elsewhere,
+)
 from .trace import active
 
 serial = count(1).__next__
@@ -138,7 +148,10 @@ class Value(Displayed):
         return complex(plain(self, "complex(...)"))
 
     def __array__(self, dtype=None, copy=None):
-        array = np.asarray(plain(self, *TO_ARRAY), dtype)
+        array = plain(self, *TO_ARRAY)
+        if on_gpu(array):
+            raise DeviceError(f"{TO_ARRAY[0]} of {kind_of(self)} on the GPU, {self.shape}; write kn.cpu(kn.value(x))")
+        array = np.asarray(array, dtype)
         return array.copy() if copy else array
 
     def tolist(self):
@@ -205,6 +218,12 @@ class Param(Value):
 
     def __reduce__(self):
         return Param, (np.array(host(self.value)),)
+
+    def __copy__(self):
+        return Param(self.value.copy(order="K"))
+
+    def __deepcopy__(self, memo):
+        return self.__copy__()
 
     def __repr__(self):
         return f"Param({self.shape}, {self.dtype}, norm={norm(self.value):.4g})"

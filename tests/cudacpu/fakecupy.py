@@ -267,6 +267,9 @@ class ndarray:
     def __repr__(self):
         return repr(self._a)
 
+    def __format__(self, spec):
+        return format(self.get(), spec)
+
     def get(self, stream=None, order="C", out=None, blocking=True):
         self._wait()
         if out is None:
@@ -361,6 +364,8 @@ def array(a, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocking
         parts = _un(a)
         return _done(lambda: np.array(parts, dtype, order=order, ndmin=ndmin), parts)
     a = np.array(a, dtype, order=order, ndmin=ndmin)
+    if a.dtype.char not in "?bhilqpBHILQPefdFD":
+        raise ValueError(f"Unsupported dtype {a.dtype}")
     if a.ndim == 0:  # written by a kernel that has the number as its argument
         return _done(lambda: a.copy(), [])
     capture.upload(a.nbytes)
