@@ -136,7 +136,7 @@ def refuse_mixed(name, operands, args):
     """Raise if some arrays of a call are on the CPU and some on a GPU."""
     if operands and len(operands) < len(args):  # of *operands
         operands = [f"{operands[-1]}[{i}]" for i in range(len(args))]
-    arrays = [(n, a) for n, a in zip(operands or [""], args) if getattr(a, "shape", ())]
+    arrays = [(n, a) for n, a in zip(operands or [""], args) if getattr(a, "shape", ()) or on_gpu(a)]
     places = {on_gpu(a): n for n, a in reversed(arrays)}
     if len(places) > 1:
         raise DeviceError(
@@ -193,8 +193,10 @@ TO_ARRAY = (  # what was called, and what to write
 )
 
 
-def to_array():
+def to_array(x):
     """`TO_ARRAY`, for the caller of whoever asks; of a function of SciPy's its name and the way to a derivative."""
+    if on_gpu(x.value):
+        raise DeviceError(f"{TO_ARRAY[0]} of a value on the GPU, of shape {x.shape}: write kn.cpu(kn.value(x))")
     frame, called = sys._getframe(2), []
     while frame is not None and (module := frame.f_globals.get("__name__", "").split("."))[0] == "scipy":
         if len(module) > 1 and not module[1].startswith("_"):

@@ -138,7 +138,7 @@ class Value(Displayed):
         return complex(plain(self, "complex(...)"))
 
     def __array__(self, dtype=None, copy=None):
-        array = np.asarray(plain(self, *to_array()), dtype)
+        array = np.asarray(plain(self, *to_array(self)), dtype)
         return array.copy() if copy else array
 
     def tolist(self):
@@ -205,6 +205,11 @@ class Param(Value):
 
     def __reduce__(self):
         return Param, (np.array(host(self.value)), self.frozen)
+
+    def __deepcopy__(self, memo=None):
+        return Param(self.value.copy(order="K"), self.frozen)
+
+    __copy__ = __deepcopy__
 
     def __repr__(self):
         return f"Param({self.shape}, {self.dtype}, norm={norm(self.value):.4g}{', frozen' * self.frozen})"

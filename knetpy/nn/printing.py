@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.value import Param
+from ..devices import host
 from ..parameters.search import params
 from ..tree import children
 from .layer import is_layer, unsized
@@ -80,7 +81,7 @@ def _frozen(found: list[Param]) -> str:
 
 def _flaws(found: list[Param]) -> str:
     """What is odd about the values, without making anything of the size of a large one."""
-    bad = [p for p in found if p.size and not np.isfinite(np.add.reduce(p.value, axis=None, dtype=np.float64))]
+    bad = [p for p in found if p.size and not np.isfinite(host(p.value.sum(dtype=np.float64)))]
     return ", some not finite" if bad else ""
 
 

@@ -16,6 +16,8 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.trace import Trace, active, tracing
 from ..core.value import Result, bare
+from ..devices import beside
+from ..parameters.search import params
 from ..settings import training, whole
 from ..tree import tree_map
 from .layer import outline
@@ -66,7 +68,8 @@ def _cost(name: str, shapes: list, out: tuple[int, ...]) -> float:
 
 def run_empty(model: Callable, shapes: tuple, dtype: Any, trace: Trace) -> Any:
     """What the model returns for inputs of these shapes with no examples."""
-    inputs = [np.empty((0, *shape[1:]), dtype) for shape in shapes]
+    there = next((p.value for p in params(model)), None)  # where inputs must be
+    inputs = [beside(np.empty((0, *shape[1:]), dtype), there) for shape in shapes]
     values = [Result(x) if x.dtype.kind == "f" else x for x in inputs]
     with outline(), training(False), tracing(*active(), trace), np.errstate(all="ignore"):
         return model(*values)
