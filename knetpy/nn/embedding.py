@@ -9,7 +9,7 @@ from typing import Any
 from ..core.value import Param
 from ..ops.embed import embed, embedding_bag
 from ..parameters import init as inits
-from .layer import call_of, changed, grow, size, told, weight_of
+from .layer import call_of, changed, grow, initialiser, size, told, weight_of
 
 
 @dataclass(eq=False, repr=False)
@@ -51,7 +51,13 @@ def _construct(layer: Any, sizes: tuple, init: Callable | None) -> None:
     name = type(layer).__name__
     sizes, layer.weight = weight_of(name, sizes)
     (rows, columns), _ = told(name, sizes, None, "(V, D)", 2, 2)
-    grow(layer, weight=((size(name, "V", rows), size(name, "D", columns)), init or _normal))
+    grow(
+        layer,
+        weight=(
+            (size(name, "V", rows), size(name, "D", columns)),
+            initialiser(name, _normal if init is None else init),
+        ),
+    )
 
 
 def _normal(*shape: int, dtype: Any) -> Any:

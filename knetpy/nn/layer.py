@@ -18,7 +18,7 @@ from .. import settings
 from ..core.errors import ShapeError
 from ..core.value import Param, Value, bare
 from ..devices import asarray, moved, on_gpu
-from ..ops.arguments import per_axis
+from ..ops.arguments import flag, per_axis
 from ..parameters.model import constructed, made_inside
 from ..parameters.param import param
 from ..tree import children
@@ -165,6 +165,28 @@ def told(name: str, arguments: tuple, activation: Any, wanted: str, least: int, 
 def size(name: str, what: str, n: Any) -> int:
     """A size that a layer was told: a whole number above 0."""
     return per_axis(name, what, n, 1)[0]
+
+
+def initialiser(name: str, init: Any, option: str = "init") -> Callable:
+    """A function that makes the numbers of a Param."""
+    if not callable(init):
+        raise TypeError(
+            f"{name}: {option} must be a function of the sizes and dtype=, such as kn.init.kaiming_normal without "
+            f"parentheses, got {init!r:.60}"
+        )
+    return init
+
+
+def choice(name: str, option: str, given: Any) -> bool | None:
+    """An option that is True, False or None."""
+    return None if given is None else flag(name, option, given)
+
+
+def shape_of(name: str, x: Any) -> tuple[int, ...]:
+    """The shape of an input, which must be an array."""
+    if not hasattr(x, "shape"):
+        raise TypeError(f"{name}: x must be an array, got {type(x).__name__}; write np.asarray(x, np.float32)")
+    return x.shape
 
 
 def spelled(x: Any) -> str:

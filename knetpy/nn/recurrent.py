@@ -12,11 +12,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ..core.errors import ShapeError
-from ..core.value import Param
+from ..core.value import Param, bare
 from ..ops.arguments import flag, number
 from ..ops.rnn import gru, lstm, rnn
 from ..parameters import init as inits
-from .layer import begin, call_of, changed, inputs_of, made, size, told, unmake_later
+from .layer import begin, call_of, changed, initialiser, inputs_of, made, shape_of, size, told, unmake_later
 
 
 class Weights(NamedTuple):
@@ -75,7 +75,14 @@ class _Recurrent:
         elif activation is not None:
             raise TypeError(f"{name} has fixed activations; RNN takes one")
         self.inputs, self.hidden = size(name, "inputs", *inputs) if inputs else None, size(name, "hidden", hidden)
-        self._cell, self._layers, self._init = kind, size(name, "layers", layers), (init, recurrent_init)
+        self._cell, self._layers, self._init = (
+            kind,
+            size(name, "layers", layers),
+            (
+                initialiser(name, init),
+                initialiser(name, recurrent_init, "recurrent_init"),
+            ),
+        )
         self._biased, self._bidirectional = flag(name, "bias", bias), flag(name, "bidirectional", bidirectional)
         self._dropout = number(name, "dropout", dropout, 0, 1)
         self.weights = None
@@ -100,7 +107,13 @@ class _Recurrent:
         if self.weights is None:
             self.init_from(x)
         weights = [tuple([w for w in group if w is not None]) for group in self.weights]
-        return self._cell.run(x, weights, state, **self._cell.options, **options)
+        try:
+            return self._cell.run(x, weights, state, **self._cell.options, **options)
+        except ShapeError:
+            inputs, shape = self.weights[0].wx.shape[0], np.shape(bare(x))
+            if shape[-1:] != (inputs,):
+                raise ShapeError(f"{self!r}: x must have {inputs} features on its last axis, got {shape}") from None
+            raise
 
     def __repr__(self) -> str:
         inputs = self.inputs if self.weights is None else self.weights[0].wx.shape[0]
@@ -224,6 +237,7 @@ class _Cell(_Recurrent):
 
     def __call__(self, x: Any, state: Any = None) -> tuple[Any, Any]:
         pair = self._cell.run is lstm
+        shape_of(type(self).__name__, x)
         if state is not None:
             state = tuple([s[None] for s in state]) if pair else state[None]
         y, last = self._run(x[..., None, :], state)
@@ -328,7 +342,7 @@ class Recurrence:
     return_state: bool = False
 
     def __call__(self, x: Any, state: Any = None) -> Any:
-        if len(x.shape) < 2 or not x.shape[-2]:
+        if len(shape_of("Recurrence", x)) < 2 or not x.shape[-2]:
             raise ShapeError(f"Recurrence: x must be (B, T, I) or (T, I) with one time or more, got {x.shape}")
         ys = []
         for t in range(x.shape[-2]):
