@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType, MappingProxyType
 from typing import TypeVar
@@ -56,7 +57,7 @@ def told_class(cls: Kind) -> Kind:
 def _sentence(f: Callable, name: str, way: str, elsewhere: Mapping[str, str], args: tuple, options: dict) -> str:
     parameters = {p.name: p for p in inspect.signature(f).parameters.values() if p.name not in ("self", "misplaced")}
     args = args[1:] if "self" in inspect.signature(f).parameters else args
-    shown = [str(p.replace(annotation=p.empty)) for p in parameters.values()]
+    shown = [re.sub(r"<function (\w+) at \w+>", r"\1", str(p.replace(annotation=p.empty))) for p in parameters.values()]
     takes = f"takes {', '.join(shown) or 'nothing'}"
     places = [key for key, p in parameters.items() if p.kind is not p.KEYWORD_ONLY and p.kind is not p.VAR_KEYWORD]
     unknown = next((key for key in options if key not in parameters), None)

@@ -4,6 +4,7 @@ from typing import Any as _Any
 
 from ..calls import told_class as _told_class
 from .attention import MultiHeadAttention, TransformerBlock
+from .cells import GRUCell, GRUv3Cell, LSTMCell, Recurrence, RNNCell, initialstates
 from .combine import Chain, Maxout, PairwiseFusion, Parallel, SkipConnection, activations
 from .conv import Conv, ConvTranspose, DepthwiseConv, SamePad
 from .dense import Bilinear, Dense, Scale
@@ -26,18 +27,7 @@ from .pool import (
 )
 from .printing import count
 from .rebuilt import cast, destructure
-from .recurrent import (
-    GRU,
-    LSTM,
-    RNN,
-    GRUCell,
-    GRUv3,
-    GRUv3Cell,
-    LSTMCell,
-    Recurrence,
-    RNNCell,
-    initialstates,
-)
+from .recurrent import GRU, LSTM, RNN, GRUv3
 from .shapes import outputsize
 from .summary import Summary, summary
 from .weightnorm import WeightNorm, remove_weight_norms
