@@ -73,7 +73,7 @@ class Recurrent:
         if kind is None:
             kind = _plain(name, activation)
         elif activation is not None:
-            raise TypeError(f"{name} has fixed activations; RNN takes one")
+            raise TypeError(f"{name} takes (inputs, hidden) and no activation, since its own are fixed; RNN takes one")
         self.inputs, self.hidden = size(name, "inputs", *inputs) if inputs else None, size(name, "hidden", hidden)
         self._cell, self._layers, self._init = (
             kind,
