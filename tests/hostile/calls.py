@@ -379,7 +379,7 @@ def _layers():
     yield Call("MultiHeadAttention", nn.MultiHeadAttention, {"features": 4}, {"heads": 2, "bias": True, "dropout": 0.1})
     yield Call("TransformerBlock", nn.TransformerBlock, {"features": 4}, {"heads": 2, "dropout": 0.1, "causal": True})
     yield Call("Chain", lambda layer, other: repr(nn.Chain(layer, other)), {"layer": nn.Dense(3, 2), "other": kn.relu})
-    yield Call("mat", nn.flatten, {"x": F(2, 3, 2)})
+    yield Call("x ", nn.flatten, {"x": F(2, 3, 2)})
     model = nn.Chain(nn.Dense(3, 2), nn.BatchNorm(2))
     for f in (nn.freeze, nn.thaw):
         yield Call(f.__name__, f, {"model": nn.Dense(3, 2)})
