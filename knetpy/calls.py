@@ -89,7 +89,7 @@ def speaking(**words: str) -> Callable[[F], F]:
 def _sentence(f: Callable, name: str, way: str, elsewhere: Mapping[str, str], args: tuple, options: dict) -> str:
     parameters = {p.name: p for p in inspect.signature(f).parameters.values() if p.name not in ("self", "misplaced")}
     args = args[1:] if "self" in inspect.signature(f).parameters else args
-    shown = [str(p.replace(annotation=p.empty)) for p in parameters.values()]
+    shown = [re.sub(r"<function (\w+) at \w+>", r"\1", str(p.replace(annotation=p.empty))) for p in parameters.values()]
     takes = f"takes {', '.join(shown) or 'nothing'}"
     places = [key for key, p in parameters.items() if p.kind is not p.KEYWORD_ONLY and p.kind is not p.VAR_KEYWORD]
     unknown = next((key for key in options if key not in parameters), None)

@@ -12,7 +12,7 @@ from ..ops.batchnorm import Moments
 from ..parameters.search import Search
 from ..settings import training
 from ..tree import children, leaves, tree_map
-from .layer import is_layer
+from .layer import is_array, is_layer
 
 
 def init_from(model: Callable, *inputs: Any) -> Callable:
@@ -36,7 +36,7 @@ def init_from(model: Callable, *inputs: Any) -> Callable:
     """
     if not callable(model) or isinstance(model, type):
         raise TypeError(f"init_from: model must be a layer or a function, got {model!r:.60}; write init_from(model, x)")
-    if not any([_is_array(x) for _, x in leaves(inputs)]):
+    if not any([is_array(x) for _, x in leaves(inputs)]):
         given = ", ".join([f"{x!r:.40}" for x in inputs]) or "none"
         raise TypeError(
             f"init_from: the inputs must be arrays such as the model is called with, got {given}; of a shape make "
@@ -46,7 +46,7 @@ def init_from(model: Callable, *inputs: Any) -> Callable:
     kept = [(m, dict(vars(m))) for m in moments if isinstance(m, Moments)]
     try:
         with training(False), tracing(*[trace for trace in active() if not trace.derives]):
-            model(*tree_map(lambda x: x[:1] if _is_array(x) else x, inputs))
+            model(*tree_map(lambda x: x[:1] if is_array(x) else x, inputs))
     except BaseException:
         for layer, names in none.values():
             for name in names:
@@ -59,10 +59,6 @@ def init_from(model: Callable, *inputs: Any) -> Callable:
         if after["calls"][1:] != before["calls"][1:] and after["seed"] == before["seed"]:
             random.restore({"seed": after["seed"], "calls": [after["calls"][random.INIT], *before["calls"][1:]]})
     return model
-
-
-def _is_array(x: Any) -> bool:
-    return hasattr(x, "dtype") and bool(getattr(x, "shape", ()))
 
 
 def _nothings(x: Any, found: dict) -> dict[int, tuple[Any, list[str]]]:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from .. import settings
-from ..core.errors import ShapeError
+from ..core.errors import DtypeError, ShapeError
 from ..core.value import Param, Value, bare
 from ..devices import asarray, moved, on_gpu
-from ..ops.arguments import per_axis
+from ..ops.arguments import flag, per_axis
 from ..parameters.model import constructed, made_inside
 from ..parameters.param import param
 from ..tree import children
@@ -69,9 +69,14 @@ def made(layer: Any, shape: tuple[int, ...], init: Callable, x: Any = None) -> P
     if _outline.get() is not None:
         return Param(np.broadcast_to(np.float32(0), shape))
     device = "gpu" if x is not None and on_gpu(bare(x)) else settings.device
-    if x is None or made_inside(layer):
-        return param(*shape, init=init, device=device)
-    return Param(moved(init(*shape, dtype=np.float32), device))
+    try:
+        if x is None or made_inside(layer):
+            return param(*shape, init=init, device=device)
+        return Param(moved(init(*shape, dtype=np.float32), device))
+    except TypeError as failure:
+        raise TypeError(
+            f"{type(layer).__name__}: init must be a function of the sizes and dtype= that gives an array: {failure}"
+        ) from failure
 
 
 def begin(layer: Any, is_told: Any) -> None:
@@ -92,6 +97,11 @@ def unmake_later(layer: Any, names: list[str], x: Any) -> None:
 def is_layer(x: Any) -> bool:
     """Whether it is a layer that has parts to look into: a dataclass that can be called."""
     return dataclasses.is_dataclass(x) and not isinstance(x, type) and callable(x)
+
+
+def is_array(x: Any) -> bool:
+    """Whether it can be an input with an axis of examples."""
+    return hasattr(x, "dtype") and bool(getattr(x, "shape", ()))
 
 
 def unsized(layer: Any) -> bool:
@@ -115,10 +125,21 @@ def check_sized(name: str, model: Any, path: str = "") -> None:
 
 def given(what: str, array: Any, shape: tuple[int, ...] | None = None) -> Param:
     """A Param of an array that a constructor was given; a Param is taken as it is, and so is shared."""
-    p = array if isinstance(array, Param) else param(asarray(bare(array)))
+    p = array if isinstance(array, Param) else param(_floating(what, bare(array)))
     if shape is not None and p.shape != shape:
         raise ShapeError(f"{what} must have shape {shape}, got {p.shape}")
     return p
+
+
+def _floating(what: str, array: Any) -> Any:
+    """What was given for the numbers of a Param, as a floating array."""
+    try:
+        array = np.array(array, np.float32) if isinstance(array, (list, tuple)) else asarray(array)
+    except (TypeError, ValueError, RuntimeError) as failure:
+        raise TypeError(f"{what} must be an array of numbers: {failure!s:.200}") from None
+    if array.dtype.kind not in "fc":
+        raise DtypeError(f"{what} must be a floating array, got dtype {array.dtype}; write .astype(np.float32)")
+    return array
 
 
 def bias_of(name: str, bias: Any, shape: tuple[int, ...]) -> tuple[bool, Param | None]:
@@ -132,9 +153,9 @@ def bias_of(name: str, bias: Any, shape: tuple[int, ...]) -> tuple[bool, Param |
 
 def weight_of(name: str, arguments: tuple) -> tuple[tuple, Param | None]:
     """(sizes and what follows, weight) of a layer that may be told its weight in the place of its sizes."""
-    if not arguments or not (hasattr(arguments[0], "shape")):
+    if not arguments or not getattr(arguments[0], "shape", ()):
         return arguments, None
-    weight = given(f"{name}: the weight", arguments[0])
+    weight = given(f"{name}: the weight (inputs, outputs)", arguments[0])
     if len(weight.shape) != 2:
         raise ShapeError(f"{name}: the weight must be a matrix (inputs, outputs), got {weight.shape}")
     return (*weight.shape, *arguments[1:]), weight
@@ -165,6 +186,28 @@ def told(name: str, arguments: tuple, activation: Any, wanted: str, least: int, 
 def size(name: str, what: str, n: Any) -> int:
     """A size that a layer was told: a whole number above 0."""
     return per_axis(name, what, n, 1)[0]
+
+
+def initialiser(name: str, init: Any, option: str = "init") -> Callable:
+    """A function that makes the numbers of a Param."""
+    if not callable(init):
+        raise TypeError(
+            f"{name}: {option} must be a function of the sizes and dtype=, such as kn.init.kaiming_normal without "
+            f"parentheses, got {init!r:.60}"
+        )
+    return init
+
+
+def choice(name: str, option: str, given: Any) -> bool | None:
+    """An option that is True, False or None."""
+    return None if given is None else flag(name, option, given)
+
+
+def shape_of(name: str, x: Any) -> tuple[int, ...]:
+    """The shape of an input, which must be an array."""
+    if not hasattr(x, "shape"):
+        raise TypeError(f"{name}: x must be an array, got {type(x).__name__}; write np.asarray(x, np.float32)")
+    return x.shape
 
 
 def spelled(x: Any) -> str:

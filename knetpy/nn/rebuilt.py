@@ -76,12 +76,11 @@ def destructure(model: Any) -> tuple[np.ndarray, Callable]:
 
     def rebuild(vector: Any) -> Any:
         array = bare(vector)
-        if np.shape(array) != (places[-1],):
-            raise ShapeError(f"rebuild: the vector must have shape ({places[-1]},), got {np.shape(array)}")
-        if not hasattr(array, "dtype") or array.dtype.kind not in "fc":
-            raise DtypeError(
-                f"rebuild: the vector must be a floating array, got {getattr(array, 'dtype', type(array))}"
-            )
+        shape, kind = getattr(array, "shape", type(array).__name__), getattr(getattr(array, "dtype", None), "kind", "")
+        if shape != (places[-1],):
+            raise ShapeError(f"rebuild: the vector must have shape ({places[-1]},), got {shape}")
+        if kind not in ("f", "c"):
+            raise DtypeError(f"rebuild: the vector must be a floating array, got dtype {array.dtype}")
         pieces = np.split(vector, places[:-1])
         new = {p.uid: _like(piece, p) for p, piece in zip(found, pieces)}
         return rebuilt(model, lambda x: new[x.uid] if isinstance(x, Param) else x)

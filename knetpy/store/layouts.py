@@ -78,7 +78,7 @@ def _recurrent(layer):
     found: list[Slot] = []
     directions = ["", "_reverse"] if layer._bidirectional else [""]
     ends = [f"_l{n}{way}" for n in range(layer._layers) for way in directions]
-    for weights, end in zip(layer.weights, [""] if isinstance(layer, CELLS) else ends):
+    for weights, end in zip(layer.groups(), [""] if isinstance(layer, CELLS) else ends):
         bx, bh = f"bias_ih{end}", f"bias_hh{end}"
         found += [
             _of(weights.wx, f"weight_ih{end}", make=_turned),

@@ -367,7 +367,66 @@ def _knet():
                {"x": F(4, 2), "y": I(1, 2, 3, 4), "batchsize": 2}, {"shuffle": False, "xsize": (-1, 1, 2)})  # fmt: skip
 
 
-OTHERS = [*_others(), *_knet()]
+def _made(f, name=None, sizes=(), inputs=(), **how):
+    """The call of a layer's class with sizes and its usual options; what it makes is called with the inputs."""
+    found = inspect.signature(f).parameters.values()
+    named = [p for p in found if p.kind is p.KEYWORD_ONLY or (p.default is not p.empty and p.name not in sizes)]
+    options = {p.name: p.default for p in named} | how
+
+    def call(*given, **options):
+        layer = f(*given, **options)
+        repr(layer)
+        return layer
+
+    return Call(name or f.__name__, call, dict(sizes), options)
+
+
+def _from_torch(model, source):
+    try:
+        kn.load_torch(model, source)
+    except FileNotFoundError as failure:
+        raise ValueError(str(failure)) from None
+
+
+def _layers():
+    nn, sizes = kn.nn, {"inputs": 4, "outputs": 3}
+    yield from (_made(nn.Dense, None, sizes), _made(nn.Scale, None, {"size": 3}), _made(nn.Bilinear, None, sizes))
+    window = {"inputs": 4, "outputs": 2, "window": 3}
+    yield from (_made(f, None, window, groups=2) for f in (nn.Conv, nn.ConvTranspose))
+    yield from (_made(f, None, {"window": 2}, stride=2) for f in (nn.MaxPool, nn.MeanPool))
+    yield from (_made(f, None, {"size": 2}) for f in (nn.AdaptiveMaxPool, nn.AdaptiveMeanPool))
+    yield _made(nn.PixelShuffle, None, {"factor": 2})
+    yield Call("Upsample", nn.Upsample, {}, {"scale": 2, "mode": "linear", "align_corners": True})
+    yield from (_made(f, None, {"channels": 3}) for f in (nn.BatchNorm, nn.InstanceNorm))
+    yield from (_made(f, None, {"size": 3}) for f in (nn.LayerNorm, nn.RMSNorm))
+    yield _made(nn.GroupNorm, None, {"channels": 4, "groups": 2})
+    yield from (_made(f, None, {"V": 4, "D": 3}) for f in (nn.Embedding, nn.EmbeddingBag))
+    yield from (Call(f.__name__, f, {}, {"p": 0.5, "active": True}) for f in (nn.Dropout, nn.AlphaDropout))
+    recurrent = {"inputs": 4, "hidden": 3}
+    for name in ("LSTM", "GRU", "GRUv3", "RNN"):
+        yield _made(getattr(nn, name), None, recurrent)
+        yield _made(getattr(nn, name + "Cell"), None, recurrent)
+    yield Call("MultiHeadAttention", nn.MultiHeadAttention, {"features": 4}, {"heads": 2, "bias": True, "dropout": 0.1})
+    yield Call("TransformerBlock", nn.TransformerBlock, {"features": 4}, {"heads": 2, "dropout": 0.1, "causal": True})
+    yield Call("Chain", lambda layer, other: repr(nn.Chain(layer, other)), {"layer": nn.Dense(3, 2), "other": kn.relu})
+    yield Call("x ", nn.flatten, {"x": F(2, 3, 2)})
+    model = nn.Chain(nn.Dense(3, 2), nn.BatchNorm(2))
+    for f in (nn.freeze, nn.thaw):
+        yield Call(f.__name__, f, {"model": nn.Dense(3, 2)})
+    yield Call("count", nn.count, {"model": model})
+    yield Call("init_from", nn.init_from, {"f": nn.Dense(3, 2), "x": F(2, 3)})
+    yield Call("outputsize", nn.outputsize, {"f": model, "shape": (None, 3)}, {"dtype": np.float32})
+    yield Call("summary", lambda *a, **o: repr(nn.summary(*a, **o)), {"f": model, "shape": (None, 3)})
+    yield Call("destructure", lambda model: nn.destructure(model)[0], {"model": model})
+    yield Call("rebuild", lambda vector: repr(nn.destructure(model)[1](vector)), {"vector": F(12)})
+    yield Call("cast", lambda *a: repr(nn.cast(*a)), {"model": model, "dtype": np.float64})
+    yield Call("state", kn.state, {"model": model})
+    yield Call("load_state", kn.load_state, {"model": nn.Dense(3, 2), "state": {"weight": F(3, 2), "bias": F(2)}},
+               {"strict": True})  # fmt: skip
+    yield Call("load_torch", _from_torch, {"model": nn.Dense(3, 2), "source": {"weight": F(2, 3), "bias": F(2)}})
+
+
+OTHERS = [*_others(), *_knet(), *_layers()]
 
 
 # ------------------------------------------------------------------------------- NumPy's functions and methods
