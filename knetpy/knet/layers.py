@@ -10,7 +10,7 @@ from ..core.errors import ShapeError
 from ..core.trace import active
 from ..core.value import Result, bare, value
 from ..journal import is_replaying
-from ..ops.arguments import array_of, count_of, flags, number, one_of
+from ..ops.arguments import array_of, as_floating, count_of, flags, number, one_of
 from ..ops.batchnorm import Moments
 from ..ops.batchnorm import batchnorm as _batchnorm
 from ..ops.dropout import dropout as drop
@@ -45,6 +45,7 @@ def bnmoments(*, momentum=0.1, mean=None, var=None):
     return _Moments(momentum, mean=mean, var=var)
 
 
+@speaking(ones="bnparams", dtype="etype")
 @told
 def bnparams(etype, channels=None):
     """The scales and biases of a `batchnorm` in one vector: ones, then zeros; `param` makes a Param of it.
@@ -83,6 +84,8 @@ def batchnorm(x, moments=None, params=None, *, eps=1e-5, training=None):
     """
     if moments is None and not (is_training() if training is None else training):
         raise TypeError("batchnorm: outside of training it needs moments, which bnmoments() makes; or training=True")
+    if not (moments is None or isinstance(moments, Moments)):
+        raise TypeError(f"batchnorm: moments must be of bnmoments(), or None, got {type(bare(moments)).__name__}")
     if params is None:
         return _batchnorm(x, moments, eps=eps, training=training)
     params, shape = array_of("batchnorm", "params", params), getattr(x, "shape", ())
@@ -205,12 +208,14 @@ class RNN:
     def __call__(self, x):
         if not (self.h is None and self.c is None):
             _refuse_replays()
-        y, h, c = self.forward(self.w, drop(array_of("RNN", "x", x), self.dropout), self.h, self.c)
+        (x,) = as_floating("RNN", x=x)
+        y, h, c = self.forward(self.w, drop(x, self.dropout), self.h, self.c)
         for name, last in (("h", h), ("c", c)):
             if last is not None and self._now(name) is not None:
                 self._keep(name, last)
         return y
 
+    @speaking(lstm="RNN", gru="RNN", rnn="RNN", weights="w")
     def forward(self, w, x, h, c):
         """The output, h and c (None if there is none) for these weights and this state; nothing is kept."""
         shape = x.shape

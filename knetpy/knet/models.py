@@ -18,6 +18,7 @@ from ..tree import children, tree_map
 from .optim import SGD
 
 
+@speaking(argnums="argnum")
 @told
 def grad(f, argnum=1):
     """The gradient function of f by one of its arguments; or, of what `diff` returned, the gradient of a Param.
@@ -39,6 +40,7 @@ def grad(f, argnum=1):
     return _grad(f, count_of("grad", "argnum", argnum, 1) - 1)
 
 
+@speaking(value_and_grad="gradloss", argnums="argnum")
 @told
 def gradloss(f, argnum=1):
     """`grad`, but the function returns the pair (gradient, value of f).
@@ -118,6 +120,7 @@ def param0(*d, atype=np.float32):
     return _param(*d, init=inits.zeros, dtype=atype)
 
 
+@speaking(dtype="T")
 @told
 def bilinear(T, fw, fh, IN, ON):
     """The weight with which `deconv4` enlarges images by bilinear interpolation, with stride=fw.
@@ -132,8 +135,9 @@ def bilinear(T, fw, fh, IN, ON):
     >>> kn.knet.bilinear(np.float32, 2, 2, 1, 1)[0, 0, 0].tolist()
     [0.0625, 0.1875, 0.1875, 0.0625]
     """
-    factor, channels = count_of("bilinear", "fw", fw, 1), count_of("bilinear", "IN", IN, 1)
-    if factor != fh or channels != ON:
+    given = {"fw": fw, "fh": fh, "IN": IN, "ON": ON}
+    factor, other, channels, outputs = [count_of("bilinear", name, n, 1) for name, n in given.items()]
+    if factor != other or channels != outputs:
         raise ValueError(f"bilinear: fw and fh must be equal, and IN and ON, got {fw}, {fh} and {IN}, {ON}")
     size = 2 * factor - factor % 2
     return inits.bilinear(channels, channels, size, size, dtype=T)

@@ -353,7 +353,8 @@ def _knet():
         yield Call(f.__name__, f, {"scores": F(2, 3), "labels": labels}, options)
     yield op(ask.logistic, scores=F(2), labels=SIGNS)
     yield op(ask.bce, scores=F(2, 3), labels=np.float32(MASK))
-    yield Call("batchnorm", ask.batchnorm, {"x": F(3, 2, 4), "params": F(4)}, {"eps": 1e-5, "training": True})
+    yield Call("batchnorm", lambda x, params, **o: ask.batchnorm(x, None, params, **o),
+               {"x": F(3, 2, 4), "params": F(4)}, {"eps": 1e-5, "training": True})  # fmt: skip
     yield Call("bnmoments", ask.bnmoments, {}, {"momentum": 0.1})
     yield Call("bnparams", ask.bnparams, {"etype": np.float32, "channels": 3})
     yield Call("RNN", lambda x, **o: ask.RNN(3, 5, **o)(x), {"x": F(2, 4, 3)},
