@@ -66,6 +66,11 @@ def test_nothing_grows_with_the_rows(capsys):
     assert more < 1 << 20 and capsys.readouterr().out.count(" rows: ") == 10
 
 
+def test_layers(capsys):
+    found = runpy.run_path(str(BENCH / "layers.py"))["main"](rounds=1)
+    assert capsys.readouterr().out.count("within a gradient") == len(found) == 12
+
+
 def test_loader(capsys):
     shares = runpy.run_path(str(BENCH / "loader.py"))["main"](n=60, batchsize=10, rounds=1)
     assert len(shares) >= 4 and min(shares.values()) > 0

@@ -106,7 +106,8 @@ class Recurrent:
     def _run(self, x, state, **options):
         if self.weights is None:
             self.init_from(x)
-        weights = [tuple([w for w in group if w is not None]) for group in self.groups()]
+        n = 2 + self._biased * sum(self._cell.biases)
+        weights = [group[:n] for group in self.groups()]
         try:
             return self._cell.run(x, weights, state, **self._cell.options, **options)
         except ShapeError:

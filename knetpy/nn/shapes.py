@@ -107,8 +107,8 @@ def outputsize(model: Callable, *shapes: Any, dtype: Any = np.float32) -> Any:
 def as_shape_of(name: str, shape: Any) -> tuple:
     """The shape of an input, whose first size may be None."""
     given = shape if isinstance(shape, (tuple, list)) and len(shape) <= MOST else ()
-    sizes = [n if n is None and a == 0 else whole(n) for a, n in enumerate(given)]
-    if not sizes or any(n is None for n in sizes[1:]) or any(n is not None and n < 0 for n in sizes):
+    sizes = [n if n is None and a == 0 else -1 if whole(n) is None else whole(n) for a, n in enumerate(given)]
+    if not sizes or any([n is not None and n < 0 for n in sizes]):
         raise ShapeError(f"{name}: a shape is a tuple of sizes such as (None, 1, 28, 28), got {shape!r:.60}")
     return tuple(sizes)
 

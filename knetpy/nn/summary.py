@@ -131,6 +131,7 @@ class _Log:
     def __init__(self, batch: int | None):
         self.batch, self.trace, self.depth = batch, Outline(), 0
         self.rows: list = []
+        self.copies: dict[int, Any] = {}  # by id of the layer
         self.found: dict = {}  # serial number -> (numbers, bytes) of each Param; Params here would be found as parts
 
     def call(self, path: str, layer: Any, args: tuple, options: dict) -> Any:
@@ -162,16 +163,17 @@ class _Watched:
         return self.log.call(self.path, self.layer, args, options)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.layer, name)
+        return getattr(self.__dict__["layer"], name)
 
 
 def _watched(x: Any, path: str, log: _Log, listed: bool = True) -> Any:
     """A copy of a model in which layers, and the functions in lists of them, are watched; params are the same."""
     if is_layer(x):
-        new = copy.copy(x)
-        for name, part in vars(x).items():
-            object.__setattr__(new, name, _watched(part, f"{path}.{name}" if path else name, log, False))
-        return _Watched(new, path, log)
+        if id(x) not in log.copies:  # a layer that stands in the model twice is sized once
+            new = log.copies[id(x)] = copy.copy(x)
+            for name, part in vars(x).items() if not hasattr(x, "whole") else ():  # a WeightNorm shows as one layer
+                object.__setattr__(new, name, _watched(part, f"{path}.{name}" if path else name, log, False))
+        return _Watched(log.copies[id(x)], path, log)
     if isinstance(x, (list, tuple, dict)) and not hasattr(x, "_fields"):
         return rebuild(x, [_watched(part, path + step, log) for step, part in children(x) or []])
     if listed and callable(x) and not isinstance(x, (type, Param)):

@@ -1,0 +1,178 @@
+"""What layers do where PyTorch has no such layer: as Flux's do, or by their formulas."""
+
+import numpy as np
+import pytest
+
+import knetpy as kn
+from knetpy import nn
+from knetpy.nn import (
+    Chain,
+    Conv,
+    Dense,
+    Maxout,
+    MaxPool,
+    PairwiseFusion,
+    Parallel,
+    SamePad,
+    Scale,
+    SkipConnection,
+    WeightNorm,
+    activations,
+)
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(5, 3)).astype("f4")
+
+
+def test_pairwise_fusion_is_flux():
+    """y1 = layer1(x1), then y_i = layer_i(connection(y_(i-1), x_i)); the connection comes before the layer."""
+    a, b, c = Dense(3, 3), Dense(3, 3), Dense(3, 3)
+    fusion, xs = PairwiseFusion(np.add, a, b, c), [X, X * 2, X - 1]
+    y1 = a(xs[0])
+    y2 = b(y1 + xs[1])
+    y3 = c(y2 + xs[2])
+    for found in (fusion(*xs), fusion(tuple(xs))):
+        assert len(found) == 3 and all(np.array_equal(y, z) for y, z in zip(found, (y1, y2, y3)))
+    assert all(np.array_equal(y, z) for y, z in zip(fusion(X), fusion(X, X, X)))
+    with pytest.raises(ValueError, match="PairwiseFusion: it has 3 branches and was called with 2 inputs"):
+        fusion(X, X)
+
+
+def test_maxout_is_the_largest_and_its_gradient_goes_there():
+    layer = Maxout(lambda: Dense(3, 2), 4)
+    ys = np.stack([part(X) for part in layer])
+    np.testing.assert_array_equal(layer(X), ys.max(0))
+    g = kn.grad(lambda: layer(X).sum())()
+    largest = ys.argmax(0)
+    for n, part in enumerate(layer):
+        np.testing.assert_array_equal(g[part.bias], (largest == n).sum(0))
+    assert len(layer) == 4 and kn.nn.count(layer) == 32
+
+
+@pytest.mark.parametrize("size, stride, window, dilation", [(7, 1, 3, 1), (8, 2, 3, 1), (9, 2, 4, 1), (9, 1, 3, 2)])
+def test_same_pad_keeps_the_size_by_the_stride(size, stride, window, dilation):
+    x = np.ones((1, 2, size, size), "f4")
+    layer = Conv(2, 3, window, stride=stride, padding=SamePad(), dilation=dilation)
+    assert layer(x).shape[2:] == (-(-size // stride),) * 2
+    assert Conv(2, 3, window, padding=SamePad).window == (window,) * 2  # the class itself, as Flux writes it
+
+
+def test_same_pad_of_an_even_window_puts_the_odd_one_first():
+    x = np.arange(1.0, 5, dtype="f4").reshape(1, 1, 4)
+    layer = Conv(1, 1, (2,), padding=SamePad(), bias=False, init=kn.init.ones)
+    assert layer(x).tolist() == [[[1, 3, 5, 7]]]
+    assert Conv(1, 1, (2,), padding="same", bias=False, init=kn.init.ones)(x).tolist() == [[[3, 5, 7, 4]]]
+    assert MaxPool((2,), stride=1, padding=SamePad())(x).tolist() == [[[1, 2, 3, 4]]]
+
+
+def test_scale():
+    layer = Scale(5, 3, np.tanh)
+    layer.scale[...] = RNG.normal(size=(5, 3))
+    layer.bias[...] = 0.5
+    np.testing.assert_allclose(layer(X), np.tanh(X * layer.scale.value + 0.5), rtol=1e-6)
+    assert Scale(3, bias=False).bias is None and Scale(3, bias=[1.0, 2, 3])(X * 0)[0].tolist() == [1, 2, 3]
+    with pytest.raises(kn.ShapeError, match=r"Scale: the last axes of x must be \(3,\)"):
+        Scale(3)(X[:, :1])
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_gruv3_is_the_cell_of_the_paper():
+    """The reset gate multiplies the state before the product; GRU multiplies the product."""
+    layer, cell = nn.GRUv3(3, 4), nn.GRUv3Cell(3, 4)
+    for w, v in zip(kn.params(layer), kn.params(cell), strict=True):
+        w[...] = RNG.normal(size=w.shape)
+        v[...] = w.value
+    wx, wh, bx, _ = [None if w is None else w.value for w in layer.weights[0]]
+    h, ys = np.zeros((1, 4), "f4"), []
+    for x in X:
+        p = x @ wx + bx
+        r, z = sigmoid(p[:4] + h @ wh[:, :4]), sigmoid(p[4:8] + h @ wh[:, 4:8])
+        h = (1 - z) * np.tanh(p[8:] + (r * h) @ wh[:, 8:]) + z * h
+        ys.append(h[0])
+    np.testing.assert_allclose(layer(X), ys, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(nn.Recurrence(cell)(X), ys, rtol=1e-5, atol=1e-6)
+    assert np.abs(layer(X) - nn.GRU(3, 4)(X)).max() > 0
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "GRUv3", "RNN"])
+def test_a_cell_over_a_sequence_is_its_layer(kind):
+    cell, layer = getattr(nn, kind + "Cell")(4), getattr(nn, kind)(4, return_state=True)
+    x = RNG.normal(size=(2, 5, 3)).astype("f4")
+    for w, v in zip(kn.params(nn.init_from(cell, x[:, 0])), kn.params(nn.init_from(layer, x)), strict=True):
+        v[...] = w.value
+    (ys, last), (wanted, state) = nn.Recurrence(cell, return_state=True)(x), layer(x)
+    np.testing.assert_allclose(ys, wanted, rtol=1e-5, atol=1e-6)
+    pairs = zip(last, state) if kind == "LSTM" else [(last, state)]
+    assert all(np.allclose(a, b[0], atol=1e-6) for a, b in pairs)
+    zero = nn.initialstates(cell, 2)
+    assert np.array_equal(cell(x[:, 0], zero)[0], cell(x[:, 0])[0])
+
+
+@pytest.mark.parametrize("make, x", [(lambda: Dense(3, 4), X), (lambda: Conv(2, 4, 3), RNG.normal(size=(1, 2, 5, 5)))])
+def test_weight_norm_is_direction_and_length(make, x):
+    layer, x = make(), x.astype("f4")
+    y, norm = layer(x), WeightNorm(layer)
+    np.testing.assert_allclose(norm(x), y, rtol=1e-5, atol=1e-6)
+    assert {id(p) for p in kn.params(norm)} == {id(norm.v), id(norm.g), id(layer.bias)}
+    norm.v[...] = norm.v.value * 3  # its length does not count
+    np.testing.assert_allclose(norm(x), y, rtol=1e-5, atol=1e-6)
+    norm.g[...] = norm.g.value * 2
+    np.testing.assert_allclose(norm(x), 2 * y, rtol=1e-5, atol=1e-6)  # biases begin with 0
+    plain = nn.remove_weight_norms(Chain(norm, kn.relu))[0]
+    np.testing.assert_allclose(plain(x), norm(x), rtol=1e-5, atol=1e-6)
+    assert type(plain) is type(layer) and len(kn.params(plain)) == 2
+
+
+def test_weight_norm_needs_a_weight():
+    with pytest.raises(TypeError, match="WeightNorm: Dense.* made at its first call"):
+        WeightNorm(Dense(3))
+    with pytest.raises(TypeError, match="WeightNorm: .* a Param named 'weights'"):
+        WeightNorm(Dense(3, 2), "weights")
+
+
+def test_parallel_is_flux():
+    both = Parallel(np.add, a=Dense(3, 2), b=Dense(4, 2))
+    a, b = X, np.ones((5, 4), "f4")
+    np.testing.assert_array_equal(both(a, b), both["a"](a) + both["b"](b))
+    np.testing.assert_array_equal(both((a, b)), both(a, b))
+    three = Parallel(np.multiply, np.sin, np.cos, np.tanh)
+    np.testing.assert_array_equal(three(X), np.sin(X) * np.cos(X) * np.tanh(X))
+    with pytest.raises(ValueError, match="Parallel: it has 2 branches and was called with 3 inputs"):
+        both(a, b, b)
+
+
+def test_skip_connection_gets_the_result_first():
+    assert SkipConnection(lambda x: x * 3, np.subtract)(2.0) == 4.0
+    assert SkipConnection([np.square, np.negative])(3.0) == -6.0
+
+
+def test_chains_are_indexed_named_joined():
+    chain = Chain(a=Dense(3, 4), b=np.tanh, c=Dense(4, 2))
+    assert chain["a"] is chain[0] and len(chain) == 3 and list(chain[:2].layers) == ["a", "b"]
+    np.testing.assert_array_equal(chain[1:](chain[0](X)), chain(X))
+    ys = activations(chain, X)
+    assert [y.shape for y in ys] == [(5, 4), (5, 4), (5, 2)] and np.array_equal(ys[-1], chain(X))
+    assert Chain([np.sin, np.cos])(0.5) == np.cos(np.sin(0.5)) and Chain()(X) is X
+
+
+def test_dropout_layers_follow_the_training_mode_and_their_own():
+    x = np.ones(1000, "f4")
+    for layer in (nn.Dropout(0.5), nn.AlphaDropout(0.5)):
+        assert np.array_equal(layer(x), x)
+        with kn.training(True):
+            assert not np.array_equal(layer(x), x)
+            layer.active = False
+            assert np.array_equal(layer(x), x)
+        layer.active = True
+        assert not np.array_equal(layer(x), x)
+    with kn.training(True):
+        whole = nn.Dropout(0.5, axis=(0, 1))(np.ones((4, 50, 3, 3), "f4"))
+    assert all(len(np.unique(channel)) == 1 for channel in whole.reshape(200, 9))
+
+
+def test_group_norm_of_one_group_and_of_all():
+    x = RNG.normal(size=(2, 4, 5)).astype("f4")
+    np.testing.assert_allclose(nn.GroupNorm(4, 4)(x), nn.InstanceNorm(4)(x), rtol=1e-5, atol=1e-6)
