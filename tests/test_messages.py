@@ -106,11 +106,6 @@ MISTAKES = {  # call: what it says
         "kn.array([a, b]) makes one of values, np.broadcast_to repeats one, or write kn.value(r) to take the bare "
         "array on purpose",
     ),
-    "np.full_like of a plain array": (
-        lambda: kn.grad(lambda x: np.sum(np.full_like(np.ones(2), x)))(1.0),
-        "np.copyto, which np.full_like of a plain array calls, would write a value being differentiated of shape () in "
-        "place; write np.broadcast_to(r, shape) to fill an array, np.where to choose",
-    ),
     "a name of PyTorch's": (lambda: kn.Tensor, "module 'knetpy' has no attribute 'Tensor': write np.array"),
 }
 
