@@ -102,7 +102,7 @@ def _names(space, module):
     if isinstance(module, type):
         return [name for name in dir(module) if not name.startswith("_")]
     found = [name for name in module.__all__ if callable(f := getattr(module, name)) and not isinstance(f, type)]
-    return [*found, *MORE.get(space, ())]
+    return sorted([*found, *MORE.get(space, ())])  # NumPy's own list is a set, in another order in every process
 
 
 def public():

@@ -100,6 +100,12 @@ MISTAKES = {  # call: what it says
         "value being differentiated of shape () would cut the derivative; kn.array([a, b]) makes one of values, "
         "np.broadcast_to repeats one, or write kn.value(r) to take the bare array on purpose",
     ),
+    "a list in a function of NumPy's": (
+        lambda: kn.grad(lambda x: np.mean([x[0], x[1]]))(np.ones(2)),
+        "a plain array made by np.mean of a value being differentiated of shape () would cut the derivative; "
+        "kn.array([a, b]) makes one of values, np.broadcast_to repeats one, or write kn.value(r) to take the bare "
+        "array on purpose",
+    ),
     "a name of PyTorch's": (lambda: kn.Tensor, "module 'knetpy' has no attribute 'Tensor': write np.array"),
 }
 

@@ -194,18 +194,30 @@ TO_ARRAY = (  # what was called, and what to write
 
 
 def to_array(x):
-    """`TO_ARRAY`, for the caller of whoever asks; of a function of SciPy's its name and the way to a derivative."""
+    """`TO_ARRAY`, for the caller of whoever asks; of a function of NumPy's or SciPy's its name too."""
     if on_gpu(x.value):
         raise DeviceError(f"{TO_ARRAY[0]} of a value on the GPU, of shape {x.shape}: write kn.cpu(kn.value(x))")
-    frame, called = sys._getframe(2), []
-    while frame is not None and (module := frame.f_globals.get("__name__", "").split("."))[0] == "scipy":
-        if len(module) > 1 and not module[1].startswith("_"):
-            room = f"scipy.{module[1]}"
-            public = hasattr(sys.modules.get(room), frame.f_code.co_name)
-            called.append(f"{room}.{frame.f_code.co_name}" if public else f"a function of {room}")
+    name = called_by(sys._getframe(2))
+    if name is None:
+        return TO_ARRAY
+    scipys = "kn.scipy has those with a derivative"
+    return f"a plain array made by {name}", scipys if "scipy" in name else TO_ARRAY[1]
+
+
+def called_by(frame):
+    """The function of NumPy's or SciPy's that the user called, if `frame` lies in it; its module if it has no name."""
+    rooms = []
+    while frame is not None and (module := frame.f_globals.get("__name__", "").split("."))[0] in ("numpy", "scipy"):
+        room = ".".join(module[:2])
+        if room.startswith("numpy") and room not in ("numpy.linalg", "numpy.fft"):
+            room = "numpy"
+        public = hasattr(sys.modules.get(room), frame.f_code.co_name)
+        spelled = room.replace("numpy", "np")
+        if public or (module[0] == "scipy" and not room.partition(".")[2].startswith("_")):
+            rooms.append(f"{spelled}.{frame.f_code.co_name}" if public else f"a function of {spelled}")
         frame = frame.f_back
-    named = [name for name in called if name.startswith("scipy")] or called
-    return (f"a plain array made by {named[-1]}", "kn.scipy has those with a derivative") if named else TO_ARRAY
+    named = [name for name in rooms if not name.startswith("a function")] or rooms
+    return named[-1] if named else None
 
 
 users: set = set()  # the source files, met so far, that are not knetpy's own; asked at every recorded call

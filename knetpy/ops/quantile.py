@@ -21,6 +21,7 @@ from .reduce import refuse
 from .sort import in_order
 
 _NONE = np._NoValue
+_FEW = 8  # ranks: to find the elements of fewer is quicker than to sort all of them
 
 
 def _ranks(ordered, lost):
@@ -29,14 +30,34 @@ def _ranks(ordered, lost):
     return np.where(host(np.isnan(ordered) & ~lost), np.nan, numbers)
 
 
+def _selected(x, ranks):
+    """{rank: the number of the element along the last axis that a stable sort would put there}, without sorting."""
+    parted, numbers = np.partition(x, ranks, -1), {}
+    for rank in ranks:
+        found = parted[..., rank, None]
+        there, before = x == found, rank - np.count_nonzero(x < found, axis=-1, keepdims=True)
+        if before.any():  # equal elements come before it
+            there = np.cumsum(there, -1) > before
+        numbers[rank] = np.argmax(there, -1)
+    return numbers
+
+
 @constant
 def _places(x, function, options):
     """Between which elements of x along its last axis each quantile lies: their numbers, and the share of the second.
 
-    Both have an axis for the quantiles as their last. A GPU is waited for only where it depends on values how many
-    elements count.
+    The former have an axis for the quantiles as their last. A GPU is waited for only where it depends on values how
+    many elements count.
     """
-    order, over_nan = in_order(x, -1), function.__name__.startswith("nan")
+    over_nan = function.__name__.startswith("nan")
+    if not (over_nan or "weights" in options or on_gpu(x) or np.isnan(x).any()):
+        at = np.reshape(function(np.arange(float(x.shape[-1])), axis=-1, **options), -1)
+        both = [f(at).astype(int).tolist() for f in (np.floor, np.ceil)]
+        ranks = sorted({*both[0], *both[1]})
+        if len(ranks) <= _FEW:
+            numbers = _selected(x, ranks)
+            return *[np.stack([numbers[rank] for rank in some], -1) for some in both], at - np.floor(at)
+    order = in_order(x, -1)
     ordered = np.take_along_axis(x, order, -1)
     lost = np.isnan(ordered[..., :1] if over_nan else ordered[..., -1:])  # the last element is NaN then
     if over_nan or "weights" in options:

@@ -2,11 +2,12 @@
 
 import math
 import operator
+import sys
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from ..core.errors import MutationError, ShapeError
+from ..core.errors import MutationError, ShapeError, called_by, outside
 from ..core.primitive import primitive
 from ..core.protocols import serve
 from ..core.tape import unbroadcast
@@ -162,10 +163,10 @@ def _copyto(dst, src, casting="same_kind", where=True):
     """`np.copyto`: what it writes into a plain array has no derivative."""
     for x in (dst, src, where):
         if isinstance(x, Value) and is_tracked(x):
+            name = called_by(outside(sys._getframe(1)))
             raise MutationError(
-                f"np.copyto, which np.full and np.full_like of a plain array call, would write in place, which "
-                f"{kind_of(x)} of shape {x.shape} refuses; write np.broadcast_to(r, shape) to fill "
-                "an array, np.where to choose"
+                f"np.copyto{f', which {name} of a plain array calls,' if name else ''} would write {kind_of(x)} of "
+                f"shape {x.shape} in place; write np.broadcast_to(r, shape) to fill an array, np.where to choose"
             )
     np.copyto(bare(dst), bare(src), casting, bare(where))
 

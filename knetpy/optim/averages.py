@@ -15,6 +15,7 @@ from ..devices import on_gpu
 from ..parameters.search import named_params
 from .optimizer import Optimizer, uninterrupted
 from .settings import AMOUNT, COUNT, SHARE
+from .state import as_complex
 from .update import check_writable
 
 
@@ -87,7 +88,8 @@ class EMA(Optimizer):
 
     def mean(self, w: Any) -> np.ndarray:
         """A copy of the mean of a Param or array in its own dtype; of one that was never updated its value."""
-        return self.state(w).arrays[0].astype(w.dtype)
+        mean = self.state(w).arrays[0]
+        return as_complex(mean, w.dtype) if w.dtype.kind == "c" else mean.astype(w.dtype)
 
     @contextmanager
     def averaged(self, params_or_model: Any) -> Iterator[None]:

@@ -109,6 +109,7 @@ class Adafactor(Optimizer):
     (np.float32(0.5), [(300, 1), (1, 200)])
     """
 
+    real = True
     kinds = {"decay": AMOUNT, "floor": AMOUNT, "clip": AMOUNT, "weight_decay": AMOUNT}
 
     def __init__(self, lr=0.01, decay=0.8, eps=1e-15, floor=1e-3, clip=1.0, weight_decay=0.0):
@@ -162,6 +163,7 @@ class Muon(Optimizer):
     True
     """
 
+    real = True
     kinds = {"momentum": SHARE, "weight_decay": AMOUNT, "nesterov": FLAG, "steps": COUNT}
 
     def __init__(self, lr=1e-3, momentum=0.95, weight_decay=0.1, nesterov=True, steps=5):

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.errors import DtypeError
 from ..devices import GPU, on_gpu
 from ..graphs import capture
 from ..kernels import kernel
@@ -43,6 +44,7 @@ class Optimizer:
       fused: whether the formula makes the step, of all arrays at once.
       fixed: names of the settings that decide what is remembered, and cannot be changed later.
       idle: whether a step along zeros changes neither array nor state, so that rows without gradient can wait.
+      real: whether it takes no complex params; others get them as real ones with a last axis of two.
       rescales: whether the gradients that it takes are those of the loss times its setting scale.
       states, warned: what is remembered about each array, and the Params that were said to be untouched.
 
@@ -74,6 +76,7 @@ class Optimizer:
     fused = False  # whether the formula makes the step
     idle = False  # whether a step along zeros changes neither array nor state, so that rows without gradient can wait
     rescales = False
+    real = False  # whether it takes no complex params, as pairs of real numbers
     states: dict[Any, State]
     warned: set[int]  # serial numbers of the Params that were said to be untouched
 
@@ -259,6 +262,11 @@ class Optimizer:
         if state is None or state.owner() is not owner:
             if into := capture():
                 raise into.unready("the state of the optimizer")
+            if self.real and target.dtype.kind == "c":
+                raise DtypeError(
+                    f"{type(self).__name__}: it goes by rows and columns of real numbers, and an array of shape "
+                    f"{target.shape} has dtype {target.dtype}; update it by another optimizer, such as kn.Adam()"
+                )
             w = readable(target)
             w = w.astype(working_dtype(w), copy=False)
             state = State(self, key, owner, self.init(w))

@@ -53,15 +53,28 @@ class Master(NamedTuple):
 
 
 def readable(target: Any) -> Any:
-    """The bare array of a Param, or of what stands for one."""
+    """The bare array of a Param, or of what stands for one; of complex numbers as real ones."""
     if isinstance(target, Param):
-        return target.value
-    return target.array if isinstance(target, Master) else target
+        return as_reals(target.value)
+    return target.array if isinstance(target, Master) else as_reals(target)
 
 
 def writable(target: Any) -> Any:
     """The same, to be written at once."""
-    return target.writable() if isinstance(target, Param) else readable(target)
+    return as_reals(target.writable()) if isinstance(target, Param) else readable(target)
+
+
+def as_reals(x: Any) -> Any:
+    """A view of complex numbers as pairs of real ones, along a new last axis; what is real as it is.
+
+    So all rules take complex params: real and imaginary parts are numbers of their own, as PyTorch's.
+    """
+    return x[..., None].view(x.real.dtype) if x.dtype.kind == "c" else x
+
+
+def as_complex(x: Any, dtype: np.dtype) -> Any:
+    """The complex array of that dtype, made of pairs of real numbers."""
+    return x.copy().view(dtype)[..., 0]
 
 
 def identity(target: Any) -> tuple[Any, Any]:
@@ -81,8 +94,9 @@ def identity(target: Any) -> tuple[Any, Any]:
 
 
 def working_dtype(w: Any) -> np.dtype:
-    """The dtype that gradients, moments and steps of `w` have: at least float32."""
-    return np.promote_types(w.dtype, np.float32)
+    """The dtype that gradients, moments and steps of `w` have: at least float32; of complex numbers that of parts."""
+    dtype = w.dtype if w.dtype.kind == "f" else np.empty(0, w.dtype).real.dtype
+    return np.promote_types(dtype, np.float32)
 
 
 def undoing(opt: Any, pairs: Pairs) -> Callable[[], None]:

@@ -18,7 +18,7 @@ from ..transforms.gradients import Gradients
 from ..tree import children, leaves, tree_map
 from .optimizer import Optimizer, checked_optimizer
 from .settings import is_number
-from .state import Pairs, identity, working_dtype
+from .state import Pairs, as_reals, identity, working_dtype
 
 
 def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: bool = False) -> None:
@@ -29,7 +29,7 @@ def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: b
         model, which means all `kn.params` of it.
       grads: what `grad(f)(...)` returned, or a dict from Params to arrays; or a container of the same structure as
         params_or_model, as `grad(f, 0)(...)` returns. Each gradient has the shape and dtype of its param, or float32
-        for float16; None leaves the param alone.
+        for float16; None leaves the param alone. Complex params are updated as pairs of real numbers.
       opt=None: the optimizer, such as `kn.Adam()`. Make it once, before the loop: it remembers what the rule needs.
       check_finite=False: refuse gradients with NaN or Inf.
     Returns: None. A param that the call of f did not touch is left alone, and warns once; a frozen one is left alone.
@@ -55,11 +55,16 @@ def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: b
             "update was called while a transform runs; take the gradient first, then update outside of the function"
         )
     pairs, paths = (by_param if is_by_param(grads) else by_structure)(params_or_model, grads, opt)
+    some_complex = False
     for n, (w, g) in enumerate(pairs):
         if g is not None and (check_finite or not fits(w, g)):
             check(w, g, name_of(w, paths()[n]), check_finite)
+            some_complex = some_complex or w.dtype.kind == "c"
+    changes = apart(once(pairs, paths))
+    if some_complex:
+        changes = [(w, as_reals(g)) for w, g in changes]
     try:
-        opt.apply(apart(once(pairs, paths)), _Places(pairs, paths))
+        opt.apply(changes, _Places(pairs, paths))
     except Exception as failure:
         explain_gpu(failure, "update")
         raise
@@ -237,18 +242,13 @@ def check(w: Any, g: Any, name: str, check_finite: bool) -> None:
         )
     if not is_array(w):
         raise TypeError(f"update: {name} is {described(w)}, which cannot be written in place; make it an array")
-    if w.dtype.kind == "c":
-        raise DtypeError(
-            f"update: {name} has dtype {w.dtype}, and optimizers change real numbers; keep its real and its imaginary "
-            "part as two Params, and compute with a + 1j * b"
-        )
-    if w.dtype.kind != "f":
+    if w.dtype.kind not in "fc":
         raise DtypeError(f"update: {name} has dtype {w.dtype}, which has no gradient; write .astype(np.float32)")
     if not (isinstance(g, (np.ndarray, np.generic, RowSparse)) or on_gpu(g)):
         raise TypeError(f"update: the gradient of {name} must be an array, got {described(g)}")
     if g.shape != w.shape:
         raise ShapeError(f"update: {name} has a gradient of shape {g.shape}; a gradient has the shape of its param")
-    if g.dtype not in (w.dtype, working_dtype(w)):
+    if g.dtype not in (w.dtype, working_dtype(w)) or g.dtype.kind != w.dtype.kind:
         to = f"np.{w.dtype}" if w.dtype.isnative else repr(w.dtype.str)
         raise DtypeError(f"update: {name} has dtype {w.dtype}, its gradient {g.dtype}; write g.astype({to})")
     if on_gpu(bare(w)) != on_gpu(g.values if isinstance(g, RowSparse) else g):

@@ -201,7 +201,8 @@ def check_array(x: Any, path: str) -> None:
     if not isinstance(x, np.ndarray) or type(x) not in (np.ndarray, np.memmap):
         raise TypeError(f"save: {where} is a {type(x).__name__}; make it a plain array with np.asarray")
     if x.dtype.newbyteorder("<") not in CODES:
+        way = "; save np.real(x) and np.imag(x), or x.astype(np.complex64)" if x.dtype.kind == "c" else ""
         raise DtypeError(
             f"save: {where} has dtype {x.dtype}, which safetensors files do not have; they have bool, integers, "
-            "float16, float32, float64 and complex64"
+            f"float16, float32, float64 and complex64{way}"
         )

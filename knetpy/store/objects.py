@@ -20,6 +20,7 @@ from ..ops.batchnorm import Moments
 from ..optim import schedules
 from ..optim.chain import Choose
 from ..optim.optimizer import Optimizer, State, identity
+from ..optim.state import as_reals
 from ..parameters.search import Search, named_params
 from ..tree import leaves, tree_map
 
@@ -153,7 +154,7 @@ class StoredOptimizer(Stored):
 
     def _state(self, told):
         key, owner = identity(told["of"])
-        fresh = self.x.init(np.zeros(told["of"].shape, np.promote_types(told["of"].dtype, np.float32)))
+        fresh = self.x.init(as_reals(np.zeros(told["of"].shape, np.promote_types(told["of"].dtype, np.float32))))
         arrays = told["arrays"]
         if type(arrays) is not type(fresh) or [_form(a) for a in arrays] != [_form(a) for a in fresh]:
             raise ValueError("it remembers other arrays than those in the file")

@@ -145,23 +145,13 @@ def test_functions_of_real_numbers_refuse_complex_ones():
             grad(lambda z, f=f: np.real(f(z)), 0)(Z)
 
 
-def test_optimizers_refuse_complex_params():
-    z = param(Z)
-    g = grad(lambda: loss(z))()
-    with pytest.raises(kn.DtypeError, match="complex128.*real and its imaginary part as two Params"):
-        kn.update(z, g, kn.SGD(0.1))
-    assert np.array_equal(z.value, Z)
-    z -= 0.01 * g[z]
-    assert loss(z) < loss(Z)
-
-
 def test_complex_params_are_copied_and_saved(tmp_path):
     z = param(Z.astype("c8"))
     assert np.array_equal(copy.deepcopy(z).value, z.value)
     kn.save(tmp_path / "z", {"z": z})
     again = kn.load(tmp_path / "z")["z"]
     assert isinstance(again, kn.Param) and again.dtype == np.complex64 and np.array_equal(again.value, z.value)
-    with pytest.raises(kn.DtypeError, match="complex128"):
+    with pytest.raises(kn.DtypeError, match="complex128.*np.imag.*complex64"):
         kn.save(tmp_path / "z", {"z": param(Z)})
 
 

@@ -324,3 +324,12 @@ def test_a_shape_error_is_told_once():
     with pytest.raises(kn.ShapeError) as failure:
         np.ones((2, 3)) @ kn.param(2, 3)
     assert failure.value.__suppress_context__
+
+
+def test_a_function_that_copies_a_value_into_a_plain_array_is_named():
+    for name, f in {
+        "np.full_like": lambda x: np.full_like(np.ones(2), x),
+        "np.nan_to_num": lambda x: np.nan_to_num(np.ones(2), nan=x),
+    }.items():
+        with pytest.raises(kn.MutationError, match=f"np.copyto, which {name} of a plain array calls"):
+            kn.grad(lambda x, f=f: np.sum(f(x)))(1.0)

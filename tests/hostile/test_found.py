@@ -145,7 +145,7 @@ ACTIVATIONS = (
 def test_activations_take_floating_arrays_only(name):
     f = getattr(kn, name)
     for dtype in (int, np.uint8, bool, complex, object, "U3", "M8[s]"):
-        with pytest.raises(kn.DtypeError, match=f"^{name}: x has dtype .*; write x.astype"):
+        with pytest.raises(kn.DtypeError, match=f"^{name}: x has dtype .*; write (x.astype|np.real.x.)"):
             f(np.ones(2).astype(dtype))
     assert f([1, -2]).dtype == f(2).dtype == f(0.5).dtype == np.float32
     assert f(np.float64(2)).dtype == np.float64
