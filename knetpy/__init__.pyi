@@ -3,6 +3,7 @@
 from . import check as check
 from . import data as data
 from . import kernels as kernels
+from . import knet as knet
 from . import nn as nn
 from . import ops as ops
 from . import optim as optim
@@ -187,7 +188,10 @@ from .settings import training as training
 from .show.history import History as History
 from .show.tensorboard import TensorBoard as TensorBoard
 from .store import load as load
+from .store import load_state as load_state
+from .store import load_torch as load_torch
 from .store import save as save
+from .store import state as state
 from .train import evaluate as evaluate
 from .train import minimize as minimize
 from .train import predict as predict

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType, MappingProxyType
 from typing import TypeVar
@@ -53,10 +54,42 @@ def told_class(cls: Kind) -> Kind:
     return cls
 
 
+def speaking(**words: str) -> Callable[[F], F]:
+    """Decorate a function that calls another and has other names: of errors that come out of it, each word is replaced.
+
+    >>> from knetpy.calls import speaking
+    >>> @speaking(double="twice", x="number")
+    ... def twice(number):
+    ...     raise TypeError("double: x must be a number, got an axe")
+    >>> twice(None)
+    Traceback (most recent call last):
+        ...
+    TypeError: twice: number must be a number, got an axe
+    """
+    known = re.compile(rf"(?<![\w.'\"])({'|'.join(words)})(?!\w)")
+
+    def explain(error: Exception) -> None:
+        if error.args and isinstance(error.args[0], str):
+            error.args = (known.sub(lambda found: words[found[0]], error.args[0]), *error.args[1:])
+
+    def decorate(f: F) -> F:
+        def call(*args, **options):
+            try:
+                return f(*args, **options)
+            except (TypeError, ValueError) as error:
+                explain(error)
+                raise
+
+        same = FunctionType(call.__code__, f.__globals__, f.__name__, None, call.__closure__)
+        return functools.update_wrapper(same, f)  # type: ignore[return-value]
+
+    return decorate
+
+
 def _sentence(f: Callable, name: str, way: str, elsewhere: Mapping[str, str], args: tuple, options: dict) -> str:
     parameters = {p.name: p for p in inspect.signature(f).parameters.values() if p.name not in ("self", "misplaced")}
     args = args[1:] if "self" in inspect.signature(f).parameters else args
-    shown = [str(p.replace(annotation=p.empty)) for p in parameters.values()]
+    shown = [re.sub(r"<function (\w+) at \w+>", r"\1", str(p.replace(annotation=p.empty))) for p in parameters.values()]
     takes = f"takes {', '.join(shown) or 'nothing'}"
     places = [key for key, p in parameters.items() if p.kind is not p.KEYWORD_ONLY and p.kind is not p.VAR_KEYWORD]
     unknown = next((key for key in options if key not in parameters), None)

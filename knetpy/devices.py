@@ -94,8 +94,8 @@ def maybe(mask: Any) -> bool:
     return on_gpu(mask) or bool(mask.any())
 
 
-def listed(x: list, operands: Any) -> Any:
-    """A list among the operands of a call as an array, on the GPU if another operand is there."""
+def listed(x: Any, operands: Any) -> Any:
+    """A list or number among the operands of a call as an array, on the GPU if another operand is there."""
     array = np.asarray(x)
     there = [o for o in operands if on_gpu(getattr(o, "value", o))] if GPU else []
     return beside(array, there[0]) if there else array
@@ -109,6 +109,11 @@ def filled(arrays: list, specs: list) -> tuple | None:
     bare = getattr(some, "value", some)
     made = (lambda shape, dtype: np.zeros_like(bare, dtype, shape=shape)) if on_gpu(bare) else np.zeros
     return tuple([made(*spec) if a is None else a for a, spec in zip(arrays, specs)])
+
+
+def eye(n: int, dtype: Any, like: Any) -> Any:
+    """The identity matrix where the bare array `like` is; CuPy does not take `np.eye(..., like=)`."""
+    return (cupy() if on_gpu(like) else np).eye(n, dtype=dtype)
 
 
 def max_at(x: Any, key: Any, values: Any) -> None:
@@ -126,8 +131,15 @@ def zeros(shape: tuple[int, ...], like: Any) -> Any:
     return np.zeros_like(like, shape=shape) if on_gpu(like) else np.zeros(shape, like.dtype)
 
 
+def native(x: Any) -> Any:
+    """An array of NumPy's in the byte order of the machine; raises for a dtype that CuPy does not have."""
+    if x.dtype.char not in "?bhilqpBHILQPefdFD":
+        raise TypeError(f"a GPU has no arrays of dtype {x.dtype}, such as this of shape {x.shape}; leave it on the CPU")
+    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+
+
 def moved(x: Any, device: str) -> Any:
     """A copy of a bare array on that device, "cpu" or "gpu"; on the same device of NumPy and CuPy their own copy."""
     if device == "gpu":
-        return cupy().array(x)
+        return cupy().array(native(x))
     return x.get() if on_gpu(x) else np.array(x)

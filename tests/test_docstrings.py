@@ -182,7 +182,7 @@ def test_what_it_mentions_exists(name):
             f"kn.{name}: {error}"
         )
     for mentioned in re.findall(r"`(?:kn\.)?([a-z_0-9]{3,})`", text):
-        places = (kn, kn.init, kn.train, kn.data, public()[name])
+        places = (kn, kn.init, kn.train, kn.data, kn.nn, kn.knet, public()[name])
         known = (
             any(hasattr(place, mentioned) for place in places) or mentioned in signature(name) or iskeyword(mentioned)
         )

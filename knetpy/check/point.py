@@ -68,7 +68,7 @@ class Point:
                     tape,
                     training=False,
                 )
-            return {uid: p for uid, (p, _) in tape.touched.items()}
+            return {uid: p for uid, (p, _) in tape.touched.items() if not p.frozen}
         finally:
             tape.end()
 

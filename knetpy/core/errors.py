@@ -136,7 +136,7 @@ def refuse_mixed(name, operands, args):
     """Raise if some arrays of a call are on the CPU and some on a GPU."""
     if operands and len(operands) < len(args):  # of *operands
         operands = [f"{operands[-1]}[{i}]" for i in range(len(args))]
-    arrays = [(n, a) for n, a in zip(operands or [""], args) if getattr(a, "shape", ())]
+    arrays = [(n, a) for n, a in zip(operands or [""], args) if getattr(a, "shape", ()) or on_gpu(a)]
     places = {on_gpu(a): n for n, a in reversed(arrays)}
     if len(places) > 1:
         raise DeviceError(
@@ -170,6 +170,7 @@ PYTORCH = {  # what its users type after an array, and what to write
     "at": ": write np.where(...)", "flat": ": write x.ravel()", "tofile": ": write kn.save",
     "requires_grad": ": kn.param makes what is trained, kn.grad(f, 0) differentiates by an argument",
     **{name: f": write kn.{name}(x)" for name in ("relu", "sigmoid", "softmax", "logsoftmax", "gelu", "silu")},
+    "__cuda_array_interface__": ": only Params on a GPU have one, outside of transforms; write kn.value(x)",
     "log_softmax": ": write kn.logsoftmax(x)", "zero_": ": write p[...] = 0, outside a transform",
 }  # fmt: skip
 
@@ -192,8 +193,10 @@ TO_ARRAY = (  # what was called, and what to write
 )
 
 
-def to_array():
+def to_array(x):
     """`TO_ARRAY`, for the caller of whoever asks; of a function of SciPy's its name and the way to a derivative."""
+    if on_gpu(x.value):
+        raise DeviceError(f"{TO_ARRAY[0]} of a value on the GPU, of shape {x.shape}: write kn.cpu(kn.value(x))")
     frame, called = sys._getframe(2), []
     while frame is not None and (module := frame.f_globals.get("__name__", "").split("."))[0] == "scipy":
         if len(module) > 1 and not module[1].startswith("_"):
@@ -247,7 +250,7 @@ def numpy_name(function):
     for module, spelling in (*modules, (sys.modules.get("scipy.special"), "scipy.special")):
         if getattr(module, function.__name__, None) is function:
             return f"{spelling}.{function.__name__}"
-    return function.__name__
+    return function.__name__.lstrip("_")  # some of SciPy's have a function in front
 
 
 def warn(message, category=UserWarning):

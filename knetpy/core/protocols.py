@@ -10,7 +10,7 @@ import operator
 import numpy as np
 
 from ..tree import tree_map
-from .errors import DerivativeError, numpy_name
+from .errors import DerivativeError, numpy_name, refuse_mixed
 from .trace import active
 from .value import METHODS, NUMPY, UFUNC, WRITES, Param, Value, bare, found, is_tracked, kind_of
 
@@ -115,6 +115,7 @@ def _inplace(ufunc, name):
     def method(self, other):
         other = bare(other)
         array = self.writable()
+        refuse_mixed(name, ("p", "other"), (array, other))
         ufunc(array, other, out=array, casting="same_kind")
         return self
 

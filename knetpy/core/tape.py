@@ -39,9 +39,9 @@ class Tape(Trace):
         if x.__class__ is not Param:
             return False
         self.touched.setdefault(x.uid, (x, x.version))
-        if self.sees_params:
+        if follow := self.sees_params and not x.frozen:
             self.steps[x.uid] = LEAF
-        return self.sees_params
+        return follow
 
     def end(self):
         super().end()

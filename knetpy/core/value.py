@@ -138,7 +138,7 @@ class Value(Displayed):
         return complex(plain(self, "complex(...)"))
 
     def __array__(self, dtype=None, copy=None):
-        array = np.asarray(plain(self, *to_array()), dtype)
+        array = np.asarray(plain(self, *to_array(self)), dtype)
         return array.copy() if copy else array
 
     def tolist(self):
@@ -170,7 +170,7 @@ class Param(Value):
 
     Outside a transform it behaves as its array and gives plain results; `p[...] = v` and `p += v` write in place and
     keep the Param. Inside a transform it is recorded, and writing raises. `p.value` is a read-only view, `p.version`
-    counts changes. A copy, a deep copy and an unpickled Param are Params of their own.
+    counts changes. A copy, a deep copy and an unpickled Param are Params of their own. `p.frozen`: see `kn.nn.freeze`.
 
     >>> import numpy as np, knetpy as kn
     >>> p = kn.param(np.array([1.0, 2.0]))
@@ -179,10 +179,10 @@ class Param(Value):
     array([4., 6.])
     """
 
-    __slots__ = ("__weakref__", "_array", "version")
+    __slots__ = ("__weakref__", "_array", "version", "frozen")
 
-    def __init__(self, array):
-        for name, v in zip(Param.__slots__[1:] + Value.__slots__, (array, 0, serial(), read_only(array))):
+    def __init__(self, array, frozen=False):
+        for name, v in zip(Param.__slots__[1:] + Value.__slots__, (array, 0, frozen, serial(), read_only(array))):
             object.__setattr__(self, name, v)
 
     def writable(self) -> Any:
@@ -204,10 +204,15 @@ class Param(Value):
         object.__setattr__(self, name, new)
 
     def __reduce__(self):
-        return Param, (np.array(host(self.value)),)
+        return Param, (np.array(host(self.value)), self.frozen)
+
+    def __deepcopy__(self, memo=None):
+        return Param(self.value.copy(order="K"), self.frozen)
+
+    __copy__ = __deepcopy__
 
     def __repr__(self):
-        return f"Param({self.shape}, {self.dtype}, norm={norm(self.value):.4g})"
+        return f"Param({self.shape}, {self.dtype}, norm={norm(self.value):.4g}{', frozen' * self.frozen})"
 
 
 def value(x: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import explaining_gpu
-from ..devices import cupy
+from ..devices import cupy, native
 from ..tree import tree_map
 
 AHEAD = 2  # copies whose pinned memory is kept before the oldest is waited for, which has long been done
@@ -40,6 +40,7 @@ def _begin(batch: Any, stream: Any) -> tuple[Any, Any, list]:
     def copied(x: Any) -> Any:
         if not isinstance(x, np.ndarray):
             return x
+        x = native(x)
         pinned.append(cupyx.empty_pinned(x.shape, x.dtype))
         pinned[-1][...] = x
         there = cupy().empty(x.shape, x.dtype)

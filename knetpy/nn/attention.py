@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..ops.arguments import number
+from ..ops.arguments import flag, number
 from ..ops.attention import attention
 from ..ops.gated import gelu
 from ..parameters import init as inits
 from .combine import Chain
 from .dense import Dense
 from .dropout import Dropout
-from .layer import call_of, changed, size
+from .layer import call_of, changed, initialiser, size
 from .norm import LayerNorm
 from .printing import printed
 
@@ -68,7 +68,8 @@ class MultiHeadAttention:
         if hidden % self.heads:
             raise ValueError(f"{name}: heads={heads} must divide the size of all heads together, {hidden}")
         self.dropout = number(name, "dropout", dropout, 0, 1)
-        how: dict = dict(bias=bias, init=init)
+        how: dict = dict(bias=flag(name, "bias", bias), init=initialiser(name, init))
+        keys, values = [None if n is None else size(name, o, n) for o, n in (("keys", keys), ("values", values))]
         self.query = Dense(features, hidden, **how)
         self.key = Dense(features if keys is None else keys, hidden, **how)
         self.value = Dense(features if values is None else values, hidden, **how)
@@ -148,9 +149,17 @@ class TransformerBlock:
         norm: Callable = LayerNorm,
         bias: bool = True,
     ):
+        name = "TransformerBlock"
+        features, heads = size(name, "features", features), size(name, "heads", heads)
+        if features % heads:
+            raise ValueError(f"{name}: heads={heads} must divide features={features}")
+        hidden = 4 * features if hidden is None else size(name, "hidden", hidden)
+        dropout, causal = number(name, "dropout", dropout, 0, 1), flag(name, "causal", causal)
+        if not callable(norm):
+            raise TypeError(f"{name}: norm must be a kind of layer such as kn.nn.RMSNorm, got {norm!r:.60}")
+        bias, norm_first = flag(name, "bias", bias), flag(name, "norm_first", norm_first)
         self.norm1, self.norm2 = norm(features), norm(features)
         self.attention = MultiHeadAttention(features, heads, dropout=dropout, bias=bias)
-        hidden = 4 * features if hidden is None else hidden
         self.feedforward = Chain(Dense(features, hidden, activation, bias=bias), Dense(hidden, features, bias=bias))
         self.drop, self.causal, self.norm_first = Dropout(dropout), causal, norm_first
 

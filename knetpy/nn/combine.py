@@ -96,7 +96,11 @@ class Chain(_Group):
 
     def __getitem__(self, key: Any) -> Any:
         if not isinstance(key, slice):
-            return self.layers[key] if not isinstance(key, int) else tuple(self)[key]
+            try:
+                return self.layers[key] if not isinstance(key, int) else tuple(self)[key]
+            except (KeyError, IndexError, TypeError):
+                has = f"it has {', '.join(self.layers)}" if isinstance(self.layers, dict) else f"it has {len(self)}"
+                raise IndexError(f"{type(self).__name__} has no layer {key!r:.60}; {has}") from None
         return Chain(dict([*self.layers.items()][key]) if isinstance(self.layers, dict) else self.layers[key])
 
 

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 from ..core.errors import ShapeError
 from ..core.value import Param
-from ..ops.arguments import per_axis, several
-from ..ops.conv import conv, conv_transpose
+from ..ops.arguments import flag, one_of, per_axis, several
+from ..ops.conv import PADDINGS, conv, conv_transpose
+from ..ops.window import window_padding
 from ..parameters import init as inits
-from .layer import bias_of, call_of, changed, grow, inputs_of, size, told
+from .layer import begin, bias_of, call_of, changed, grow, initialiser, inputs_of, size, told
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,24 @@ def padding_of(padding: Any, window: tuple[int, ...], dilation: Any) -> Any:
     if isinstance(padding, SamePad) or padding is SamePad:
         return SamePad().around(window, per_axis("SamePad", "dilation", dilation, len(window)))
     return padding
+
+
+def check_steps(
+    name: str,
+    window: tuple,
+    padding: Any,
+    padding_mode: Any = "zeros",
+    flip: Any = False,
+    groups: Any = 1,
+    **steps: Any,
+) -> None:
+    """Raise for options of a convolution or pooling that fit no input."""
+    for option, given in steps.items():
+        per_axis(name, option, given, len(window), 0 if option == "output_padding" else 1)
+    window_padding(name, padding, window, window, window, window)
+    per_axis(name, "groups", groups, 1)
+    flag(name, "flip", flip)
+    one_of(name, "padding_mode", padding_mode, PADDINGS)
 
 
 def window_of(name: str, window: Any) -> tuple[int, ...]:
@@ -66,11 +85,12 @@ class _Convolution:
         name, wanted = type(self).__name__, "(outputs, window) or (inputs, outputs, window)"
         (*inputs, outputs, window), self.activation = told(name, sizes, activation, wanted, 2, 3)
         self.inputs, self.outputs = size(name, "inputs", *inputs) if inputs else None, size(name, "outputs", outputs)
-        self.window, self._init, self._options, self.weight = window_of(name, window), init, options, None
+        self.window, self._init, self._options = window_of(name, window), initialiser(name, init), options
+        self.weight = None
         options["padding"] = padding_of(options["padding"], self.window, options["dilation"])
+        check_steps(name, self.window, **options)
         self._biased, self.bias = bias_of(name, bias, (self.outputs,))
-        if inputs:
-            self.init_from()
+        begin(self, inputs)
 
     def init_from(self, x: Any = None) -> None:
         """Make the params, for x (N, inputs, *S)."""

@@ -6,11 +6,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..core.errors import ShapeError
-from ..core.value import Param
+from ..core.value import Param, bare
 from ..ops.linear import bilinear, linear
 from ..parameters import init as inits
-from .layer import bias_of, call_of, changed, grow, inputs_of, known, made, size, told, weight_of
+from .layer import (
+    begin,
+    bias_of,
+    call_of,
+    changed,
+    grow,
+    initialiser,
+    inputs_of,
+    known,
+    made,
+    shape_of,
+    size,
+    told,
+    weight_of,
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -54,9 +70,9 @@ class Dense:
             size("Dense", "inputs", *inputs) if inputs else None,
             size("Dense", "outputs", outputs),
         )
-        self._biased, self.bias, self._init = *bias_of("Dense", bias, (self.outputs,)), init
-        if inputs:
-            self.init_from()
+        self._biased, self.bias = bias_of("Dense", bias, (self.outputs,))
+        self._init = initialiser("Dense", init)
+        begin(self, inputs)
 
     def init_from(self, x: Any = None) -> None:
         """Make the params, for x (..., inputs)."""
@@ -66,7 +82,19 @@ class Dense:
     def __call__(self, x: Any) -> Any:
         if self.weight is None:
             self.init_from(x)
-        return linear(x, self.weight, self.bias, activation=self.activation)
+        try:
+            return linear(x, self.weight, self.bias, activation=self.activation)
+        except ShapeError:
+            self._explain(np.shape(bare(x)))
+            raise
+
+    def _explain(self, x: tuple[int, ...]) -> None:
+        """Raise in the layer's own terms if an input of shape x has another number of features."""
+        inputs = self.weight.shape[0]  # type: ignore[union-attr]
+        if x[-1:] != (inputs,):
+            turned = f"; x.T has {inputs}" if len(x) == 2 and x[0] == inputs else ""
+            images = "; kn.nn.flatten before the layer makes rows of images" if len(x) > 2 else ""
+            raise ShapeError(f"{self!r}: x must have {inputs} features on its last axis, got {x}{turned or images}")
 
     def __repr__(self) -> str:
         sizes = f"{known(self.weight, 0, self.inputs)} => {self.outputs}"
@@ -100,12 +128,12 @@ class Scale:
         rest, self.activation = told("Scale", sizes, activation, "one size or more", 1, 32)
         shape = tuple([size("Scale", "each size", n) for n in rest])
         biased, self.bias = bias_of("Scale", bias, shape)
-        self.scale = made(shape, init)
+        self.scale = made(self, shape, initialiser("Scale", init))
         grow(self, bias=biased and (shape, inits.zeros))
 
     def __call__(self, x: Any) -> Any:
         wanted = self.scale.shape
-        if x.shape[-len(wanted) :] != wanted:
+        if shape_of("Scale", x)[-len(wanted) :] != wanted:
             raise ShapeError(f"Scale: the last axes of x must be {wanted}, got x of shape {x.shape}")
         y = x * self.scale if self.bias is None else x * self.scale + self.bias
         return y if self.activation is None else self.activation(y)
@@ -156,9 +184,9 @@ class Bilinear:
         )
         inputs = [size("Bilinear", "inputs", n) for n in inputs]
         self.inputs, self.outputs = (inputs[0], inputs[-1]) if inputs else None, size("Bilinear", "outputs", outputs)
-        self._biased, self.bias, self._init = *bias_of("Bilinear", bias, (self.outputs,)), init
-        if inputs:
-            self.init_from()
+        self._biased, self.bias = bias_of("Bilinear", bias, (self.outputs,))
+        self._init = initialiser("Bilinear", init)
+        begin(self, inputs)
 
     def init_from(self, x1: Any = None, x2: Any = None) -> None:
         """Make the params, for x1 (..., inputs1) and x2 (..., inputs2)."""

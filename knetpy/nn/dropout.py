@@ -6,10 +6,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from ..ops.arguments import number
+from ..ops.arguments import number, several
 from ..ops.dropout import alpha_dropout, dropout
-from ..settings import training
-from .layer import call_of, changed
+from ..settings import training, whole
+from .layer import call_of, changed, choice
 
 
 @dataclass(eq=False, repr=False)
@@ -31,7 +31,10 @@ class Dropout:
     active: bool | None = None
 
     def __post_init__(self) -> None:
-        self.p = number("Dropout", "p", self.p, 0, 1)
+        self.p, self.active = number("Dropout", "p", self.p, 0, 1), choice("Dropout", "active", self.active)
+        for axis in self.axis if several(self.axis) else () if self.axis is None else (self.axis,):
+            if whole(axis) is None:
+                raise TypeError(f"Dropout: axis must be an integer, a tuple of them or None, got {self.axis!r:.60}")
 
     def __call__(self, x: Any) -> Any:
         with nullcontext() if self.active is None else training(self.active):
@@ -58,7 +61,7 @@ class AlphaDropout:
     active: bool | None = None
 
     def __post_init__(self) -> None:
-        self.p = number("AlphaDropout", "p", self.p, 0, 1)
+        self.p, self.active = number("AlphaDropout", "p", self.p, 0, 1), choice("AlphaDropout", "active", self.active)
 
     def __call__(self, x: Any) -> Any:
         with nullcontext() if self.active is None else training(self.active):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.value import Param
+from ..ops.arguments import one_of, per_axis
 from ..ops.embed import embed, embedding_bag
 from ..parameters import init as inits
-from .layer import call_of, changed, grow, size, told, weight_of
+from .layer import call_of, changed, grow, initialiser, size, told, weight_of
 
 
 @dataclass(eq=False, repr=False)
@@ -34,9 +35,8 @@ class Embedding:
 
     def __init__(self, *sizes: Any, init: Callable | None = None, padding_index: int | None = None):
         _construct(self, sizes, init)
-        self.padding_index = padding_index
+        self.padding_index = _padding_index(self, padding_index)
         if padding_index is not None:
-            embed(self.weight.value, [], padding_index=padding_index)  # which checks it
             if not isinstance(sizes[0], Param) and self.weight.value.strides[0]:
                 self.weight[padding_index] = 0
 
@@ -51,7 +51,23 @@ def _construct(layer: Any, sizes: tuple, init: Callable | None) -> None:
     name = type(layer).__name__
     sizes, layer.weight = weight_of(name, sizes)
     (rows, columns), _ = told(name, sizes, None, "(V, D)", 2, 2)
-    grow(layer, weight=((size(name, "V", rows), size(name, "D", columns)), init or _normal))
+    grow(
+        layer,
+        weight=(
+            (size(name, "V", rows), size(name, "D", columns)),
+            initialiser(name, _normal if init is None else init),
+        ),
+    )
+
+
+def _padding_index(layer: Any, n: Any) -> int | None:
+    if n is None:
+        return None
+    name, rows = type(layer).__name__, layer.weight.shape[0]
+    (n,) = per_axis(name, "padding_index", n, 1, 0)
+    if n >= rows:
+        raise IndexError(f"{name}: padding_index {n} is out of range: the table has {rows} rows")
+    return n
 
 
 def _normal(*shape: int, dtype: Any) -> Any:
@@ -84,8 +100,8 @@ class EmbeddingBag:
 
     def __init__(self, *sizes: Any, mode: str = "mean", init: Callable | None = None, padding_index: int | None = None):
         _construct(self, sizes, init)
-        self.mode, self.padding_index = mode, padding_index
-        embedding_bag(self.weight.value, [], [], mode=mode, padding_index=padding_index)  # which checks them
+        one_of("EmbeddingBag", "mode", mode, ("mean", "sum", "max"))
+        self.mode, self.padding_index = mode, _padding_index(self, padding_index)
 
     def __call__(self, indices: Any, offsets: Any = None, weights: Any = None) -> Any:
         how = dict(mode=self.mode, weights=weights, padding_index=self.padding_index)

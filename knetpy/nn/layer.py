@@ -6,6 +6,7 @@ take no memory: their shapes are all that they are made for.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from .. import settings
-from ..core.errors import ShapeError
+from ..core.errors import DtypeError, ShapeError
 from ..core.value import Param, Value, bare
 from ..devices import asarray, moved, on_gpu
-from ..ops.arguments import per_axis
+from ..ops.arguments import flag, per_axis
+from ..parameters.model import constructed, made_inside
 from ..parameters.param import param
+from ..tree import children
 
 _outline: ContextVar[list | None] = ContextVar("outline", default=None)  # [(layer, names)] of those grown inside
 
@@ -53,21 +56,35 @@ def grow(layer: Any, x: Any = None, **wanted: Any) -> None:
     missing = [name for name, how in wanted.items() if how and getattr(layer, name) is None]
     for name in missing:
         shape, init = wanted[name]
-        setattr(layer, name, made(shape, init, x))
+        setattr(layer, name, made(layer, shape, init, x))
     unmake_later(layer, missing, x)
 
 
-def made(shape: tuple[int, ...], init: Callable, x: Any = None) -> Param:
+def made(layer: Any, shape: tuple[int, ...], init: Callable, x: Any = None) -> Param:
     """A float32 Param of a layer.
 
     Without x it is made by a constructor, as by any caller of `kn.param`; with x, which a first call was given, it is
-    on the device of x and belongs to the layer alone, also where a transform or a `kn.model` runs.
+    on the device of x, and where a transform or a `kn.model` runs it belongs to the layer, unless that was made inside.
     """
     if _outline.get() is not None:
         return Param(np.broadcast_to(np.float32(0), shape))
-    if x is None:
-        return param(*shape, init=init)
-    return Param(moved(init(*shape, dtype=np.float32), "gpu" if on_gpu(bare(x)) else settings.device))
+    device = "gpu" if x is not None and on_gpu(bare(x)) else settings.device
+    try:
+        if x is None or made_inside(layer):
+            return param(*shape, init=init, device=device)
+        return Param(moved(init(*shape, dtype=np.float32), device))
+    except TypeError as failure:
+        raise TypeError(
+            f"{type(layer).__name__}: init must be a function of the sizes and dtype= that gives an array: {failure}"
+        ) from failure
+
+
+def begin(layer: Any, is_told: Any) -> None:
+    """At the end of a constructor: make the params, or leave that to the first call, if the sizes are not told."""
+    if is_told:
+        layer.init_from()
+    else:
+        constructed(layer, type(layer).__name__)
 
 
 def unmake_later(layer: Any, names: list[str], x: Any) -> None:
@@ -77,12 +94,52 @@ def unmake_later(layer: Any, names: list[str], x: Any) -> None:
         grown.append((layer, names))
 
 
+def is_layer(x: Any) -> bool:
+    """Whether it is a layer that has parts to look into: a dataclass that can be called."""
+    return dataclasses.is_dataclass(x) and not isinstance(x, type) and callable(x)
+
+
+def is_array(x: Any) -> bool:
+    """Whether it can be an input with an axis of examples."""
+    return hasattr(x, "dtype") and bool(getattr(x, "shape", ()))
+
+
+def unsized(layer: Any) -> bool:
+    """Whether a layer makes its params at its first call, which has not been."""
+    lacking = [name for name in ("weight", "weights", "scale") if getattr(layer, name, layer) is None]
+    told = any([getattr(layer, name, None) for name in ("inputs", "channels", "sizes")])
+    return bool(lacking) and hasattr(layer, "init_from") and getattr(layer, "affine", True) and not told
+
+
+def check_sized(name: str, model: Any, path: str = "") -> None:
+    """Raise if there is a layer in a model that is sized at its first call."""
+    if is_layer(model) and unsized(model):
+        raise ValueError(
+            f"{name}: {path.removeprefix('.') or 'the model'}, {model!r:.60}, is sized at its first call; call "
+            "kn.nn.init_from(model, x) before"
+        )
+    whole = hasattr(model, "whole")  # a WeightNorm, whose layer has lost its weight
+    for step, part in [] if whole or isinstance(model, Value) else children(model) or []:
+        check_sized(name, part, path + step)
+
+
 def given(what: str, array: Any, shape: tuple[int, ...] | None = None) -> Param:
     """A Param of an array that a constructor was given; a Param is taken as it is, and so is shared."""
-    p = array if isinstance(array, Param) else param(asarray(bare(array)))
+    p = array if isinstance(array, Param) else param(_floating(what, bare(array)))
     if shape is not None and p.shape != shape:
         raise ShapeError(f"{what} must have shape {shape}, got {p.shape}")
     return p
+
+
+def _floating(what: str, array: Any) -> Any:
+    """What was given for the numbers of a Param, as a floating array."""
+    try:
+        array = np.array(array, np.float32) if isinstance(array, (list, tuple)) else asarray(array)
+    except (TypeError, ValueError, RuntimeError) as failure:
+        raise TypeError(f"{what} must be an array of numbers: {failure!s:.200}") from None
+    if array.dtype.kind not in "fc":
+        raise DtypeError(f"{what} must be a floating array, got dtype {array.dtype}; write .astype(np.float32)")
+    return array
 
 
 def bias_of(name: str, bias: Any, shape: tuple[int, ...]) -> tuple[bool, Param | None]:
@@ -96,9 +153,9 @@ def bias_of(name: str, bias: Any, shape: tuple[int, ...]) -> tuple[bool, Param |
 
 def weight_of(name: str, arguments: tuple) -> tuple[tuple, Param | None]:
     """(sizes and what follows, weight) of a layer that may be told its weight in the place of its sizes."""
-    if not arguments or not (hasattr(arguments[0], "shape")):
+    if not arguments or not getattr(arguments[0], "shape", ()):
         return arguments, None
-    weight = given(f"{name}: the weight", arguments[0])
+    weight = given(f"{name}: the weight (inputs, outputs)", arguments[0])
     if len(weight.shape) != 2:
         raise ShapeError(f"{name}: the weight must be a matrix (inputs, outputs), got {weight.shape}")
     return (*weight.shape, *arguments[1:]), weight
@@ -129,6 +186,28 @@ def told(name: str, arguments: tuple, activation: Any, wanted: str, least: int, 
 def size(name: str, what: str, n: Any) -> int:
     """A size that a layer was told: a whole number above 0."""
     return per_axis(name, what, n, 1)[0]
+
+
+def initialiser(name: str, init: Any, option: str = "init") -> Callable:
+    """A function that makes the numbers of a Param."""
+    if not callable(init):
+        raise TypeError(
+            f"{name}: {option} must be a function of the sizes and dtype=, such as kn.init.kaiming_normal without "
+            f"parentheses, got {init!r:.60}"
+        )
+    return init
+
+
+def choice(name: str, option: str, given: Any) -> bool | None:
+    """An option that is True, False or None."""
+    return None if given is None else flag(name, option, given)
+
+
+def shape_of(name: str, x: Any) -> tuple[int, ...]:
+    """The shape of an input, which must be an array."""
+    if not hasattr(x, "shape"):
+        raise TypeError(f"{name}: x must be an array, got {type(x).__name__}; write np.asarray(x, np.float32)")
+    return x.shape
 
 
 def spelled(x: Any) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 
 from ..core.errors import ShapeError
 from ..core.value import Param
+from ..ops.arguments import flag, number
 from ..ops.batchnorm import Moments, batchnorm, instancenorm
 from ..ops.norm import groupnorm, layernorm, rmsnorm
 from ..parameters import init as inits
-from .layer import call_of, changed, grow, inputs_of, known, size, told
+from .layer import begin, call_of, changed, choice, grow, inputs_of, known, shape_of, size, told
 
 
 def _channels(layer: Any, arguments: tuple, activation: Any) -> None:
@@ -20,8 +21,7 @@ def _channels(layer: Any, arguments: tuple, activation: Any) -> None:
     channels, layer.activation = told(name, arguments, activation, "(channels), or nothing", 0, 1)
     layer.channels = size(name, "channels", *channels) if channels else None
     layer.scale = layer.bias = None
-    if channels:
-        layer.init_from()
+    begin(layer, channels)
 
 
 def _grow_channels(layer: Any, x: Any) -> None:
@@ -72,8 +72,11 @@ class BatchNorm:
         eps: float = 1e-5,
         momentum: float | None = 0.1,
     ):
-        self.affine, self.active, self.eps = affine, active, eps
-        self.moments = Moments(momentum) if track_stats else None
+        self.affine, self.active = flag("BatchNorm", "affine", affine), choice("BatchNorm", "active", active)
+        self.eps = number("BatchNorm", "eps", eps, 0)
+        if momentum is not None:
+            number("BatchNorm", "momentum", momentum, 0, 1)
+        self.moments = Moments(momentum) if flag("BatchNorm", "track_stats", track_stats) else None
         _channels(self, channels, activation)
 
     def init_from(self, x: Any = None) -> None:
@@ -131,8 +134,11 @@ class InstanceNorm:
         eps: float = 1e-5,
         momentum: float | None = 0.1,
     ):
-        self.affine, self.active, self.eps = affine, active, eps
-        self.moments = Moments(momentum) if track_stats else None
+        self.affine, self.active = flag("InstanceNorm", "affine", affine), choice("InstanceNorm", "active", active)
+        self.eps = number("InstanceNorm", "eps", eps, 0)
+        if momentum is not None:
+            number("InstanceNorm", "momentum", momentum, 0, 1)
+        self.moments = Moments(momentum) if flag("InstanceNorm", "track_stats", track_stats) else None
         _channels(self, channels, activation)
 
     def init_from(self, x: Any = None) -> None:
@@ -183,7 +189,8 @@ class GroupNorm:
         self.channels, self.groups = size("GroupNorm", "channels", channels), size("GroupNorm", "groups", groups)
         if self.channels % self.groups:
             raise ShapeError(f"GroupNorm: groups={groups} must divide its {channels} channels")
-        self.affine, self.eps, self.scale, self.bias = affine, eps, None, None
+        self.affine, self.eps = flag("GroupNorm", "affine", affine), number("GroupNorm", "eps", eps, 0)
+        self.scale = self.bias = None
         _grow_channels(self, None)
 
     def __call__(self, x: Any) -> Any:
@@ -231,9 +238,9 @@ class LayerNorm:
     ):
         rest, self.activation = told("LayerNorm", sizes, activation, "sizes", 0, 32)
         self.sizes = tuple([size("LayerNorm", "each size", n) for n in rest])
-        self.affine, self._biased, self.eps, self.scale, self.bias = affine, bias and affine, eps, None, None
-        if self.sizes:
-            self.init_from()
+        self.affine, self.eps = flag("LayerNorm", "affine", affine), number("LayerNorm", "eps", eps, 0)
+        self._biased, self.scale, self.bias = flag("LayerNorm", "bias", bias) and affine, None, None
+        begin(self, self.sizes)
 
     def init_from(self, x: Any = None) -> None:
         """Make the params, for x (..., *sizes)."""
@@ -245,7 +252,7 @@ class LayerNorm:
         if self.scale is None and self.affine:
             self.init_from(x)
         axes = tuple(range(-max(len(self.sizes), 1), 0))
-        if self.sizes and x.shape[-len(self.sizes) :] != self.sizes:
+        if self.sizes and shape_of("LayerNorm", x)[-len(self.sizes) :] != self.sizes:
             raise ShapeError(f"LayerNorm: the last axes of x must be {self.sizes}, got x of shape {x.shape}")
         y = layernorm(x, self.scale, self.bias, axis=axes, eps=self.eps)
         return y if self.activation is None else self.activation(y)
@@ -279,9 +286,9 @@ class RMSNorm:
 
     def __init__(self, *sizes: Any, affine: bool = True, eps: float | None = None):
         self.sizes = tuple([size("RMSNorm", "each size", n) for n in sizes])
-        self.affine, self.eps, self.scale = affine, eps, None
-        if sizes:
-            self.init_from()
+        self.affine, self.scale = flag("RMSNorm", "affine", affine), None
+        self.eps = None if eps is None else number("RMSNorm", "eps", eps, 0)
+        begin(self, sizes)
 
     def init_from(self, x: Any = None) -> None:
         """Make the scale, for x (..., *sizes)."""

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..core.errors import ShapeError
+from ..ops.arguments import flag, one_of, per_axis, several
 from ..ops.linear import mat
 from ..ops.pool import adaptive_pool, global_pool, pool
-from ..ops.resize import upsample
+from ..ops.resize import MODES, upsample
 from ..ops.shuffle import pixel_shuffle
-from .conv import padding_of, window_of
-from .layer import call_of, changed
+from ..ops.window import numbers_per_axis
+from .conv import check_steps, padding_of, window_of
+from .layer import call_of, changed, shape_of, size
 
 
 @dataclass(eq=False, repr=False, init=False)
@@ -25,6 +27,7 @@ class _Pool:
     def __init__(self, window: Any, *, stride: Any = None, padding: Any = 0):
         self.window = window_of(type(self).__name__, window)
         self.stride, self.padding = stride, padding_of(padding, self.window, 1)
+        check_steps(type(self).__name__, self.window, self.padding, stride=self.window if stride is None else stride)
 
     def __call__(self, x: Any) -> Any:
         return pool(x, self.window, stride=self.stride, padding=self.padding, mode=self._mode)
@@ -63,6 +66,11 @@ class MeanPool(_Pool):
     _mode = "mean"
 
 
+def sizes_of(name: str, option: str, given: Any) -> None:
+    """Raise for what is no size, nor one for each axis."""
+    per_axis(name, option, given, len(given) if several(given) else 1)
+
+
 @dataclass(eq=False)
 class AdaptiveMaxPool:
     """The largest element of each of `size` bins along the spatial axes; see `kn.adaptive_pool`.
@@ -76,6 +84,9 @@ class AdaptiveMaxPool:
     """
 
     size: Any
+
+    def __post_init__(self) -> None:
+        sizes_of("AdaptiveMaxPool", "size", self.size)
 
     def __call__(self, x: Any) -> Any:
         return adaptive_pool(x, self.size, mode="max")
@@ -94,6 +105,9 @@ class AdaptiveMeanPool:
     """
 
     size: Any
+
+    def __post_init__(self) -> None:
+        sizes_of("AdaptiveMeanPool", "size", self.size)
 
     def __call__(self, x: Any) -> Any:
         return adaptive_pool(x, self.size)
@@ -131,8 +145,7 @@ class Upsample:
 
     Parameters:
       scale=None: a factor, or one for each spatial axis.
-      mode="nearest": "nearest", "linear" (bilinear of two axes, trilinear of three), "cubic"; Flux's and PyTorch's
-        "bilinear" and "trilinear" mean "linear".
+      mode="nearest": as for `kn.upsample`: "nearest", "linear", "bilinear", "trilinear", "bicubic"...
       size=None: instead of scale, the new sizes.
       align_corners=False: whether the outermost elements stay where they are.
     Returns: when called with x (N, C, *S): (N, C, *So).
@@ -151,7 +164,12 @@ class Upsample:
     def __post_init__(self) -> None:
         if (self.scale is None) == (self.size is None):
             raise TypeError("Upsample takes either a scale or size=")
-        self.mode = {"bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}.get(self.mode, self.mode)
+        if self.size is not None:
+            sizes_of("Upsample", "size", self.size)
+        else:
+            numbers_per_axis("Upsample", "scale", self.scale, len(self.scale) if several(self.scale) else 1, above=0)
+        flag("Upsample", "align_corners", self.align_corners)
+        one_of("Upsample", "mode", self.mode, MODES)
 
     def __call__(self, x: Any) -> Any:
         return upsample(x, self.scale, size=self.size, mode=self.mode, align_corners=self.align_corners)
@@ -175,6 +193,9 @@ class PixelShuffle:
 
     factor: Any
 
+    def __post_init__(self) -> None:
+        size("PixelShuffle", "factor", self.factor)
+
     def __call__(self, x: Any) -> Any:
         return pixel_shuffle(x, self.factor)
 
@@ -192,6 +213,6 @@ def flatten(x: Any) -> Any:
     >>> kn.nn.flatten(np.ones((2, 3, 4, 5))).shape
     (2, 60)
     """
-    if not getattr(x, "shape", ()):
-        raise ShapeError("flatten: x must have one axis or more")
+    if not shape_of("flatten", x):
+        raise ShapeError("flatten: x must have one axis or more, got shape ()")
     return mat(x)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 
 from ..core.value import Param
+from ..devices import host
 from ..parameters.search import params
 from ..tree import children
+from .layer import is_layer, unsized
 
 
 def brief(layer: Any) -> str:
@@ -39,11 +40,6 @@ def sublayers(layer: Any) -> list[tuple[str, Any]] | None:
     return found
 
 
-def is_layer(x: Any) -> bool:
-    """Whether it is a layer that has parts to look into: a dataclass that can be called."""
-    return dataclasses.is_dataclass(x) and not isinstance(x, type) and callable(x)
-
-
 def _any_layer(parts: list) -> bool:
     return any(is_layer(v) or isinstance(v, (list, tuple, dict)) and _any_layer(children(v) or []) for _, v in parts)
 
@@ -69,23 +65,42 @@ def _rows(layer: Any, depth: int, name: str, comma: str) -> list[tuple[str, str]
 
 
 def _count(layer: Any) -> str:
-    if "?" in brief(layer):
+    if is_layer(layer) and unsized(layer) and "?" in brief(layer):
         return "sized at the first call"
     found = _own(layer)
     if not found:
         return ""
     n = sum(p.size for p in found)
-    return f"{n:_} parameter{'s' * (n != 1)}{_flaws(found)}"
+    return f"{n:_} parameter{'s' * (n != 1)}{_frozen(found)}{_flaws(found)}"
 
 
 def _own(layer: Any) -> list[Param]:
     return params(layer) if not isinstance(layer, (np.ufunc, type)) else []
 
 
+def _frozen(found: list[Param]) -> str:
+    frozen = sum(p.size for p in found if p.frozen)
+    return "" if not frozen else ", frozen" if frozen == sum(p.size for p in found) else f", {frozen:_} frozen"
+
+
 def _flaws(found: list[Param]) -> str:
     """What is odd about the values, without making anything of the size of a large one."""
-    bad = [p for p in found if p.size and not np.isfinite(np.add.reduce(p.value, axis=None, dtype=np.float64))]
+    bad = [p for p in found if p.size and not np.isfinite(host(p.value.sum(dtype=np.float64)))]
     return ", some not finite" if bad else ""
+
+
+def count(*models: Any) -> int:
+    """How many parameters a model has, each Param counted once.
+
+    Parameters:
+      *models: layers, Params, containers of them, functions: all `kn.params` of them.
+    Returns: an int; what is sized at a first call that has not been counts as nothing.
+
+    >>> import knetpy as kn
+    >>> kn.nn.count(kn.nn.Dense(3, 2))
+    8
+    """
+    return sum(p.size for p in params(*models))
 
 
 def total(layer: Any) -> str:
@@ -93,7 +108,8 @@ def total(layer: Any) -> str:
     found = _own(layer)
     bytes_ = sum(p.size * p.dtype.itemsize for p in found)
     n = sum(p.size for p in found)
-    return f"{len(found)} array{'s' * (len(found) != 1)}, {n:_} parameters, {size_of(bytes_)}"
+    arrays = f"{len(found)} array{'s' * (len(found) != 1)}"
+    return f"{arrays}, {n:_} parameters{_frozen(found)}, {size_of(bytes_)}"
 
 
 def size_of(n: float) -> str:

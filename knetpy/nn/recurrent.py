@@ -1,4 +1,4 @@
-"""Recurrent layers over whole sequences, RNN, LSTM, GRU, GRUv3; their cells, for one time; Recurrence of any cell.
+"""Recurrent layers over whole sequences: RNN, LSTM, GRU, GRUv3.
 
 States are arguments and results, never kept in a layer. Sequences are (B, T, I), as for `kn.lstm`.
 """
@@ -12,11 +12,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ..core.errors import ShapeError
-from ..core.value import Param
+from ..core.value import Param, bare
 from ..ops.arguments import flag, number
 from ..ops.rnn import gru, lstm, rnn
 from ..parameters import init as inits
-from .layer import call_of, changed, inputs_of, made, size, told, unmake_later
+from .layer import begin, call_of, changed, initialiser, inputs_of, made, size, told, unmake_later
 
 
 class Weights(NamedTuple):
@@ -28,7 +28,7 @@ class Weights(NamedTuple):
     bh: Param | None = None
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
     """A kind of cell: the function over sequences, its fixed options, how many gates, which biases it has."""
 
     run: Callable
@@ -37,12 +37,12 @@ class _Kind(NamedTuple):
     options: dict
 
 
-_LSTM, _GRU = _Kind(lstm, 4, (True, False), {}), _Kind(gru, 3, (True, True), {"reset": "after"})
-_GRUV3 = _Kind(gru, 3, (True, False), {"reset": "before"})
-_RNN = {f: _Kind(rnn, 1, (True, False), {"nonlinearity": f}) for f in ("tanh", "relu")}
+LSTM_KIND, GRU_KIND = Kind(lstm, 4, (True, False), {}), Kind(gru, 3, (True, True), {"reset": "after"})
+GRUV3_KIND = Kind(gru, 3, (True, False), {"reset": "before"})
+_RNN = {f: Kind(rnn, 1, (True, False), {"nonlinearity": f}) for f in ("tanh", "relu")}
 
 
-def _plain(name: str, activation: Any) -> _Kind:
+def _plain(name: str, activation: Any) -> Kind:
     """The kind of a plain cell with this activation."""
     word = "tanh" if activation is None else getattr(activation, "__name__", activation)
     if word not in _RNN:
@@ -51,7 +51,7 @@ def _plain(name: str, activation: Any) -> _Kind:
 
 
 @dataclass(eq=False, repr=False, init=False)
-class _Recurrent:
+class Recurrent:
     """How recurrent layers and cells are constructed; they differ in their kind and in how they are called.
 
     inputs (None before the first call) and hidden are sizes; weights is a list, None before the first call.
@@ -64,7 +64,7 @@ class _Recurrent:
     _bidirectional: bool
     _dropout: float
     _biased: bool
-    _cell: _Kind
+    _cell: Kind
     _init: tuple[Callable, Callable]
 
     def _construct(self, sizes, kind, bias, init, recurrent_init, layers=1, bidirectional=False, dropout=0.0):
@@ -73,14 +73,20 @@ class _Recurrent:
         if kind is None:
             kind = _plain(name, activation)
         elif activation is not None:
-            raise TypeError(f"{name} has fixed activations; RNN takes one")
+            raise TypeError(f"{name} takes (inputs, hidden) and no activation, since its own are fixed; RNN takes one")
         self.inputs, self.hidden = size(name, "inputs", *inputs) if inputs else None, size(name, "hidden", hidden)
-        self._cell, self._layers, self._init = kind, size(name, "layers", layers), (init, recurrent_init)
+        self._cell, self._layers, self._init = (
+            kind,
+            size(name, "layers", layers),
+            (
+                initialiser(name, init),
+                initialiser(name, recurrent_init, "recurrent_init"),
+            ),
+        )
         self._biased, self._bidirectional = flag(name, "bias", bias), flag(name, "bidirectional", bidirectional)
         self._dropout = number(name, "dropout", dropout, 0, 1)
         self.weights = None
-        if inputs:
-            self.init_from()
+        begin(self, inputs)
 
     def init_from(self, x: Any = None) -> None:
         """Make the params, for x with its features on the last axis."""
@@ -90,19 +96,33 @@ class _Recurrent:
         for layer in range(self._layers):
             for _ in range(directions):
                 shape = (self.hidden * directions if layer else inputs, wide)
-                biases = [made((wide,), inits.zeros, x) if self._biased and b else None for b in self._cell.biases]
-                wx, wh = made(shape, self._init[0], x), made((self.hidden, wide), self._init[1], x)
+                biases = [
+                    made(self, (wide,), inits.zeros, x) if self._biased and b else None for b in self._cell.biases
+                ]
+                wx, wh = made(self, shape, self._init[0], x), made(self, (self.hidden, wide), self._init[1], x)
                 self.weights.append(Weights(wx, wh, *biases))
         unmake_later(self, ["weights"], x)
 
     def _run(self, x, state, **options):
         if self.weights is None:
             self.init_from(x)
-        weights = [tuple([w for w in group if w is not None]) for group in self.weights]
-        return self._cell.run(x, weights, state, **self._cell.options, **options)
+        weights = [tuple([w for w in group if w is not None]) for group in self.groups()]
+        try:
+            return self._cell.run(x, weights, state, **self._cell.options, **options)
+        except ShapeError:
+            inputs, shape = self.groups()[0].wx.shape[0], np.shape(bare(x))
+            if shape[-1:] != (inputs,):
+                raise ShapeError(f"{self!r}: x must have {inputs} features on its last axis, got {shape}") from None
+            raise
+
+    def groups(self) -> list[Weights]:
+        """The weights of each layer and direction; those that `kn.load` has put here are dicts at first."""
+        if isinstance(self.weights[0], dict):  # type: ignore[index]
+            self.weights = [Weights(**group) for group in self.weights]  # type: ignore[union-attr, arg-type]
+        return self.weights  # type: ignore[return-value]
 
     def __repr__(self) -> str:
-        inputs = self.inputs if self.weights is None else self.weights[0].wx.shape[0]
+        inputs = self.inputs if self.weights is None else self.groups()[0].wx.shape[0]
         activation = "relu" if self._cell.options.get("nonlinearity") == "relu" else None
         options = changed(
             layers=(self._layers, 1), bidirectional=(self._bidirectional, False), bias=(self._biased, True)
@@ -114,12 +134,12 @@ class _Recurrent:
 
 
 @dataclass(eq=False, repr=False, init=False)
-class _Layer(_Recurrent):
+class _Layer(Recurrent):
     """A recurrent layer over whole sequences; return_state tells whether a call returns the last state, too."""
 
     return_state: bool
 
-    _kind: ClassVar[_Kind | None] = None
+    _kind: ClassVar[Kind | None] = None
 
     def __init__(
         self,
@@ -162,7 +182,7 @@ class LSTM(_Layer):
     (2, 7, 32)
     """
 
-    _kind = _LSTM
+    _kind = LSTM_KIND
 
 
 class GRU(_Layer):
@@ -176,7 +196,7 @@ class GRU(_Layer):
     (2, 7, 64)
     """
 
-    _kind = _GRU
+    _kind = GRU_KIND
 
 
 class GRUv3(_Layer):
@@ -189,7 +209,7 @@ class GRUv3(_Layer):
     (2, 7, 32)
     """
 
-    _kind = _GRUV3
+    _kind = GRUV3_KIND
 
 
 class RNN(_Layer):
@@ -202,136 +222,3 @@ class RNN(_Layer):
     >>> kn.nn.RNN(16, 32, kn.relu)(np.ones((2, 7, 16), np.float32)).shape
     (2, 7, 32)
     """
-
-
-# ------------------------------------------------------------------------------------------------------ one time
-
-
-class _Cell(_Recurrent):
-    """One step of a recurrent layer: (x, state) -> (output, new state)."""
-
-    _kind: ClassVar[_Kind | None] = None
-
-    def __init__(
-        self,
-        *sizes: Any,
-        bias: bool = True,
-        init: Callable = inits.xavier_uniform,
-        recurrent_init: Callable = inits.xavier_uniform,
-    ):
-        self._construct(sizes, self._kind, bias, init, recurrent_init)
-
-    def __call__(self, x: Any, state: Any = None) -> tuple[Any, Any]:
-        pair = self._cell.run is lstm
-        if state is not None:
-            state = tuple([s[None] for s in state]) if pair else state[None]
-        y, last = self._run(x[..., None, :], state)
-        return y[..., 0, :], tuple([s[0] for s in last]) if pair else last[0]
-
-
-class LSTMCell(_Cell):
-    """One step of an `LSTM`: called with x (B, inputs) and (h, c), each (B, hidden), returns (h, (h, c)).
-
-    Parameters: sizes, bias, init and recurrent_init as for `LSTM`.
-    Returns: when called, the output and the new state; without a state it begins with zeros. x may be (inputs,), the
-      state then (hidden,).
-    Raises: TypeError, ValueError; when called those of `kn.lstm`.
-
-    >>> import numpy as np, knetpy as kn
-    >>> y, (h, c) = kn.nn.LSTMCell(16, 32)(np.ones((2, 16), np.float32))
-    >>> y.shape, c.shape
-    ((2, 32), (2, 32))
-    """
-
-    _kind = _LSTM
-
-
-class GRUCell(_Cell):
-    """One step of a `GRU`: called with x (B, inputs) and h (B, hidden), returns (h, h).
-
-    Parameters, returns and errors: as for `LSTMCell`.
-
-    >>> import numpy as np, knetpy as kn
-    >>> y, h = kn.nn.GRUCell(16, 32)(np.ones((2, 16), np.float32))
-    >>> y.shape
-    (2, 32)
-    """
-
-    _kind = _GRU
-
-
-class GRUv3Cell(_Cell):
-    """One step of a `GRUv3`: called with x (B, inputs) and h (B, hidden), returns (h, h).
-
-    Parameters, returns and errors: as for `LSTMCell`.
-
-    >>> import numpy as np, knetpy as kn
-    >>> kn.nn.GRUv3Cell(16, 32)(np.ones((2, 16), np.float32))[0].shape
-    (2, 32)
-    """
-
-    _kind = _GRUV3
-
-
-class RNNCell(_Cell):
-    """One step of an `RNN`: called with x (B, inputs) and h (B, hidden), returns (h, h).
-
-    Parameters, returns and errors: as for `LSTMCell`; np.tanh (the default) or kn.relu may follow the sizes.
-
-    >>> import numpy as np, knetpy as kn
-    >>> kn.nn.RNNCell(16, 32)(np.ones((2, 16), np.float32))[0].shape
-    (2, 32)
-    """
-
-
-def initialstates(cell: Any, batch: int | None = None) -> Any:
-    """The zeros that a cell begins with.
-
-    Parameters:
-      cell: an LSTMCell, GRUCell, GRUv3Cell or RNNCell. batch=None: B, None for no batch axis.
-    Returns: h, or the pair (h, c) of an LSTMCell, each (B, hidden) or (hidden,), float32.
-    Raises: TypeError for what is no such cell.
-
-    >>> import knetpy as kn
-    >>> kn.nn.initialstates(kn.nn.GRUCell(3, 2))
-    array([0., 0.], dtype=float32)
-    """
-    if not isinstance(cell, _Cell):
-        raise TypeError(f"initialstates takes a cell such as LSTMCell(16, 32), got a {type(cell).__name__}")
-    shape = (cell.hidden,) if batch is None else (batch, cell.hidden)
-    like = None if cell.weights is None else cell.weights[0].wx.value
-    zero = np.zeros(shape, np.float32) if like is None else np.zeros(shape, like.dtype, like=like)
-    return (zero, zero.copy()) if cell._cell.run is lstm else zero
-
-
-@dataclass(eq=False)
-class Recurrence:
-    """Any cell over a whole sequence.
-
-    Parameters:
-      cell: called with x (B, I) and a state, returns (output, new state); at first the state is what a call is given.
-      return_state=False: whether a call returns also the last state.
-    Returns: when called with x (B, T, I) or (T, I), and a first state (None by default): the outputs (B, T, ...),
-      joined along the time axis; with return_state the pair of them and the state.
-    Raises: ShapeError, ValueError for a sequence of no times.
-
-    >>> import numpy as np, knetpy as kn
-    >>> sums = kn.nn.Recurrence(lambda x, s: (x if s is None else s + x,) * 2)
-    >>> sums(np.array([[1.0], [2.0], [3.0]]))
-    array([[1.],
-           [3.],
-           [6.]])
-    """
-
-    cell: Callable
-    return_state: bool = False
-
-    def __call__(self, x: Any, state: Any = None) -> Any:
-        if len(x.shape) < 2 or not x.shape[-2]:
-            raise ShapeError(f"Recurrence: x must be (B, T, I) or (T, I) with one time or more, got {x.shape}")
-        ys = []
-        for t in range(x.shape[-2]):
-            y, state = self.cell(x[..., t, :], state)
-            ys.append(y)
-        y = np.stack(ys, len(x.shape) - 2)
-        return (y, state) if self.return_state else y

@@ -16,9 +16,14 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.trace import Trace, active, tracing
 from ..core.value import Result, bare
+from ..devices import beside
+from ..parameters.search import params
+from ..random import as_dtype
 from ..settings import training, whole
 from ..tree import tree_map
 from .layer import outline
+
+MOST = 64  # axes, NumPy's own limit
 
 
 class Outline(Trace):
@@ -64,9 +69,13 @@ def _cost(name: str, shapes: list, out: tuple[int, ...]) -> float:
     return each(out) if name.startswith("embed") else max(each(out), *map(each, shapes[:1]))
 
 
-def run_empty(model: Callable, shapes: tuple, dtype: Any, trace: Trace) -> Any:
+def run_empty(name: str, model: Callable, shapes: tuple, dtype: Any, trace: Trace) -> Any:
     """What the model returns for inputs of these shapes with no examples."""
-    inputs = [np.empty((0, *shape[1:]), dtype) for shape in shapes]
+    if not callable(model) or isinstance(model, type):
+        raise TypeError(f"{name}: model must be a layer or a function, got {model!r:.60}")
+    dtype = as_dtype(name, dtype)
+    there = next((p.value for p in params(model)), None)  # where inputs must be
+    inputs = [beside(np.empty((0, *shape[1:]), dtype), there) for shape in shapes]
     values = [Result(x) if x.dtype.kind == "f" else x for x in inputs]
     with outline(), training(False), tracing(*active(), trace), np.errstate(all="ignore"):
         return model(*values)
@@ -91,13 +100,14 @@ def outputsize(model: Callable, *shapes: Any, dtype: Any = np.float32) -> Any:
     """
     wanted = tuple([as_shape_of("outputsize", shape) for shape in shapes])
     trace = Outline()
-    y = run_empty(model, wanted, dtype, trace)
+    y = run_empty("outputsize", model, wanted, dtype, trace)
     return tree_map(lambda r: restored(r, wanted[0][0], trace), y)
 
 
 def as_shape_of(name: str, shape: Any) -> tuple:
     """The shape of an input, whose first size may be None."""
-    sizes = [n if n is None and a == 0 else whole(n) for a, n in enumerate(shape if np.iterable(shape) else [None])]
+    given = shape if isinstance(shape, (tuple, list)) and len(shape) <= MOST else ()
+    sizes = [n if n is None and a == 0 else whole(n) for a, n in enumerate(given)]
     if not sizes or any(n is None for n in sizes[1:]) or any(n is not None and n < 0 for n in sizes):
         raise ShapeError(f"{name}: a shape is a tuple of sizes such as (None, 1, 28, 28), got {shape!r:.60}")
     return tuple(sizes)

@@ -13,7 +13,8 @@ from ..core.value import Param
 from ..ops.arguments import count_of
 from ..parameters.search import params
 from ..tree import children, leaves, rebuild
-from .printing import brief, is_layer, size_of
+from .layer import is_array, is_layer
+from .printing import brief, size_of
 from .shapes import Outline, as_shape_of, restored, run_empty
 
 
@@ -118,10 +119,12 @@ def summary(model: Callable, *inputs: Any, dtype: Any = np.float32, depth: int |
       layers[1]  Dense(64 => 10)         (None, 10)         650    1.3 KFLOP    2.5 KiB
     50_890 parameters, 198.8 KiB; 101.8 KFLOP for one example
     """
-    shapes = [x.shape if hasattr(x, "shape") else as_shape_of("summary", x) for x in inputs]
-    dtypes = [x.dtype for x in inputs if hasattr(x, "dtype")] or [dtype]
+    shapes = [as_shape_of("summary", x.shape if is_array(x) else x) for x in inputs]
+    dtypes = [x.dtype for x in inputs if is_array(x)] or [dtype]
+    if not callable(model):
+        raise TypeError(f"summary: model must be a layer or a function, got {model!r:.60}")
     log = _Log(shapes[0][0] if shapes and shapes[0] else None)
-    run_empty(_watched(model, "", log), tuple(shapes), dtypes[0], log.trace)
+    run_empty("summary", _watched(model, "", log), tuple(shapes), dtypes[0], log.trace)
     rows = log.rows if depth is None else [row for row in log.rows if row.depth <= count_of("summary", "depth", depth)]
     return Summary(rows, log.trace.operations, *_totals(log.found))
 

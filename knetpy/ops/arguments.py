@@ -39,7 +39,8 @@ def as_floating(name, *, optional=(), **arrays):
     for k, a in found.items():
         if a.dtype.kind != "f":
             scaled = " (of images / 255; of a DataLoader's batches in prepare=)" if a.dtype == np.uint8 else ""
-            raise DtypeError(f"{name}: {k} has dtype {a.dtype}; write {k}.astype(np.float32){scaled}")
+            way = f"np.real({k}) or np.abs({k})" if a.dtype.kind == "c" else f"{k}.astype(np.float32){scaled}"
+            raise DtypeError(f"{name}: {k} has dtype {a.dtype}; write {way}")
         if not a.dtype.isnative:
             found[k] = a.astype(a.dtype.char)
     if GPU:

@@ -34,7 +34,8 @@ class Moments:
       mean=None, var=None: floating arrays (C,) to begin with. Without them they are None until the first batch gives
         their size, and begin as 0 and 1, float32 or in the dtype of x (float32 for float16). They are on
         the device of x, and follow it.
-    Attributes: momentum, mean, var, count (of batches).
+    Attributes: momentum, mean, var, count (of batches), and of the class: biased, whether the variance enters divided
+      by n instead, as in Knet and TensorFlow.
     Raises: ShapeError, DtypeError, ValueError.
 
     >>> import numpy as np, knetpy as kn
@@ -43,6 +44,8 @@ class Moments:
     >>> m, m.mean, m.var
     (Moments(momentum=0.5, channels=1, count=1), array([1.]), array([1.5]))
     """
+
+    biased = False
 
     def __new__(cls, momentum=0.1, *, mean=None, var=None):
         return recall(lambda: remembered(lambda: object.__new__(cls), name="Moments", kind="Moments"))
@@ -73,7 +76,7 @@ class Moments:
             self.mean, self.var = [moved(a, "gpu" if on_gpu(x) else "cpu") for a in (self.mean, self.var)]
 
     def update(self, mean, var):
-        """Take in the mean and the unbiased variance of a batch, arrays (C,); what `batchnorm` defers."""
+        """Take in the mean and the variance of a batch, arrays (C,); what `batchnorm` defers."""
         mean, var = as_floating("Moments.update", mean=mean, var=var)
         if self.mean is None:
             if into := capture():
@@ -196,7 +199,7 @@ def _by_channel(name, x, moments, scale, bias, axis, axes, eps, training, residu
     fused = {"residual": residual, "rectified": True} if activation is relu else {}
     y, mean, var = normalised(x, scale, bias, axes=axes, affine=affine, eps=eps, **fused)
     if moments is not None and math.prod(x.shape):
-        defer(_update(moments, x, axis, mean, var * (count / (count - 1))))
+        defer(_update(moments, x, axis, mean, var if moments.biased else var * (count / (count - 1))))
     return y if fused else _finished(y, residual, activation)
 
 

@@ -1,8 +1,8 @@
-"""`scipy.special`: Bessel, Airy, Kelvin and Struve functions. Imported when `scipy.special` has been.
+"""`scipy.special`: Bessel, Hankel, Airy, Kelvin and Struve functions. Imported when `scipy.special` has been.
 
 Derivatives are by the argument, of every order, by recurrences of the order of the function, by which there is none.
-The scaled functions `ive`, `i0e`, `i1e` have a kink at 0, where the derivative of their factor counts as 0. `jve` and
-`yve` are differentiated for real arguments.
+The scaled functions have a kink where the exponent of their factor changes its sign, the derivative of which counts as
+0 there: `ive`, `i0e`, `i1e` at real parts of 0, `jve` and `yve` at imaginary ones.
 """
 
 import math
@@ -10,6 +10,7 @@ import math
 import numpy as np
 from scipy import special as sc
 
+from .complex import is_complex
 from .ofscipy import rules
 
 rules(sc.j0, x=lambda dy, x: -dy * sc.j1(x))
@@ -30,13 +31,43 @@ def _of_first_kind(f):
     rules(f, "v x", x=lambda dy, v, x: dy * (f(v - 1, x) - f(v + 1, x)) / 2)
 
 
-for _ufunc in (sc.jv, sc.yv, sc.yn, sc.jve, sc.yve):
+def _scaled(dy, y, part):
+    """What the factor exp(-|part|) adds to a derivative by that part."""
+    return -np.real(dy * y) * np.sign(part)
+
+
+def _scaled_by_imaginary(f):
+    def rule(dy, y, v, x):
+        slope = dy * (f(v - 1, x) - f(v + 1, x)) / 2
+        return slope + _scaled(dy, y, np.imag(x)) * -1j if is_complex(x) else slope
+
+    rules(f, "v x", x=rule)
+
+
+def _scaled_by_real(dy, y, v, x):
+    return dy * (sc.ive(v - 1, x) + sc.ive(v + 1, x)) / 2 + _scaled(dy, y, np.real(x))
+
+
+for _ufunc in (sc.jv, sc.yv, sc.yn, sc.hankel1, sc.hankel2):
     _of_first_kind(_ufunc)
+for _ufunc in (sc.jve, sc.yve):
+    _scaled_by_imaginary(_ufunc)
 rules(sc.iv, "v x", x=lambda dy, v, x: dy * (sc.iv(v - 1, x) + sc.iv(v + 1, x)) / 2)
 rules(sc.kv, "v x", x=lambda dy, v, x: -dy * (sc.kv(v - 1, x) + sc.kv(v + 1, x)) / 2)
 rules(sc.kn, "n x", x=lambda dy, n, x: -dy * (sc.kn(abs(n - 1), x) + sc.kn(n + 1, x)) / 2)
-rules(sc.ive, "v x", x=lambda dy, y, v, x: dy * ((sc.ive(v - 1, x) + sc.ive(v + 1, x)) / 2 - np.sign(x) * y))
+rules(sc.ive, "v x", x=_scaled_by_real)
 rules(sc.kve, "v x", x=lambda dy, y, v, x: dy * (y - (sc.kve(v - 1, x) + sc.kve(v + 1, x)) / 2))
+
+rules(
+    sc.hankel1e,
+    "v x",
+    x=lambda dy, y, v, x: dy * ((sc.hankel1e(v - 1, x) - sc.hankel1e(v + 1, x)) / 2 - 1j * y),
+)
+rules(
+    sc.hankel2e,
+    "v x",
+    x=lambda dy, y, v, x: dy * ((sc.hankel2e(v - 1, x) - sc.hankel2e(v + 1, x)) / 2 + 1j * y),
+)
 
 # ------------------------------------------------------------------------------------- Airy, Kelvin, Struve
 

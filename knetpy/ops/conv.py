@@ -61,7 +61,7 @@ _rectified = primitive(
     bias=lambda dy: dy[1],
 )
 
-_PADDINGS = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # np.pad's words
+PADDINGS = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # np.pad's words
 
 
 def conv(
@@ -103,11 +103,11 @@ def conv(
     """
     x, w, bias = _operands("conv", x, w, bias, flip, activation)
     check_bias("conv", bias, w.shape[0], "output channel")
-    one_of("conv", "padding_mode", padding_mode, _PADDINGS)
+    one_of("conv", "padding_mode", padding_mode, PADDINGS)
     how = _geometry(x.shape, w.shape, stride, padding, dilation, groups)
     if padding_mode != "zeros" and any(map(any, how["padding"])):
         _check_mode(x.shape, how["padding"], padding_mode)
-        x = pad(x, ((0, 0), (0, 0), *how["padding"]), _PADDINGS[padding_mode])
+        x = pad(x, ((0, 0), (0, 0), *how["padding"]), PADDINGS[padding_mode])
         how = {**how, "padding": ((0, 0),) * len(how["padding"])}
     w = _window(w, flip)
     if bias is None:

@@ -83,6 +83,7 @@ def running(ufunc, x, axis):
 
 
 def _cumulative(x, axis, dtype, include_initial, cumulate, first):
+    x = np.atleast_1d(x)
     ndim = len(x.shape)
     if axis is None:
         if ndim > 1:

@@ -5,7 +5,7 @@ import operator
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from ..core.errors import ShapeError, refuse_mixed
+from ..core.errors import DtypeError, ShapeError, refuse_mixed
 from ..core.primitive import primitive
 from ..core.value import Value, bare
 from ..devices import maybe, on_gpu
@@ -164,6 +164,9 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     """
     x, xp, fp = arrays(x, xp, fp)
     refuse_mixed("interp", ("x", "xp", "fp"), [bare(a) for a in (x, xp, fp)])
+    for name, a in (("x", x), ("xp", xp)):
+        if a.dtype.kind == "c":
+            raise DtypeError(f"np.interp: {name} must be real numbers, got {a.dtype}")
     x, xp, fp = x.astype(float), xp.astype(float), fp.astype(complex if fp.dtype.kind == "c" else float)
     if len(xp.shape) != 1 or xp.shape != fp.shape or not xp.shape[0]:
         raise ShapeError(f"np.interp: xp and fp must be vectors of one size, not 0; got {xp.shape} and {fp.shape}")

@@ -34,7 +34,7 @@ fmod = _ufunc(np.fmod, a=lambda dy: dy, b=lambda dy, a, b: -dy * np.trunc(a / b)
 
 
 def _power_of_base(dy, a, b):
-    if isinstance(b, (int, float)):
+    if isinstance(b, (int, float, complex)):
         return dy * 0 if b == 0 else dy if b == 1 else dy * a * 2 if b == 2 else dy * (b * a ** (b - 1))
     one = dy.dtype.type(1)  # booleans and bytes are made floating by it, nothing is made wider
     return np.where(b == 0, 0, dy * (b * a ** np.where(b == 0, one, b - one)))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from ..core.errors import DerivativeError, ShapeError
+from ..core.errors import DerivativeError, DtypeError, ShapeError
 from ..core.primitive import primitive
 from ..core.protocols import serve
 from ..core.value import Value, bare, is_tracked
@@ -104,6 +104,7 @@ def take(x, indices, axis=None, out=None, mode="raise"):
         raise TypeError("np.take: out= is not supported on knetpy values")
     if axis is None:
         x, axis = np.reshape(x, -1), 0
+    x = x if x.shape else x[None]  # NumPy takes a number for a vector of one
     axis = normalize_axis_index(axis, x.ndim)
     indices, n = asarray(indices), x.shape[axis]
     indices = indices.astype(np.intp) if indices.dtype == bool or not indices.size else indices
@@ -232,6 +233,8 @@ def bincount(x, /, weights=None, minlength=0):
     counts = np.bincount(x, minlength=minlength)
     if weights is None:
         return counts
+    if weights.dtype.kind == "c":
+        raise DtypeError(f"bincount: weights must be real numbers, got {weights.dtype}")
     if weights.shape != x.shape:
         raise ShapeError(f"bincount: x has shape {x.shape} and weights {weights.shape}; they must agree")
     return _put(weights.astype(float), key=x, shape=counts.shape)

@@ -48,6 +48,8 @@ def matrix_power(a, n):
            [ 7., 12.]])
     """
     n = operator.index(n)
+    if len(a.shape) < 2 or a.shape[-1] != a.shape[-2]:
+        raise np.linalg.LinAlgError(f"matrix_power of shape {a.shape}: the last two axes must be square matrices")
     if n == 0:
         one = eye(a.shape[-1], a).astype(a.dtype)
         return np.broadcast_to(one, a.shape) + 0

@@ -130,9 +130,10 @@ def some_var(x, axis, dtype, out, ddof, keepdims, *, where, mean):
     if mean is _NONE:
         mean = np.sum(picked(wide, where, 0), axis=axis, keepdims=True) / _counted(wide, axis, True, where)
     apart = picked(wide - mean, where, 0)
-    free = np.maximum(_counted(apart, axis, keepdims, where) - apart.dtype.type(ddof), 0)
-    y = np.sum(apart * apart, axis=axis, keepdims=keepdims) / free
-    return narrowed(y, np.result_type(x.dtype, getattr(mean, "dtype", x.dtype)))
+    squares = np.real(apart * np.conjugate(apart)) if apart.dtype.kind == "c" else apart * apart
+    free = np.maximum(_counted(squares, axis, keepdims, where) - squares.dtype.type(ddof), 0)
+    y = np.sum(squares, axis=axis, keepdims=keepdims) / free
+    return narrowed(y, np.real(np.empty(0, np.result_type(x.dtype, getattr(mean, "dtype", x.dtype)))).dtype)
 
 
 @recorded(np.std)

@@ -6,7 +6,7 @@ from ..core.errors import ShapeError
 from ..core.primitive import primitive
 from ..core.protocols import serve
 from ..core.value import Value
-from ..devices import GPU, listed, on_gpu
+from ..devices import GPU, cupy, listed, on_gpu
 
 
 @primitive(name="array", trusted=True, parts=lambda dy, i: dy[i])
@@ -65,9 +65,10 @@ def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0):
     >>> kn.jvp(rotated, (0.0,), (1.0,))
     (array([1., 0.]), array([0., 1.]))
     """
-    if not (isinstance(object, (list, tuple, Value)) or on_gpu(object)):
-        return np.array(object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin)
-    y = assembled(object) if isinstance(object, (list, tuple)) else np.copy(object)
+    if not isinstance(object, (list, tuple, Value)):
+        module = cupy() if on_gpu(object) else np
+        return module.array(object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin)
+    y = np.copy(object) if isinstance(object, Value) else assembled(object)
     y = y if dtype is None or y.dtype == dtype else y.astype(dtype)
     missing = ndmin - len(np.shape(y))
     return np.reshape(y, (1,) * missing + y.shape) if missing > 0 else y

@@ -38,7 +38,7 @@ def _sinc(x, *, order):
     """A derivative of sinc: with u = pi x by (sin u)^(n) = u s^(n) + n s^(n-1), near 0 by the series."""
     if order == 0:
         return np.sinc(x)
-    u = math.pi * x.astype(np.float64)
+    u = math.pi * x.astype(np.promote_types(x.dtype, np.float64))
     near = np.abs(u) < order + 2
     far = np.where(near, order + 2.0, u)
     y = np.sin(far) / far

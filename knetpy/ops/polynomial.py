@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.value import Value, bare
-from ..devices import beside, host
+from ..devices import eye, host
 from .spelling import arrays, composes
 
 
@@ -52,7 +52,7 @@ def _without_zeros(p):
     """A polynomial from its first coefficient on that is not 0, as np.poly1d keeps it."""
     p = np.atleast_1d(p)
     there = np.flatnonzero(host(bare(p)))
-    return p[there[0] :] if len(there) else p[-1:] * 0
+    return p[there[0] :] if len(there) else np.zeros_like(bare(p), shape=1)
 
 
 @composes(np.polymul)
@@ -159,7 +159,7 @@ def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
     if isinstance(powers, Value):
         c = np.linalg.lstsq(powers, y, rcond)[0]
     else:  # then the coefficients are sums of y
-        c = np.matmul(np.linalg.lstsq(powers, beside(np.eye(x.shape[0]), powers), rcond)[0], y)
+        c = np.matmul(np.linalg.lstsq(powers, eye(x.shape[0], float, powers), rcond)[0], y)
     return c / (scale if len(c.shape) == 1 else scale[:, None])
 
 
@@ -176,8 +176,10 @@ def roots(p):
     if len(p.shape) != 1:
         raise ShapeError(f"np.roots: p must be a vector of coefficients, got shape {p.shape}")
     if not len(there):
-        return np.array([])
+        return np.zeros_like(bare(p), np.float64, shape=0)
     zeros, p = p.shape[0] - 1 - there[-1], p[there[0] : there[-1] + 1]
     n = p.shape[0] - 1
-    found = np.linalg.eigvals(np.concatenate([-(p[1:] / p[0])[None], np.eye(n, dtype=p.dtype)[:-1]])) if n else p[:0]
-    return np.concatenate([found, np.zeros(zeros, found.dtype)])
+    if not n:
+        return np.zeros_like(bare(p), np.float64, shape=zeros)
+    found = np.linalg.eigvals(np.concatenate([-(p[1:] / p[0])[None], eye(n, p.dtype, bare(p))[:-1]]))
+    return np.concatenate([found, np.zeros_like(bare(found), shape=zeros)])

@@ -22,19 +22,27 @@ def vecdot(a, b, /):
     return matmul(_conjugate(a)[..., None, :], b[..., :, None])[..., 0, 0]
 
 
+def _stacks(name, operands, core):
+    """Operands of which each has vectors or matrices in its last axes, vectors as columns on the right, rows left."""
+    a, b = arrays(*operands)
+    if len(a.shape) < core[0] or len(b.shape) < core[1]:
+        kinds = " and ".join(["vectors" if n == 1 else "matrices" for n in core])
+        raise ShapeError(f"np.{name}: operands must be stacks of {kinds}, got shapes {a.shape} and {b.shape}")
+    return a if core[0] == 2 else a[..., None, :], b if core[1] == 2 else b[..., :, None]
+
+
 if hasattr(np, "matvec"):  # NumPy 2.2
 
     @spells(np.matvec)
     def matvec(a, b, /):
         """`np.matvec`: matrices times vectors."""
-        a, b = arrays(a, b)
-        return matmul(a, b[..., :, None])[..., 0]
+        return matmul(*_stacks("matvec", (a, b), (2, 1)))[..., 0]
 
     @spells(np.vecmat)
     def vecmat(a, b, /):
         """`np.vecmat`: vectors, if complex conjugated, times matrices."""
-        a, b = arrays(a, b)
-        return matmul(_conjugate(a)[..., None, :], b)[..., 0, :]
+        a, b = _stacks("vecmat", (a, b), (1, 2))
+        return matmul(_conjugate(a), b)[..., 0, :]
 
 
 @composes(np.cross)

@@ -12,7 +12,7 @@ from .resample import Table, resample
 from .window import nonempty_axes, numbers_per_axis
 
 _AXES = {"linear": (1, 2, 3), "bilinear": (2,), "trilinear": (3,), "bicubic": (2,)}
-_MODES = ("nearest", "nearest_exact", *_AXES, "area")
+MODES = ("nearest", "nearest_exact", *_AXES, "area")
 
 
 def upsample(x, scale=None, *, size=None, mode="nearest", align_corners=False, antialias=False):
@@ -41,7 +41,7 @@ def upsample(x, scale=None, *, size=None, mode="nearest", align_corners=False, a
     (array([[[1., 1., 3., 3.]]]), array([[[1. , 1.5, 2.5, 3. ]]]))
     """
     (x,) = as_floating("upsample", x=x)
-    one_of("upsample", "mode", mode, _MODES)
+    one_of("upsample", "mode", mode, MODES)
     size, scales = _sizes(x.shape, scale, size)
     align_corners, antialias = [
         flag("upsample", option, v) for option, v in (("align_corners", align_corners), ("antialias", antialias))

@@ -75,7 +75,9 @@ def _pinv_rule(dy, x, y, hermitian_):
 
 @primitive(name="pinv", trusted=True, x=_pinv_rule)
 def _pinv(x, *, cutoff, hermitian_):
-    options = {"hermitian": True} if hermitian_ and not on_gpu(x) else {}  # CuPy needs all of x
+    if hermitian_ and on_gpu(x):  # CuPy has no such option; the general way finds the same
+        x, hermitian_ = hermitian(x), False
+    options = {"hermitian": True} if hermitian_ else {}
     return lapack(np.linalg.pinv, x, **options) if cutoff is None else lapack(np.linalg.pinv, x, cutoff, **options)
 
 

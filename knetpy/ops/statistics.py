@@ -85,7 +85,7 @@ def _observation_weights(x, fweights, aweights):
     for name, given in (("fweights", fweights), ("aweights", aweights)):
         if given is None:
             continue
-        given = arrays(x, given)[1]
+        given = arrays(x, given)[1].astype(float)
         if len(given.shape) != 1 or given.shape[0] != x.shape[1]:
             raise ShapeError(f"np.cov: {name} has shape {given.shape}, but there are {x.shape[1]} observations")
         if surely(bare(given) < 0):

@@ -32,9 +32,10 @@ def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: b
         for float16; None leaves the param alone.
       opt=None: the optimizer, such as `kn.Adam()`. Make it once, before the loop: it remembers what the rule needs.
       check_finite=False: refuse gradients with NaN or Inf.
-    Returns: None. A param that the call of f did not touch is left alone, and warns once.
+    Returns: None. A param that the call of f did not touch is left alone, and warns once; a frozen one is left alone.
     Raises: TypeError, ShapeError, DtypeError, MutationError (in a transform, or into what cannot be written),
-      NonFiniteError, ValueError if none of the params was touched. A failed update has changed nothing.
+      NonFiniteError, ValueError if none of the params was touched or all are frozen. A failed update has changed
+      nothing.
 
     >>> import numpy as np, knetpy as kn
     >>> w, b = kn.param([[2.0]]), kn.param0(1)
@@ -99,21 +100,30 @@ def by_param(params_or_model: Any, grads: Mapping, opt: Optimizer) -> tuple[Pair
     """The Params of an object that have a gradient; the others warn. The gradients stand for all of their own."""
     own = params_or_model is grads
     found = list(grads) if own else listed(params_or_model) or list(named_params(params_or_model).values())
-    if not found:
+    if not found and not own:
         raise TypeError(
             f"update: there is no Param in {described(params_or_model)}; make Params with kn.param(array), or take the "
             "gradient of plain arrays by argument: grad(f, 0)(w, x)"
         )
+    found = unfrozen(found)
     look_up = grads.compact if isinstance(grads, Gradients) else grads.__getitem__
     pairs = [(p, look_up(p)) for p in found if p in grads]
     if len(pairs) < len(found):
-        untouched(named_params(params_or_model), grads, opt)
+        untouched({path: p for path, p in named_params(params_or_model).items() if not p.frozen}, grads, opt)
 
     def paths() -> list[str]:
         known = {p.uid: path for path, p in (named(grads) if own else named_params(params_or_model)).items()}
         return [known[p.uid] for p, _ in pairs]
 
     return pairs, paths
+
+
+def unfrozen(params: list[Param]) -> list[Param]:
+    """The Params that are trained; raises if all are frozen."""
+    found = [p for p in params if not p.frozen]
+    if not found:
+        raise ValueError("update: all params are frozen, so that there is nothing to change; kn.nn.thaw thaws them")
+    return found
 
 
 def listed(params: Any) -> list[Param] | None:
@@ -153,7 +163,7 @@ def by_structure(params: Any, grads: Any, opt: Optimizer) -> tuple[Pairs, Paths]
         )
     pairs: Pairs = []
     try:
-        tree_map(lambda w, g: pairs.append((w, g)), params, grads)
+        tree_map(lambda w, g: pairs.append((w, None if getattr(w, "frozen", False) else g)), params, grads)
     except TypeError as mismatch:
         raise TypeError(f"update: the gradients do not have the structure of the params: {mismatch}") from None
     return pairs, lambda: [path for path, _ in leaves(params)]

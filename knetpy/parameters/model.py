@@ -44,7 +44,7 @@ class model:
         self.made: dict = {}  # (call sites, visit) -> Param
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        call: tuple = (self, {})
+        call: tuple = (self, {}, set(), _call.get())
         token = _call.set(call)
         try:
             y = self.function(*args, **kwargs)
@@ -94,7 +94,7 @@ def remembered(make, shape=None, name="param", kind="Param"):
                 f"the function, or make the {kind} outside"
             )
         return make()
-    owner, visits = call
+    owner, visits, *_ = call
     chain = _call_sites()
     visits[chain] = nth = visits.get(chain, 0) + 1
     with _making:  # two threads at their first call must get the same
@@ -107,6 +107,29 @@ def remembered(make, shape=None, name="param", kind="Param"):
             "a param's place in the code and visit fix its shape"
         )
     return found
+
+
+def constructed(layer: Any, name: str) -> None:
+    """A layer was constructed that will make its params at its first call; see `made_inside`."""
+    call = _call.get()
+    if call is not None:
+        call[2].add(id(layer))
+    elif any(trace.derives for trace in active()):
+        warn(
+            f"{name} inside a function being differentiated makes new Param at every call; write @kn.model above "
+            "the function, or make the layer outside"
+        )
+
+
+def made_inside(layer: Any) -> bool:
+    """Whether a layer was constructed in the model call that runs, or in one around it, which remembers its params.
+
+    A layer from outside lives longer than the call, so that no layer from inside has its id.
+    """
+    call = _call.get()
+    while call is not None and id(layer) not in call[2]:
+        call = call[3]
+    return call is not None
 
 
 _OURS = (*[PACKAGE + name + os.sep for name in ("core", "parameters", "transforms")], recall.__code__.co_filename)

@@ -179,7 +179,8 @@ def solve_banded(l_and_u, ab, b, overwrite_ab=False, overwrite_b=False, check_fi
 def solve_toeplitz(c_or_cr, b, check_finite=True):
     """`scipy.linalg.solve_toeplitz`: x with toeplitz(c, r) @ x = b, here by a factorisation of the whole matrix."""
     c, r = c_or_cr if isinstance(c_or_cr, tuple) else (c_or_cr, None)
-    return solve(toeplitz(c, r), b)
+    a, b = _arrays(toeplitz(c, r), b)
+    return solve(a.astype(np.promote_types(a.dtype, np.float64)), b)  # as SciPy, which has it in double precision only
 
 
 @like(theirs.lstsq)
@@ -268,6 +269,32 @@ def eigvalsh(a, b=None, **options):
     return eigh(a, b, eigvals_only=True, **options)
 
 
+@like(theirs.eigvals)
+def eigvals(a, b=None, overwrite_a=False, check_finite=True, homogeneous_eigvals=False):
+    """`scipy.linalg.eigvals`, complex numbers."""
+    return eig(a, b, right=False, homogeneous_eigvals=homogeneous_eigvals)
+
+
+@like(theirs.eig)
+def eig(
+    a,
+    b=None,
+    left=False,
+    right=True,
+    overwrite_a=False,
+    overwrite_b=False,
+    check_finite=True,
+    homogeneous_eigvals=False,
+):
+    """`scipy.linalg.eig`: the eigenvalues, which are complex, and the eigenvectors; conventions of `np.linalg.eig`."""
+    refuse_options("eig", b=b is not None, left=left, homogeneous_eigvals=homogeneous_eigvals)
+    if not right:
+        values = np.linalg.eigvals(a)
+        return values.astype(np.result_type(values.dtype, np.complex64))
+    values, vectors = np.linalg.eig(a)
+    return values.astype(np.result_type(values.dtype, np.complex64)), vectors
+
+
 @like(theirs.inv)
 def inv(a, overwrite_a=False, check_finite=True, *, assume_a=None, lower=False):
     """`scipy.linalg.inv`; the derivative by a matrix of which assume_a has SciPy read a part is as of `solve`."""
@@ -279,7 +306,7 @@ def inv(a, overwrite_a=False, check_finite=True, *, assume_a=None, lower=False):
 @like(theirs.det)
 def det(a, overwrite_a=False, check_finite=True):
     """`scipy.linalg.det`."""
-    return np.linalg.det(a)
+    return np.linalg.det(a.astype(np.promote_types(a.dtype, np.float64)))  # SciPy multiplies in double precision
 
 
 @like(theirs.pinv)

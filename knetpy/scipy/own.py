@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import DerivativeError
+from ..core.errors import DerivativeError, DtypeError
 from ..core.value import Value, bare, is_tracked, kind_of
 from ..tree import leaves, tree_map
 
@@ -38,18 +38,21 @@ def like(original: Callable) -> Callable:
 
 def constant(name: str, what: str, *trees: Any) -> None:
     """Raise for values being differentiated where there is no derivative; `what` tells what they were given as."""
+    _refuse(f"{name}: {what} has no derivative", trees)
+
+
+def _refuse(why: str, trees: tuple) -> None:
     for x in tracked(*trees):
         raise DerivativeError(
-            f"{name}: {what} has no derivative, and {kind_of(x)} of shape {x.shape} was passed; if it needs none, pass "
-            "kn.value(x)"
+            f"{why}, and {kind_of(x)} of shape {x.shape} was passed; if it needs none, pass kn.value(x)"
         )
 
 
 def no_rule(name: str, original: Callable) -> Callable:
-    """A function of SciPy's without derivative, which refuses values that one is being taken through."""
+    """A function of SciPy's without rule, which refuses values that a derivative is being taken through."""
 
     def call(*args, **options):
-        constant(name, "this function", args, options)
+        _refuse(f"{name}: knetpy has no derivative rule for it", (args, options))
         return original(*stripped(list(args)), **stripped(options))
 
     call.__name__, call.__doc__ = name.rpartition(".")[2], original.__doc__
@@ -58,6 +61,7 @@ def no_rule(name: str, original: Callable) -> Callable:
 
 def double(x: Any) -> Any:
     """A number, list or array in double precision, in which SciPy's distributions compute."""
-    if isinstance(x, Value):
-        return x if x.dtype == np.float64 else x.astype(np.float64)
-    return np.asarray(np.stack(x) if tracked(x) else x, np.float64)
+    x = x if isinstance(x, Value) else np.stack(x) if tracked(x) else np.asarray(x)
+    if x.dtype.kind == "c":
+        raise DtypeError(f"scipy.stats: knetpy differentiates distributions of real numbers only, got {x.dtype}")
+    return x if x.dtype == np.float64 else x.astype(np.float64)

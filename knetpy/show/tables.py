@@ -14,6 +14,7 @@ import numpy as np
 
 from ..arrays import norm
 from ..core.value import Param, bare
+from ..devices import host
 from ..transforms.gradients import Gradients, Record
 
 SAMPLE = 100_000  # elements that are looked at
@@ -107,7 +108,7 @@ def sample(array: Any) -> np.ndarray:
     if array.size > SAMPLE:
         at = np.linspace(0, array.size - 1, SAMPLE).astype(np.int64)
         array = array[np.unravel_index(at, array.shape)]
-    return np.asarray(array, np.float64).ravel()
+    return np.asarray(host(array), np.float64).ravel()
 
 
 def extent(values: np.ndarray) -> tuple[float, float]:

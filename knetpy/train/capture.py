@@ -16,7 +16,7 @@ from ..graphs import Capture, Refused, Unready, alike_captured
 from ..optim.chain import Choose, chain
 from ..optim.gradients import ClipGlobalNorm, ClipNorm, ClipValue, SignDecay, WeightDecay
 from ..optim.optimizer import Optimizer, uninterrupted
-from ..parameters.search import named_params
+from ..parameters.search import Search, named_params
 from ..transforms.run import watch
 from ..tree import leaves, tree_map
 from .signals import Skip, Stop
@@ -63,11 +63,11 @@ def check_optimizer(opt: Optimizer) -> None:
 class Captured:
     """The steps of a `Minimize`: the first of each kind of batch are eager, then one is captured, and launched again.
 
-    make: makes a step eagerly and returns (loss, gradients).
+    make: makes a step eagerly and returns (loss, gradients). loss: the user's function.
     """
 
-    def __init__(self, make: Callable, opt: Optimizer):
-        self.make, self.opt = make, opt
+    def __init__(self, make: Callable, opt: Optimizer, loss: Callable):
+        self.make, self.opt, self.loss = make, opt, loss
         self.graphs: dict[tuple, Graph] = {}
         self.eager: dict[tuple, int] = {}  # how many steps of a kind were
         self.tries = 0  # to capture a step that was not ready
@@ -103,7 +103,7 @@ class Captured:
                 self.eager[kind] = self.eager.get(kind, 0) + 1
                 return loss
             try:
-                self.graphs[kind] = Graph(self.make, args)
+                self.graphs[kind] = Graph(self.make, args, self.loss)
             except Unready as reason:
                 self.tries += 1
                 if self.tries > MOST:
@@ -136,8 +136,9 @@ def _kind_of(path: str, leaf: Any) -> tuple:
 class Graph:
     """A step that has been captured: its batch is copied into memory of its own, its loss out of it."""
 
-    def __init__(self, make: Callable, args: tuple):
+    def __init__(self, make: Callable, args: tuple, loss: Callable):
         before = random.state()
+        self.constants = Search(cupy().ndarray).over((loss,), {})  # that the graph reads
         self.capture = Capture()
         own = tree_map(lambda x: cupy().empty(x.shape, x.dtype) if on_gpu(x) else x, args)
         self.arrays = [x for _, x in leaves(own) if on_gpu(x)]

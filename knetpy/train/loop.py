@@ -93,7 +93,7 @@ class Minimize:
     ):
         self.loss, self.data, self.opt, self.params = loss, data, opt, params
         self.before, self.check_finite, self.skipped = before, check_finite, 0
-        self._captured = Captured(self._made, opt) if capture else None
+        self._captured = Captured(self._made, opt, loss) if capture else None
 
     def __len__(self) -> int:
         return len(self.data)  # type: ignore[arg-type]  # without a length it raises, as it should

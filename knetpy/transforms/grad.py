@@ -170,7 +170,7 @@ def by_params(f, args, kwargs, has_aux, log=None, again=None, settle=None, scale
         if log:
             log.sweeping = True
         found, out = _swept(tape, y, f, scale), Exit()
-        held = {uid: p for uid, (p, _) in tape.touched.items()}
+        held = {uid: p for uid, (p, _) in tape.touched.items() if not p.frozen}
         unused = [p for uid, p in held.items() if uid not in found]
         arrays = {uid: out.gradient(found.pop(uid, None), p) for uid, p in held.items()}
         if held and len(unused) == len(held) and not log:

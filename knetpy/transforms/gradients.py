@@ -53,6 +53,8 @@ class Gradients(Mapping, Swept):
 
     def _one(self, p):
         if p.uid not in self._arrays:
+            if p.frozen:
+                raise KeyError(f"the param of shape {p.shape} is frozen and has no gradient; kn.nn.thaw thaws it")
             touched = ", ".join(f"{name} {q.shape}" for name, q in self.named().items())
             raise KeyError(f"the param of shape {p.shape} was never touched; touched were: {touched}")
         kept = self._arrays[p.uid]

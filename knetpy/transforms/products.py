@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from ..core.dual import Dual
-from ..core.errors import DtypeError, ShapeError, label_of
+from ..core.errors import DeviceError, DtypeError, ShapeError, label_of
 from ..core.tape import Tape, sweep
 from ..core.value import Param, Result, Value, bare
+from ..devices import beside, on_gpu
 from ..parameters.search import label
 from ..tree import leaves, tree_map
 from .boundary import Exit, conjugated, enter, is_number
@@ -81,11 +82,16 @@ def matching(x, like, what):
         return None
     if not isinstance(getattr(x, "dtype", None), np.dtype):
         try:
-            x = np.asarray(x, like.dtype)
+            x = beside(np.asarray(x, like.dtype), like)
         except (TypeError, ValueError, RuntimeError) as reason:
             raise TypeError(f"{what} must be an array or numbers in lists: {reason}") from None
     if x.shape != like.shape:
         raise ShapeError(f"{what} must have shape {like.shape}, got {x.shape}")
+    if (there := on_gpu(bare(like))) != on_gpu(bare(x)) and (there or x.shape):
+        places = ("CPU", "GPU")[:: -1 if there else 1]
+        raise DeviceError(
+            f"{what} is on the {places[1]}, and its operand on the {places[0]}; move it by kn.{places[0].lower()}"
+        )
     if x.dtype.kind not in ("fiubc" if like.dtype.kind == "c" else "fiub"):
         raise DtypeError(f"{what} must have dtype {like.dtype}, got {x.dtype}")
     return x if x.dtype == like.dtype else x.astype(like.dtype)

@@ -134,6 +134,17 @@ def test_kernels_of_our_own_refuse_complex_numbers():
             grad(lambda f=f: np.sum(np.abs(f(w))))()
 
 
+def test_functions_of_real_numbers_refuse_complex_ones():
+    points = np.array([0.0, 1.0])
+    for name, f in {
+        "np.interp": lambda z: np.interp(z, points, points).sum(),
+        "bincount": lambda z: np.bincount([0, 1, 1], z).sum(),
+        "logaddexp": lambda z: np.logaddexp(z, z).sum(),
+    }.items():
+        with pytest.raises(TypeError, match=f"{name}.*complex128|{name}.*not supported"):
+            grad(lambda z, f=f: np.real(f(z)), 0)(Z)
+
+
 def test_optimizers_refuse_complex_params():
     z = param(Z)
     g = grad(lambda: loss(z))()

@@ -10,7 +10,8 @@ Some changes cannot be noticed, as the results are the same:
   only where there is room, `k <= PER` before `if (lane + k * WARP < n)`;
 - a shortcut not taken, or taken without need: multiplying by an inverse that is 1, adding up what nobody reads,
   elements one by one instead of the sum of 32 of them;
-- another of several threads that have the same sum writes it.
+- another of several threads that have the same sum writes it;
+- how many blocks a multiprocessor is asked to hold: NVRTC's tests look at that.
 """
 
 import argparse
@@ -37,7 +38,8 @@ SWAPS = {
     "false": "true", "__syncthreads": "(void)", "__syncwarp": "(void)", "larger": "smaller", "exp": "log",
 }  # fmt: skip
 TOKEN = re.compile(
-    r"//[^\n]*|#[^\n]*|template *<[^\n]*|__launch_bounds__[^\n]*|typedef[^\n]*|__align__\(\d+\)|"  # left alone
+    r"//[^\n]*|#[^\n]*|template *<[^\n]*|__launch_bounds__[^\n]*|typedef[^\n]*|__align__\(\d+\)|"  # left alone,
+    r"asm\b(?:\"[^\"]*\"|[^;\"])*;|"  # and what the emulator does not run
     r"(?P<token>\+\+|--|\+=|-=|<<|>>|<=|>=|==|!=|&&|\|\||->|\b\d+\b(?!\.)|[A-Za-z_]\w*|(?<= )[-+*/%<>](?= ))"
 )
 TESTED = {  # by whose tests, if not by its own

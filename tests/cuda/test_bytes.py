@@ -22,10 +22,10 @@ F4 = lambda *shape: RNG.standard_normal(shape).astype("f4")
 POOL = {"window": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
 EVERY = {**POOL, "counted": ((0, 0), (0, 0))}
 TAPS = RNG.integers(0, 4, (2, 4, 16, 16)).astype("u1")
-TWICE = "a row's largest number and its sum come before its results, and the row does not fit into registers"
+TWICE = "a row's largest number and its sum come before its results, and what of the row does not fit is read again"
 STATS = "statistics come before results, and x does not fit into registers: it is read again"
 ARITHMETIC = "bound by arithmetic"
-PARTS = "groups and scales sum different elements: dy and x are read for each, and for the results"
+BETWEEN = "sums over paths from the end pass from one launch to the next, and those from the beginning are read twice"
 
 
 def stats(x, axes):
@@ -49,6 +49,14 @@ def labels(*shape):
     return RNG.integers(0, 10, shape)
 
 
+def paths_back():
+    """What the derivative of CTC takes."""
+    return F4(4), *kernel("ctc", "ctc")(*PATHS, **SIZES), PATHS[1]
+
+
+PATHS = F4(4, 40, 64), RNG.integers(1, 64, (4, 12))
+SIZES = {"lengths": np.full(4, 40), "label_lengths": np.full(4, 12), "blank": 0}
+OVERLAPPING = {"window": (3, 3), "stride": (2, 2), "padding": ((1, 1), (1, 1)), "dilation": (1, 1)}
 LAYER, CHANNEL = {"axes": (1,), "affine": 1}, {"axes": (0, 2), "affine": 1}
 # what is called: arguments, options; the factor of the least, and the reason, if it is more than 1.1
 CALLS = {
@@ -70,14 +78,20 @@ CALLS = {
     "pool.meanpool": ((F4(2, 4, 32, 32),), EVERY),
     "pool.meanpool_dx": ((F4(2, 4, 16, 16),), {"size": (32, 32), **EVERY}),
     "softmax.softmax": ((F4(16, 512),), {"axis": 1}),
-    "softmax.softmax of long rows": ((F4(3, 4096),), {"axis": 1}, 2, TWICE),
-    "softmax.softmax of columns": ((F4(16, 9, 64),), {"axis": 1}, 1.5, TWICE),
+    "softmax.softmax of long rows": ((F4(3, 4096),), {"axis": 1}),
+    "softmax.softmax of longer rows": ((F4(1, 80000),), {"axis": 1}, 1.5, TWICE),
+    "softmax.softmax of columns": ((F4(16, 9, 64),), {"axis": 1}),
+    "softmax.softmax of longer columns": ((F4(4, 400, 128),), {"axis": 1}, 1.5, TWICE),
     "softmax.softmax_dx": ((F4(16, 512), F4(16, 512)), {"axis": 1}),
-    "softmax.softmax_dx of long rows": ((F4(3, 4096), F4(3, 4096)), {"axis": 1}, 5 / 3, TWICE),
-    "softmax.softmax_dx of columns": ((F4(16, 9, 64), F4(16, 9, 64)), {"axis": 1}, 5 / 3, TWICE),
+    "softmax.softmax_dx of long rows": ((F4(3, 4096), F4(3, 4096)), {"axis": 1}),
+    "softmax.softmax_dx of longer rows": ((F4(1, 40000), F4(1, 40000)), {"axis": 1}, 5 / 3, TWICE),
+    "softmax.softmax_dx of columns": ((F4(16, 9, 64), F4(16, 9, 64)), {"axis": 1}),
+    "softmax.softmax_dx of longer columns": ((F4(4, 400, 128), F4(4, 400, 128)), {"axis": 1}, 5 / 3, TWICE),
     "nll.nll": ((F4(16, 512), labels(16, 1)), {"axis": 1}),
-    "nll.nll of long rows": ((F4(3, 4096), labels(3, 1)), {"axis": 1}, 2, TWICE),
-    "nll.nll of columns": ((F4(4, 60, 64), labels(4, 1, 64)), {"axis": 1}, 1.5, TWICE),
+    "nll.nll of long rows": ((F4(3, 4096), labels(3, 1)), {"axis": 1}),
+    "nll.nll of longer rows": ((F4(1, 80000), labels(1, 1)), {"axis": 1}, 1.5, TWICE),
+    "nll.nll of columns": ((F4(4, 40, 64), labels(4, 1, 64)), {"axis": 1}),
+    "nll.nll of longer columns": ((F4(4, 400, 128), labels(4, 1, 128)), {"axis": 1}, 1.5, TWICE),
     "nll.nll_dx": ((F4(16, 1), F4(16, 512), labels(16, 1)), {"axis": 1}),
     "nll.nll_dx of columns": ((F4(4, 1, 64), F4(4, 60, 64), labels(4, 1, 64)), {"axis": 1}),
     "norm.norm": (*norm(32, 512, **LAYER),),
@@ -87,13 +101,19 @@ CALLS = {
     "norm.norm of columns": (*norm(300, 64, axes=(0,), affine=1), 1.5, STATS),
     "norm.norm_dx of columns": (*norm_dx(300, 64, axes=(0,), affine=1), 5 / 3, STATS),
     "norm.norm of rows in parts": (*norm(3, 8300, **LAYER), 1.5, STATS),
-    "norm.norm_dx of rows in parts": (*norm_dx(3, 8300, **LAYER), 7 / 3, PARTS),
+    "norm.norm_dx of rows in parts": (*norm_dx(3, 8300, **LAYER), 5 / 3, STATS),
+    "ctc.ctc": (PATHS, SIZES),
+    "ctc.ctc_dx": (paths_back(), SIZES, 1.5, BETWEEN),
+    "fold.unfold": ((F4(2, 8, 32, 32),), OVERLAPPING),
+    "fold.fold": ((F4(2, 72, 256),), {"size": (32, 32), **OVERLAPPING}),
+    "random.uniform": ((np.zeros(1, "f4"), (64, 64), "f4", 1, 1, 1), {}),
     "resample.resample": ((F4(2, 32, 64), np.arange(17), np.arange(0, 32, 2), np.ones(16)), {"axis": 1}),
     "scatter.take_along": ((F4(1, 64, 64), RNG.permutation(64).reshape(1, 64, 1)), {}),
     "attention.rotate": ((F4(20, 32, 32), F4(32, 16), F4(32, 16)), {"interleaved": False}),
 }
 ELSEWHERE = {  # kernels that are not called here, and why
     **dict.fromkeys(["conv.tile", "conv.narrow", "convdw.tile_dw", "convdw.narrow_dw"], ARITHMETIC),
+    "matmul.product": ARITHMETIC,
     **dict.fromkeys(["attention.attend", "attention.attend_dq", "attention.attend_dkv"], ARITHMETIC),
     "conv.pack": "weights, which are few beside what they meet",
     "convdw.add": "parts of the weights' gradients, which are few beside x",

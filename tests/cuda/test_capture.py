@@ -351,17 +351,48 @@ def test_no_gpu(monkeypatch):
         kn.minimize(loss, [], capture=True)
 
 
-def test_tables_live_as_long_as_their_graph():
-    from knetpy.kernels.cuda import conv, convplan
+def grown():
+    """What reads tables of the device besides those of convolutions."""
+    w = [kn.param(3, 1, 3, 3), kn.param(4, 4), kn.param(12, 3)]
 
+    def loss(x, y):
+        h = kn.pool(kn.upsample(kn.conv(x, w[0]), size=(4, 4), mode="bilinear", antialias=True))  # (N, 3, 2, 2)
+        h = kn.attention(h.reshape(-1, 3, 4) @ w[1], h.reshape(-1, 3, 4)[:1], h.reshape(-1, 3, 4)[:1])
+        return kn.nll(h.reshape(-1, 12) @ w[2], y % 3)
+
+    return w, loss
+
+
+@pytest.mark.parametrize("model", [lenet, grown])
+def test_tables_live_as_long_as_their_graph(model):
+    """The double of CuPy raises if a launch finds its memory given back; a device would read something else."""
+    from knetpy.kernels.cuda import attention, conv, convplan, norm, resample, windows
+
+    caches = attention._where, conv._plan, convplan.tables, norm.plan, resample._kept, windows.window_of
     kn.seed(1)
-    params, loss = lenet()
+    params, loss = model()
     kn.gpu(params)
-    for n, _ in enumerate(kn.minimize(loss, batches(IMAGES, DIGITS, 4), kn.SGD(), capture=True)):
-        if n == 2:  # the graph has been launched once; the double of CuPy raises if it finds its memory given back
-            conv._plan.cache_clear()
-            convplan.tables.cache_clear()
+    for n, _ in enumerate(kn.minimize(loss, batches(IMAGES, DIGITS, 5), kn.SGD(), capture=True)):
+        if n == 2:  # the graph has been launched once
+            for cache in caches:
+                cache.cache_clear()
             gc.collect()
+
+
+def test_constants_of_the_loss_live_as_long_as_its_graph():
+    w, constants = kn.gpu(kn.param(5, 3)), [kn.gpu(np.arange(1, 4, dtype="f4"))]
+    loss = lambda x, y: kn.nll((x @ w) * constants[0], y)  # noqa: E731  # a product of CuPy's
+    found = []
+    for captured in (True, False):
+        w[...] = kn.gpu(np.ones((5, 3), "f4"))
+        with graphs.alike_captured():
+            for n, value in enumerate(kn.minimize(loss, batches(X, LABELS, 5), kn.SGD(), capture=captured)):
+                found.append(float(value))
+                if captured and n == 2:
+                    constants[0] = None  # eager steps would fail
+                    gc.collect()
+        constants[0] = kn.gpu(np.arange(1, 4, dtype="f4"))
+    assert found[:5] == found[5:]
 
 
 def sums(f):

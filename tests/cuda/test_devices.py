@@ -1,5 +1,6 @@
 """Moving params and arrays to the GPU and back, and what is said of arrays on both."""
 
+import copy
 import pickle
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 
 import knetpy as kn
 from knetpy import devices
+from knetpy.devices import on_gpu
 
 
 def test_arrays_and_containers_go_there_and_come_back():
@@ -79,10 +81,54 @@ def test_new_params_on_the_default_device():
             call()
 
 
-def test_pickles_and_copies_are_independent_of_the_device():
+def test_pickles_are_of_no_device_and_copies_stay():
     w = kn.gpu(kn.param([1.0, 2.0]))
-    copy = pickle.loads(pickle.dumps(w))
-    assert kn.device(copy) == "cpu" and copy.value.tolist() == [1.0, 2.0]
+    loaded = pickle.loads(pickle.dumps(w))
+    assert kn.device(loaded) == "cpu" and loaded.value.tolist() == [1.0, 2.0]
+    for new in (copy.copy(w), copy.deepcopy({"w": w, "again": w})["again"]):
+        assert on_gpu(new.value) and new.uid != w.uid and not np.may_share_memory(new.value, w.value)
+        np.testing.assert_array_equal(kn.cpu(new.value), [1, 2])
+
+
+def test_writing_into_a_param_of_the_gpu():
+    w = kn.gpu(kn.param([1.0, 2.0]))
+    with pytest.raises(kn.DeviceError, match=r"iadd|add.*write kn.gpu\(other\)"):
+        w += np.ones(2, "f4")
+    w += kn.gpu(np.ones(2, "f4"))
+    w *= 2
+    np.testing.assert_array_equal(kn.cpu(w.value), [4, 6])
+
+
+def test_tangents_and_cotangents_of_another_device():
+    x = kn.gpu(np.ones(2))
+    for wrong in (lambda: kn.jvp(np.sin, (x,), (np.ones(2),)), lambda: kn.vjp(np.sin, x)[1](np.ones(2))):
+        with pytest.raises(kn.DeviceError, match=r"tangent of .* is on the CPU, and .* on the GPU; move it by kn.gpu"):
+            wrong()
+    with pytest.raises(kn.DeviceError, match="is on the GPU, and .* on the CPU; move it by kn.cpu"):
+        kn.jvp(np.sin, (np.ones(2),), (x,))
+    assert on_gpu(kn.jvp(np.sin, (x,), ([1, 2],))[1])
+
+
+@pytest.mark.parametrize("x", [np.array([None]), np.array(["a"]), np.zeros(2, "M8[D]"), np.zeros(2, "i4,f4")], ids=str)
+def test_dtypes_that_a_gpu_does_not_have(x):
+    for wrong in (lambda: kn.gpu({"x": x}), lambda: list(kn.DataLoader((x,), 1, device="gpu"))):
+        with pytest.raises(TypeError, match="no arrays of dtype .* leave it on the CPU"):
+            wrong()
+    assert kn.gpu(np.ones(2, ">f4")).dtype == np.float32
+
+
+def test_what_prints_and_shows():
+    w, x = kn.gpu([kn.param([[1.0, 2.0]]), kn.param(0.5)]), kn.gpu(np.ones((3, 1), "f4"))
+    loss = lambda x: np.mean(x @ w[0] * w[1])  # noqa: E731
+    assert "norm=2.236" in repr(w[0]) and f"{w[1]:.2f}" == "0.50" and "2." in str(w[0])
+    grads, tape = kn.grad(loss)(x), kn.tape(loss, x)
+    assert "w[0]" in repr(grads) and "matmul" in repr(tape)
+    assert all(["<table" in shown._repr_html_() for shown in (w[0], grads, tape)])
+    layers = kn.gpu(kn.nn.Chain(kn.nn.Dense(1, 4), kn.nn.BatchNorm(4)))
+    assert "8 param" in repr(layers) and kn.nn.outputsize(layers, (None, 1)) == (None, 4)
+    assert kn.nn.summary(layers, x).parameters == 16
+    with pytest.raises(kn.DeviceError, match="kn.cpu"):
+        np.asarray(w[0])
 
 
 def test_gradients_are_where_their_params_are():

@@ -48,6 +48,9 @@ def _aligned(a):
 def _wrap(x):
     if isinstance(x, (np.ndarray, np.generic)):
         return ndarray(_aligned(np.asarray(x)))
+    if hasattr(x, "_fields"):  # CuPy has named tuples where it has those of NumPy, but none in linalg
+        parts = map(_wrap, x)
+        return x._make(parts) if type(x).__name__.startswith("Unique") else tuple(parts)
     if isinstance(x, (list, tuple)):
         return (list if isinstance(x, list) else tuple)(map(_wrap, x))  # CuPy's tuples have no names
     return x
@@ -92,6 +95,8 @@ def _forward(f):
         floating = [a for a in args if isinstance(a, np.ndarray) and a.dtype.kind in "fc"]
         if f.__name__ in _BLAS and len(floating) > (f.__name__ == "einsum"):
             capture.unsupported("cuBLAS")
+        if library := _library(f):
+            capture.unsupported(library)
         if f.__name__ in _SORTS:  # Thrust's, which wait
             capture.wait()
         used = [getattr(f, "__self__", None), *args, *kwargs.values()]
@@ -101,6 +106,17 @@ def _forward(f):
 
 
 _BLAS = {"matmul", "__matmul__", "__rmatmul__", "dot", "vdot", "inner", "tensordot", "einsum"}
+_COMPUTED = {"norm", "vector_norm", "matrix_norm", "trace", "diagonal", "matrix_transpose"}  # by kernels of CuPy's
+
+
+def _library(f):
+    """Of NVIDIA's, that computes a function of NumPy's submodules."""
+    module = getattr(f, "__module__", None)
+    if module == "numpy.linalg" and f.__name__ not in _COMPUTED:
+        return "cuSOLVER"
+    return "cuFFT" if module == "numpy.fft" else ""
+
+
 _SORTS = {"sort", "argsort", "lexsort", "partition", "argpartition"}
 
 
@@ -251,6 +267,9 @@ class ndarray:
     def __repr__(self):
         return repr(self._a)
 
+    def __format__(self, spec):
+        return format(self.get(), spec)
+
     def get(self, stream=None, order="C", out=None, blocking=True):
         self._wait()
         if out is None:
@@ -337,7 +356,7 @@ def asarray(a, dtype=None, order=None):
     return array(a, dtype, order=order or "C")
 
 
-def array(a, dtype=None, copy=True, order="K", ndmin=0):
+def array(a, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocking=False):
     if isinstance(a, ndarray):
         raw = a._a
         return _done(lambda: np.array(raw, dtype, order=order, ndmin=ndmin), [raw])
@@ -345,6 +364,8 @@ def array(a, dtype=None, copy=True, order="K", ndmin=0):
         parts = _un(a)
         return _done(lambda: np.array(parts, dtype, order=order, ndmin=ndmin), parts)
     a = np.array(a, dtype, order=order, ndmin=ndmin)
+    if a.dtype.char not in "?bhilqpBHILQPefdFD":
+        raise ValueError(f"Unsupported dtype {a.dtype}")
     if a.ndim == 0:  # written by a kernel that has the number as its argument
         return _done(lambda: a.copy(), [])
     capture.upload(a.nbytes)

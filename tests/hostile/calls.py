@@ -337,7 +337,97 @@ def _others():
     yield Call("warmup", kn.warmup, {"f": np.sum, "x": F(2)})
 
 
-OTHERS = list(_others())
+def _knet():
+    """Those of Knet's spelling."""
+    ask, x, labels = kn.knet, F(1, 2, 5, 4), I(1, 3)
+    yield op(ask.conv4, w=F(3, 2, 2, 2), x=x)
+    yield op(ask.deconv4, w=F(2, 3, 2, 2), x=x)
+    for f in (ask.pool, ask.unpool, ask.mat, ask.invx):
+        yield op(f, x=x)
+    yield op(ask.bmm, A=F(2, 3, 4), B=F(2, 4, 5))
+    yield op(ask.dropout, True, x=F(2, 3), p=0.5)
+    for f in (ask.softmax, ask.logsoftmax, ask.logsumexp):
+        yield op(f, x=F(2, 3))
+    for f in (ask.nll, ask.accuracy, ask.zeroone):
+        options = {"dims": 1} if f is ask.zeroone else {"dims": 1, "average": True}
+        yield Call(f.__name__, f, {"scores": F(2, 3), "labels": labels}, options)
+    yield op(ask.logistic, scores=F(2), labels=SIGNS)
+    yield op(ask.bce, scores=F(2, 3), labels=np.float32(MASK))
+    yield Call("batchnorm", lambda x, params, **o: ask.batchnorm(x, None, params, **o),
+               {"x": F(3, 2, 4), "params": F(4)}, {"eps": 1e-5, "training": True})  # fmt: skip
+    yield Call("bnmoments", ask.bnmoments, {}, {"momentum": 0.1})
+    yield Call("bnparams", ask.bnparams, {"etype": np.float32, "channels": 3})
+    yield Call("RNN", lambda x, **o: ask.RNN(3, 5, **o)(x), {"x": F(2, 4, 3)},
+               {"rnnType": "gru", "numLayers": 2, "bidirectional": False, "dropout": 0}, drawn=True)  # fmt: skip
+    yield Call("rnnparam", ask.rnnparam, {"r": ask.RNN(3, 5)}, {"layer": 1, "id": 2, "par": 1})
+    yield Call("Momentum", ask.Momentum, {}, {"lr": 0.1, "gamma": 0.9, "gclip": 1.0})
+    yield Call("Rmsprop", ask.Rmsprop, {}, {"lr": 0.1, "rho": 0.9, "eps": 1e-6, "gclip": 1.0})
+    yield Call("gradloss", lambda f, argnum, x: ask.gradloss(f, argnum)(x), {"f": _loss, "argnum": 1, "x": F(2)})
+    yield Call("bilinear", ask.bilinear, {"T": np.float32, "fw": 2, "fh": 2, "IN": 3, "ON": 3})
+    yield Call("minibatch", lambda x, y, batchsize, **o: list(ask.minibatch(x, y, batchsize, **o)),
+               {"x": F(4, 2), "y": I(1, 2, 3, 4), "batchsize": 2}, {"shuffle": False, "xsize": (-1, 1, 2)})  # fmt: skip
+
+
+def _made(f, name=None, sizes=(), inputs=(), **how):
+    """The call of a layer's class with sizes and its usual options; what it makes is called with the inputs."""
+    found = inspect.signature(f).parameters.values()
+    named = [p for p in found if p.kind is p.KEYWORD_ONLY or (p.default is not p.empty and p.name not in sizes)]
+    options = {p.name: p.default for p in named} | how
+
+    def call(*given, **options):
+        layer = f(*given, **options)
+        repr(layer)
+        return layer
+
+    return Call(name or f.__name__, call, dict(sizes), options)
+
+
+def _from_torch(model, source):
+    try:
+        kn.load_torch(model, source)
+    except FileNotFoundError as failure:
+        raise ValueError(str(failure)) from None
+
+
+def _layers():
+    nn, sizes = kn.nn, {"inputs": 4, "outputs": 3}
+    yield from (_made(nn.Dense, None, sizes), _made(nn.Scale, None, {"size": 3}), _made(nn.Bilinear, None, sizes))
+    window = {"inputs": 4, "outputs": 2, "window": 3}
+    yield from (_made(f, None, window, groups=2) for f in (nn.Conv, nn.ConvTranspose))
+    yield from (_made(f, None, {"window": 2}, stride=2) for f in (nn.MaxPool, nn.MeanPool))
+    yield from (_made(f, None, {"size": 2}) for f in (nn.AdaptiveMaxPool, nn.AdaptiveMeanPool))
+    yield _made(nn.PixelShuffle, None, {"factor": 2})
+    yield Call("Upsample", nn.Upsample, {}, {"scale": 2, "mode": "linear", "align_corners": True})
+    yield from (_made(f, None, {"channels": 3}) for f in (nn.BatchNorm, nn.InstanceNorm))
+    yield from (_made(f, None, {"size": 3}) for f in (nn.LayerNorm, nn.RMSNorm))
+    yield _made(nn.GroupNorm, None, {"channels": 4, "groups": 2})
+    yield from (_made(f, None, {"V": 4, "D": 3}) for f in (nn.Embedding, nn.EmbeddingBag))
+    yield from (Call(f.__name__, f, {}, {"p": 0.5, "active": True}) for f in (nn.Dropout, nn.AlphaDropout))
+    recurrent = {"inputs": 4, "hidden": 3}
+    for name in ("LSTM", "GRU", "GRUv3", "RNN"):
+        yield _made(getattr(nn, name), None, recurrent)
+        yield _made(getattr(nn, name + "Cell"), None, recurrent)
+    yield Call("MultiHeadAttention", nn.MultiHeadAttention, {"features": 4}, {"heads": 2, "bias": True, "dropout": 0.1})
+    yield Call("TransformerBlock", nn.TransformerBlock, {"features": 4}, {"heads": 2, "dropout": 0.1, "causal": True})
+    yield Call("Chain", lambda layer, other: repr(nn.Chain(layer, other)), {"layer": nn.Dense(3, 2), "other": kn.relu})
+    yield Call("x ", nn.flatten, {"x": F(2, 3, 2)})
+    model = nn.Chain(nn.Dense(3, 2), nn.BatchNorm(2))
+    for f in (nn.freeze, nn.thaw):
+        yield Call(f.__name__, f, {"model": nn.Dense(3, 2)})
+    yield Call("count", nn.count, {"model": model})
+    yield Call("init_from", nn.init_from, {"f": nn.Dense(3, 2), "x": F(2, 3)})
+    yield Call("outputsize", nn.outputsize, {"f": model, "shape": (None, 3)}, {"dtype": np.float32})
+    yield Call("summary", lambda *a, **o: repr(nn.summary(*a, **o)), {"f": model, "shape": (None, 3)})
+    yield Call("destructure", lambda model: nn.destructure(model)[0], {"model": model})
+    yield Call("rebuild", lambda vector: repr(nn.destructure(model)[1](vector)), {"vector": F(12)})
+    yield Call("cast", lambda *a: repr(nn.cast(*a)), {"model": model, "dtype": np.float64})
+    yield Call("state", kn.state, {"model": model})
+    yield Call("load_state", kn.load_state, {"model": nn.Dense(3, 2), "state": {"weight": F(3, 2), "bias": F(2)}},
+               {"strict": True})  # fmt: skip
+    yield Call("load_torch", _from_torch, {"model": nn.Dense(3, 2), "source": {"weight": F(2, 3), "bias": F(2)}})
+
+
+OTHERS = [*_others(), *_knet(), *_layers()]
 
 
 # ------------------------------------------------------------------------------- NumPy's functions and methods

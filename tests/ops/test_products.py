@@ -103,3 +103,11 @@ def test_linear(activation, dtype, transpose_w):
     np.testing.assert_allclose(
         by_data, theirs[arrays[1]].T if transpose_w else theirs[arrays[1]], 1e-3, 100 * tolerance
     )
+
+
+def test_polyfit_has_a_derivative_by_everything():
+    """Of a constant x the coefficients are computed as sums of y, else as np.linalg.lstsq does."""
+    x, y, w = np.sort(normal(5)), normal(5), np.abs(normal(5)) + 0.5
+    for args in ((x, y), (x, y, w)):
+        kn.gradcheck(lambda x, y, w=None: np.sum(np.polyfit(x, y, 2, w=w) ** 2), *args, order=2)
+    np.testing.assert_allclose(kn.vjp(lambda x: np.polyfit(x, y, 2), x)[0], np.polyfit(x, y, 2), rtol=1e-10)

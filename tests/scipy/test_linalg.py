@@ -91,6 +91,8 @@ CASES = {
     "eigh by b": (lambda la, a, b: squares(la.eigh(symmetric(a), positive(b))), S, S),
     "eigh by b upper": (lambda la, a, b: squares(la.eigh(symmetric(a), positive(b), lower=False)), S, S),
     "eigvalsh": (lambda la, a, b: la.eigvalsh(symmetric(a), positive(b)), S, S),
+    "eig": (lambda la, a: [np.abs(part) ** 2 for part in la.eig(positive(a))], S),
+    "eigvals": (lambda la, a: np.abs(la.eigvals(apart(a))), S),
     "inv": (lambda la, a: la.inv(apart(a)), S),
     "inv pos": (lambda la, a: la.inv(positive(a), assume_a="pos"), B),
     "det": (lambda la, a: la.det(a), B),
@@ -103,6 +105,7 @@ CASES = {
     "hankel": (lambda la, a, b: la.hankel(a, b), (3,), (4,)),
     "hankel column": (lambda la, a: la.hankel(a), (3,)),
     "circulant": (lambda la, a: la.circulant(a), (4,)),
+    "solve_toeplitz of one vector": (lambda la, a, b: la.solve_toeplitz(a + [5, 0, 0], b), (3,), (3,)),
     "companion": (lambda la, a: la.companion(a + [5, 0, 0]), (3,)),
 }  # fmt: skip
 COMPLEX = {

@@ -4,11 +4,11 @@ constexpr int BM = 64, BN = 64, BK = 8, PAD = 4;  // 4 spare what lies along k c
 
 // y[p] = a[p] @ b[p], (m, k) times (k, n): a block makes BM x BN sums, its number counts tiles and then products.
 template <typename T>
-__global__ void __launch_bounds__(Tile<T, BM, BN, false, PAD>::THREADS)
+__global__ void __launch_bounds__(Tile<T, BM, BN, PLAIN, PAD>::THREADS)
 product(const T* __restrict__ a, const T* __restrict__ b, T* __restrict__ y, int m, int n, int k, i64 a_each, i64 a_row,
         i64 a_column, i64 b_each, i64 b_row, i64 b_column)
 {
-    using Sums = Tile<T, BM, BN, false, PAD>;
+    using Sums = Tile<T, BM, BN, PLAIN, PAD>;
     constexpr int EACH = BM * BK / Sums::THREADS;
     __shared__ __align__(16) T as[2][BK][BM + PAD];
     __shared__ __align__(16) T bs[2][BK][BN + PAD];

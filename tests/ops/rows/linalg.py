@@ -266,6 +266,7 @@ WRONG = [
     Wrong("tensorsolve", la.tensorsolve, ((2, 3, 4), (2, 3)), la.LinAlgError, ("tensorsolve", "(2, 3, 4)", "6")),
     Wrong("tensorinv", lambda x: la.tensorinv(x, 0), ((2, 2),), ValueError, ("ind", "0")),
     Wrong("matrix_power", lambda x: la.matrix_power(x, 2), ((2, 3),), ValueError, ("(2, 3)",)),
+    Wrong("matrix_power of a vector", lambda x: la.matrix_power(x, 2), ((1,),), ValueError, ("matrix_power", "(1,)")),
     Wrong("matrix_power half", lambda x: la.matrix_power(x, 0.5), ((2, 2),), TypeError, ("integer",)),
     Wrong("multi_dot one", lambda x: la.multi_dot([x]), ((2, 2),), ValueError, ("two arrays",)),
     Wrong("multi_dot cube", lambda x: la.multi_dot([x, x]), ((2, 2, 2),), kn.ShapeError, ("arrays[0]", "(2, 2, 2)")),

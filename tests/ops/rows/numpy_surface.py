@@ -257,6 +257,7 @@ INDEXING = [
     Row("take wrap", np.take, lambda x: np.take(x, [-4, 7], 0, mode="wrap"), X23),
     Row("take clip", np.take, lambda x: np.take(x, [-4, 1, 7], 1, mode="clip"), X23),
     Row("take of none", np.take, lambda x: np.take(x, [], 1), X23),
+    Row("take of a number", np.take, lambda x: np.take(x, [0, 0], 0), ((),)),
     Row("take by booleans", np.take, lambda x: np.take(x, [True, False, False], 1), X23),
     Row(".take", ".take", lambda x: x.take([1, 1], axis=0), X23),
     Row("take_along_axis", np.take_along_axis, lambda x: np.take_along_axis(x, WHOLE % 2, 0), X23),

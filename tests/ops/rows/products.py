@@ -94,6 +94,8 @@ AXIS = np.exceptions.AxisError
 WRONG = [
     Wrong("nextafter shapes", np.nextafter, ((2, 3), (2,)), kn.ShapeError, ("nextafter", "(2, 3)", "(2,)")),
     Wrong("vecdot sizes", np.vecdot, ((2, 3), (2,)), kn.ShapeError, ("3", "2")),
+    Wrong("matvec of a vector", np.matvec, ((3,), (3,)), kn.ShapeError, ("matvec", "matrices", "(3,)")),
+    Wrong("vecmat of a vector", np.vecmat, ((3,), (3,)), kn.ShapeError, ("vecmat", "matrices", "(3,)")),
     Wrong("cross sizes", np.cross, ((4,), (4,)), kn.ShapeError, ("cross", "4", "2 or 3")),
     Wrong("cross number", lambda a: np.cross(a, 1.0), ((3,),), kn.ShapeError, ("cross", "()")),
     Wrong("cross axis wrong", lambda a: np.cross(a, a, axis=1), ((3,),), AXIS, ("axis 1",)),

@@ -117,11 +117,50 @@ ROWS = [
     Row("special gammainc far", sc.gammainc, sc.gammainc, ((2, 3), (3,)), "positive dividend", special=False),
     Row("special betainc far", sc.betainc, lambda a, b: sc.betainc(a, b, 0.85), ((2, 3), (3,)), "above1 positive"),
     Row("special spence at 1", sc.spence, lambda x: sc.spence(1 + 0 * x * x + 1e-3 * x), ((2, 3),)),
+    Row("special wofz", sc.wofz, lambda x: np.real(sc.wofz(x + 0.5j)), ((2, 3),)),
+    *[
+        Row(f"special {f.__name__}", f, lambda x, f=f: np.real(f(ORDERS, x)), ((2, 3),), "positive")
+        for f in (sc.hankel1, sc.hankel2, sc.hankel1e, sc.hankel2e)
+    ],
+    Row(
+        "special lambertw",
+        sc.lambertw(type("Asks", (), {"__array_ufunc__": lambda self, f, *args, **options: f})()),
+        lambda x: np.real(sc.lambertw(x)),
+        ((2, 3),),
+        "positive",
+        exact=False,
+    ),
+    *[
+        Row(
+            f"special {f.__name__} of complex",
+            f,
+            lambda x, y, f=f: f(1.5, x + 1j * y),
+            ((2, 3),) * 2,
+            "nonzero",
+            special=False,
+        )
+        for f in (sc.ive, sc.jve, sc.kve)
+    ],
+    Row(
+        "special shichi of complex",
+        sc.shichi,
+        lambda x, y: sc.shichi(x + 1j * y),
+        ((2, 3),) * 2,
+        "nonzero",
+        special=False,
+    ),
     Row("special polygamma", sc.psi, lambda x: sc.softplus(sc.psi(x)), ((2, 3),), "positive", exact=False),
 ]
 CONSTANTS = {sc.gammasgn: sc.gammasgn, sc.round: sc.round}
 WRONG = [
     Wrong("special without rule", lambda x: sc.agm(x, 2.0), ((2,),), kn.DerivativeError, ("scipy.special.agm",)),
     Wrong("special order", lambda x: sc.jv(x, 2.0), ((2,),), kn.DerivativeError, ("scipy.special.jv", "'v'")),
+    Wrong(
+        "special complex",
+        lambda x: kn.grad(lambda z: np.real(sc.psi(z)))(x[0] * 1j),
+        ((2,),),
+        kn.DerivativeError,
+        ("scipy.special.psi", "complex128"),
+    ),
     Wrong("special shapes", sc.beta, ((2,), (3,)), kn.ShapeError, ("scipy.special.beta", "(2,) and (3,)")),
 ]
