@@ -162,8 +162,8 @@ class Parallel(_Group):
         _check_count("Parallel", inputs, self.layers)
         ys = [_call(self, key, layer, x) for (key, layer), x in zip(_keyed(self.layers), inputs)]
         if isinstance(self.connection, np.ufunc) and self.connection.nin == 2:
-            return functools.reduce(self.connection, ys)
-        return self.connection(*ys)
+            return functools.reduce(lambda *pair: _call(self, "connection", self.connection, *pair), ys)
+        return _call(self, "connection", self.connection, *ys)
 
     __getitem__ = Chain.__getitem__
 
@@ -202,7 +202,7 @@ class SkipConnection:
         self.connection = _connection("SkipConnection", connection)
 
     def __call__(self, x: Any) -> Any:
-        return self.connection(_call(self, "layer", self.layer, x), x)
+        return _call(self, "connection", self.connection, _call(self, "layer", self.layer, x), x)
 
     __repr__ = printed
 

@@ -16,7 +16,11 @@ from .layer import is_layer, unsized
 def brief(layer: Any) -> str:
     """A layer or function on one line."""
     name = getattr(layer, "__name__", None)
-    return name if isinstance(name, str) else repr(layer).partition("\n")[0].partition("  #")[0]
+    if isinstance(name, str):
+        return name
+    first, more, _ = repr(layer).partition("\n")
+    first = first.partition("  #")[0]
+    return f"{first}...)" if more and first.endswith("(") else first
 
 
 def sublayers(layer: Any) -> list[tuple[str, Any]] | None:

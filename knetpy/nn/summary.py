@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.value import Param
+from ..ops.arguments import count_of
 from ..parameters.search import params
 from ..tree import children, leaves, rebuild
 from .layer import is_array, is_layer
@@ -93,7 +94,7 @@ def _count(n: float) -> str:
     return f"{n:,.1f} TFLOP"
 
 
-def summary(model: Callable, *inputs: Any, dtype: Any = np.float32) -> Summary:
+def summary(model: Callable, *inputs: Any, dtype: Any = np.float32, depth: int | None = None) -> Summary:
     """What each layer of a model returns, how many parameters it has, and what it costs for one example.
 
     Nothing of the size of the model or of its results is made. Layers are the dataclasses that are called, and the
@@ -103,9 +104,11 @@ def summary(model: Callable, *inputs: Any, dtype: Any = np.float32) -> Summary:
       model: a layer, Chain or function.
       *inputs: arrays such as the model is called with, or their shapes, whose first size may be None.
       dtype=np.float32: of the inputs that are given as shapes.
+      depth=None: how deep the table goes, 0 for the model itself, 1 for its layers; None is all the way. What is left
+        out is counted in the rows of what it is part of.
     Returns: an object that prints as a table, in a notebook as html; it has rows, and the totals parameters, bytes
       and operations. A multiplication and an addition are two operations.
-    Raises: ShapeError for what is no shape; else what the model does.
+    Raises: ShapeError for what is no shape, TypeError or ValueError for depth; else what the model does.
 
     >>> import knetpy as kn
     >>> from knetpy.nn import Chain, Dense
@@ -122,7 +125,8 @@ def summary(model: Callable, *inputs: Any, dtype: Any = np.float32) -> Summary:
         raise TypeError(f"summary: model must be a layer or a function, got {model!r:.60}")
     log = _Log(shapes[0][0] if shapes and shapes[0] else None)
     run_empty("summary", _watched(model, "", log), tuple(shapes), dtypes[0], log.trace)
-    return Summary(log.rows, log.trace.operations, *_totals(log.found))
+    rows = log.rows if depth is None else [row for row in log.rows if row.depth <= count_of("summary", "depth", depth)]
+    return Summary(rows, log.trace.operations, *_totals(log.found))
 
 
 class _Log:
@@ -166,16 +170,21 @@ class _Watched:
         return getattr(self.__dict__["layer"], name)
 
 
-def _watched(x: Any, path: str, log: _Log, listed: bool = True) -> Any:
-    """A copy of a model in which layers, and the functions in lists of them, are watched; params are the same."""
+def _watched(x: Any, path: str, log: _Log, listed: bool | None = True) -> Any:
+    """A copy of a model in which layers, and the functions in lists of them, are watched; params are the same.
+
+    `listed` is False of an attribute, which as a function is no layer, None of a private one, which is no list of them.
+    """
     if is_layer(x):
         if id(x) not in log.copies:  # a layer that stands in the model twice is sized once
             new = log.copies[id(x)] = copy.copy(x)
             for name, part in vars(x).items() if not hasattr(x, "whole") else ():  # a WeightNorm shows as one layer
-                object.__setattr__(new, name, _watched(part, f"{path}.{name}" if path else name, log, False))
+                own = None if name.startswith("_") else False
+                object.__setattr__(new, name, _watched(part, f"{path}.{name}" if path else name, log, own))
         return _Watched(log.copies[id(x)], path, log)
     if isinstance(x, (list, tuple, dict)) and not hasattr(x, "_fields"):
-        return rebuild(x, [_watched(part, path + step, log) for step, part in children(x) or []])
+        inside = None if listed is None else True
+        return rebuild(x, [_watched(part, path + step, log, inside) for step, part in children(x) or []])
     if listed and callable(x) and not isinstance(x, (type, Param)):
         return _Watched(x, path, log)
     return x
