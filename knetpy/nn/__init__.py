@@ -19,6 +19,8 @@ from .pool import (
     Upsample,
     flatten,
 )
+from .printing import displayed as _displayed
+from .printing import is_layer_class as _is_layer_class
 from .recurrent import (
     GRU,
     LSTM,
@@ -43,3 +45,7 @@ __all__ = [
     "RNNCell", "Recurrence", "SamePad", "Scale", "SkipConnection", "Summary", "TransformerBlock", "Upsample",
     "WeightNorm", "activations", "flatten", "initialstates", "outline", "outputsize", "remove_weight_norms", "summary",
 ]  # fmt: skip
+
+for _name in __all__:  # one line here for one in each of them
+    if isinstance(_kind := globals()[_name], type) and _is_layer_class(_kind):
+        _kind._repr_html_ = _displayed

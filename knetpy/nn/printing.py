@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.value import Param
+from ..arrays import size_of
+from ..core.value import DISPLAYS, Param
 from ..parameters.search import params
 from ..tree import children
 
@@ -37,7 +38,12 @@ def sublayers(layer: Any) -> list[tuple[str, Any]] | None:
 
 def is_layer(x: Any) -> bool:
     """Whether it is a layer that has parts to look into: a dataclass that can be called."""
-    return dataclasses.is_dataclass(x) and not isinstance(x, type) and callable(x)
+    return is_layer_class(type(x))
+
+
+def is_layer_class(kind: type) -> bool:
+    """Whether it is a class of such."""
+    return dataclasses.is_dataclass(kind) and any(["__call__" in vars(base) for base in kind.__mro__])
 
 
 def _any_layer(parts: list) -> bool:
@@ -51,6 +57,12 @@ def printed(layer: Any) -> str:
     width = max([len(text) for text, note in rows if note], default=0)
     lines = [f"{text:{width}}  # {note}" if note else text for text, note in rows]
     return "\n".join([*lines, f"{last}  # {total(layer)}"])
+
+
+def displayed(layer: Any) -> str | None:
+    """A layer as html, once `knetpy.show` has registered a display for layers."""
+    display = DISPLAYS.get(__name__)
+    return display(layer) if display else None
 
 
 def _rows(layer: Any, depth: int, name: str, comma: str) -> list[tuple[str, str]]:
@@ -90,12 +102,3 @@ def total(layer: Any) -> str:
     bytes_ = sum(p.size * p.dtype.itemsize for p in found)
     n = sum(p.size for p in found)
     return f"{len(found)} array{'s' * (len(found) != 1)}, {n:_} parameters, {size_of(bytes_)}"
-
-
-def size_of(n: float) -> str:
-    """A number of bytes for reading."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if n < 1024:
-            return f"{n:.0f} {unit}" if unit == "bytes" else f"{n:.1f} {unit}"
-        n /= 1024
-    return f"{n:,.1f} TiB"

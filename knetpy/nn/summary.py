@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arrays import size_of
 from ..core.value import Param
 from ..parameters.search import params
 from ..tree import children, leaves, rebuild
-from .printing import brief, is_layer, size_of
+from .printing import brief, is_layer
 from .shapes import Outline, as_shape_of, restored, run_empty
 
 
