@@ -11,6 +11,11 @@ from typing import Any
 from ..core.value import DISPLAYS
 from . import plot as plot
 from . import tables as tables
+from .live import history as history
+from .pictures import attention as attention
+from .pictures import confusion as confusion
+from .pictures import filters as filters
+from .pictures import images as images
 from .tables import params as params
 
 
