@@ -11,6 +11,7 @@ from typing import Any
 from ..core.value import DISPLAYS
 from . import plot as plot
 from . import tables as tables
+from .callgraph import graph as graph
 from .live import history as history
 from .pictures import attention as attention
 from .pictures import confusion as confusion

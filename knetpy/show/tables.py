@@ -155,7 +155,7 @@ def _of_gradient(g: Gradients, p: Param) -> tuple[str, str, str, str]:
     return str(dp.dtype), norm_of(dp), histogram(dp, ACCENT), remark
 
 
-def record(tape: Record) -> str:
+def record(tape: Record, by_op_open: bool = False) -> str:
     """The html of what `kn.tape` returned: the value, time and bytes by op, a row for each call, and the gradients.
 
     >>> import knetpy as kn
@@ -177,7 +177,7 @@ def record(tape: Record) -> str:
         [
             f"<div>value {escape(tape.value)}, {totals}</div>",
             f"<div>norms of the gradients, on a log scale, along the calls: {_norms(tape)}</div>",
-            folded("by op", by_op(tape)),
+            folded("by op", by_op(tape), begin_open=by_op_open),
             folded("calls", calls, begin_open=len(steps) <= 20),
             gradients(tape),
         ]
