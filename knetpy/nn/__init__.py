@@ -46,6 +46,6 @@ __all__ = [
     "WeightNorm", "activations", "flatten", "initialstates", "outline", "outputsize", "remove_weight_norms", "summary",
 ]  # fmt: skip
 
-for _name in __all__:  # one line here for one in each of them
-    if isinstance(_kind := globals()[_name], type) and _is_layer_class(_kind):
-        _kind._repr_html_ = _displayed
+for _kind in [globals()[_name] for _name in __all__]:  # one line here for one in each of them
+    if isinstance(_kind, type) and _is_layer_class(_kind):
+        _kind._repr_html_ = _displayed  # type: ignore[attr-defined]

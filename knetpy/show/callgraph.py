@@ -87,7 +87,7 @@ class Graph:
 
 def _shown(view: View, picture: str, left: list[int]) -> str:
     """A picture, and under it those of the functions that are closed in it, as long as there are any left."""
-    parts = [f'<div style="overflow:auto;max-height:40em">{picture}</div>']
+    parts = [f'<div style="overflow:auto;max-height:60em">{picture}</div>']
     for path in view.closed:
         left[0] -= 1
         if left[0] >= 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -13,7 +14,7 @@ from ..core.value import Result, value
 from ..transforms.grad import grad
 from ..transforms.gradients import Record
 from ..transforms.record import tape
-from ..tree import tree_map
+from ..tree import leaves, tree_map
 from .callgraph import graph
 from .pieces import Html, cut, escape, folded
 from .svg import EXTRA
@@ -68,7 +69,7 @@ def _tape(shell: Any, line: str, cell: str) -> Taped:
 def _compiled(shell: Any, cell: str) -> tuple[Any, Any]:
     """The code of a cell but its last expression, and that of this one; errors tell the cell's own lines."""
     cell = shell.transform_cell(cell)
-    file = shell.compile.cache(cell, shell.execution_count)
+    file = _cached(shell, cell)
     tree = ast.parse(cell, file)
     last = tree.body.pop() if tree.body else None
     if not isinstance(last, ast.Expr):
@@ -76,14 +77,20 @@ def _compiled(shell: Any, cell: str) -> tuple[Any, Any]:
     return compile(tree, file, "exec"), compile(ast.Expression(last.value), file, "eval")
 
 
+def _cached(shell: Any, source: str) -> str:
+    """The file name under which messages find the lines of a source, as those of the cell that runs."""
+    numbers, frame = shell.compile._filename_map, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename not in numbers:
+        frame = frame.f_back
+    return shell.compile.cache(source, numbers.get(frame.f_code.co_filename, shell.execution_count))
+
+
 def _bare(x: Any) -> Any:
     """What a name of the cell stands for without values that have ended with the tape."""
     if isinstance(x, Result):
         return value(x)
-    found: list = []
-    if isinstance(x, (list, tuple, dict)):
-        bare = tree_map(lambda leaf: (found.append(leaf), value(leaf))[1] if isinstance(leaf, Result) else leaf, x)
-        return bare if found else x
+    if isinstance(x, (list, tuple, dict)) and any(isinstance(leaf, Result) for _, leaf in leaves(x)):
+        return tree_map(lambda leaf: value(leaf) if isinstance(leaf, Result) else leaf, x)
     return x
 
 
@@ -100,7 +107,7 @@ class Taped:
         if find_spec("pygraphviz"):
             picture = folded("graph", Html(graph(self.tape)._repr_html_()), begin_open=True)
         else:
-            picture = f"<div>for the graph: {escape(EXTRA)}</div>"
+            picture = Html(f"<div>for the graph: {escape(EXTRA)}</div>")
         return record(self.tape, by_op_open=True) + picture
 
 
@@ -118,7 +125,7 @@ def _grad(shell: Any, line: str) -> Any:
     if missing:
         raise NameError(f"%grad: name {missing[0]!r} is not defined")
     source = f"lambda {', '.join(names)}: (\n{expression}\n)"
-    f = eval(compile(source, shell.compile.cache(source, shell.execution_count), "eval"), shell.user_ns)
+    f = eval(compile(source, _cached(shell, source), "eval"), shell.user_ns)
     if not names:
         return _by_params(expression, f)
     found = grad(f, tuple(range(len(names))))(*[shell.user_ns[name] for name in names])

@@ -163,5 +163,5 @@ def part_of(whole: float, part: float) -> Html:
 def _svg(title: str, inside: str) -> Html:
     return Html(
         f'<svg width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'style="vertical-align:middle;opacity:0.85"><title>{escape(title)}</title>{inside}</svg>'
+        f'style="vertical-align:middle;min-width:{WIDTH}px;opacity:0.85"><title>{escape(title)}</title>{inside}</svg>'
     )
