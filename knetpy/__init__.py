@@ -68,5 +68,12 @@ def __getattr__(name: str) -> Any:
     return found
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """What IPython's `%load_ext knetpy` calls: it brings `%%tape` and `%grad`."""
+    from .show import magics
+
+    magics.load(shell)
+
+
 def __dir__() -> list[str]:
     return sorted(["__version__", *_public()])

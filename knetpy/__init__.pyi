@@ -185,7 +185,7 @@ from .random import seed as seed
 from .settings import set_threads as set_threads
 from .settings import threads as threads
 from .settings import training as training
-from .show.history import History as History
+from .show.recorder import History as History
 from .show.tensorboard import TensorBoard as TensorBoard
 from .store import load as load
 from .store import load_state as load_state

@@ -136,3 +136,16 @@ def refuse_more(name, operands):
                 f"{name}: an operand is a {type(x).__module__}.{type(x).__qualname__}, whose mask, labels or own "
                 "operators would get lost; pass a plain array, such as np.asarray(...) of it"
             )
+
+
+def size_of(n: float) -> str:
+    """A number of bytes for reading.
+
+    >>> size_of(1536)
+    '1.5 KiB'
+    """
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if n < 1024:
+            return f"{n:.0f} {unit}" if unit == "bytes" else f"{n:.1f} {unit}"
+        n /= 1024
+    return f"{n:,.1f} TiB"

@@ -15,8 +15,9 @@ from .trace import active
 
 serial = count(1).__next__
 
-# NumPy function -> our function, array methods by name: `protocols.serve` fills them; displays by class: `knetpy.show`;
-# the methods of ufuncs by name, "__call__" with options among them, each called with the ufunc: `knetpy.ops.ufuncs`.
+# NumPy function -> our function, array methods by name: `protocols.serve` fills them; the methods of ufuncs by name,
+# "__call__" with options among them, each called with the ufunc: `knetpy.ops.ufuncs`; displays by the dotted name of a
+# class, so that none is imported for its display's sake: `knetpy.show`.
 NUMPY: dict = {}
 UFUNC: dict = {}
 METHODS: dict = {}
@@ -33,8 +34,11 @@ class Displayed:
     __slots__ = ()
 
     def _repr_html_(self):
-        display = DISPLAYS.get(type(self))
-        return display(self) if display else None
+        for kind in type(self).__mro__:
+            display = DISPLAYS.get(f"{kind.__module__}.{kind.__qualname__}")
+            if display:
+                return display(self)
+        return None
 
 
 _installed: Any = None

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..calls import telling
+from ..core.value import Displayed
 from ..ops.arguments import count_of, flags, integers
 from ..parameters.moving import checked_device
 from ..random import SHUFFLE, as_dtype, bits, permutation, take
@@ -24,7 +25,7 @@ from .workers import Processes, ahead
 BUCKET = 50  # batches whose instances are sorted together by their lengths
 
 
-class DataLoader:
+class DataLoader(Displayed):
     """An iterable over batches of any data: `DataLoader((x, y), 50, shuffle=True, prepare=augment, workers=2)`.
 
     A loop over it is an epoch, and it may be looped over any number of times. A batch has the structure of data (or of

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..calls import telling
+from ..core.value import Displayed
 from ..devices import asarray, beside, on_gpu
 from ..ops.arguments import count_of, flags
 from ..random import SHUFFLE, as_dtype, permutation, take
@@ -83,7 +84,7 @@ def minibatch(
     return Minibatches(x, y, batchsize, shuffle, partial, np.dtype(xtype), ytype)
 
 
-class Minibatches:
+class Minibatches(Displayed):
     """What `minibatch` returns; its attributes are the arguments, arrays not yet converted: x, y, batchsize ...
 
     >>> import numpy as np, knetpy as kn

@@ -12,6 +12,7 @@ from .dropout import AlphaDropout, Dropout
 from .embedding import Embedding, EmbeddingBag
 from .first import init_from
 from .freeze import freeze, thaw
+from .layer import is_layer_class as _is_layer_class
 from .layer import outline
 from .norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from .pool import (
@@ -26,6 +27,7 @@ from .pool import (
     flatten,
 )
 from .printing import count
+from .printing import displayed as _displayed
 from .rebuilt import cast, destructure
 from .recurrent import GRU, LSTM, RNN, GRUv3
 from .shapes import outputsize
@@ -45,6 +47,8 @@ __all__ = [
 for _layer in [globals()[name] for name in __all__]:
     if isinstance(_layer, type):
         _told_class(_layer)
+        if _is_layer_class(_layer):  # one line here for one in each of them
+            _layer._repr_html_ = _displayed  # type: ignore[attr-defined]
 
 # Names that users of PyTorch type, and what to write.
 _ELSEWHERE = {

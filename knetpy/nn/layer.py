@@ -96,7 +96,12 @@ def unmake_later(layer: Any, names: list[str], x: Any) -> None:
 
 def is_layer(x: Any) -> bool:
     """Whether it is a layer that has parts to look into: a dataclass that can be called."""
-    return dataclasses.is_dataclass(x) and not isinstance(x, type) and callable(x)
+    return is_layer_class(type(x))
+
+
+def is_layer_class(kind: type) -> bool:
+    """Whether it is a class of such."""
+    return dataclasses.is_dataclass(kind) and any(["__call__" in vars(base) for base in kind.__mro__])
 
 
 def is_array(x: Any) -> bool:

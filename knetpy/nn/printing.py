@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.value import Param
+from ..arrays import size_of
+from ..core.value import DISPLAYS, Param
 from ..devices import host
 from ..parameters.search import params
 from ..tree import children
@@ -51,6 +52,12 @@ def printed(layer: Any) -> str:
     width = max([len(text) for text, note in rows if note], default=0)
     lines = [f"{text:{width}}  # {note}" if note else text for text, note in rows]
     return "\n".join([*lines, f"{last}  # {total(layer)}"])
+
+
+def displayed(layer: Any) -> str | None:
+    """A layer as html, once `knetpy.show` has registered a display for layers."""
+    display = DISPLAYS.get(__name__)
+    return display(layer) if display else None
 
 
 def _rows(layer: Any, depth: int, name: str, comma: str) -> list[tuple[str, str]]:
@@ -110,12 +117,3 @@ def total(layer: Any) -> str:
     n = sum(p.size for p in found)
     arrays = f"{len(found)} array{'s' * (len(found) != 1)}"
     return f"{arrays}, {n:_} parameters{_frozen(found)}, {size_of(bytes_)}"
-
-
-def size_of(n: float) -> str:
-    """A number of bytes for reading."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if n < 1024:
-            return f"{n:.0f} {unit}" if unit == "bytes" else f"{n:.1f} {unit}"
-        n /= 1024
-    return f"{n:,.1f} TiB"

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arrays import size_of
 from ..core.value import Param
 from ..ops.arguments import count_of
 from ..parameters.search import params
 from ..tree import children, leaves, rebuild
 from .layer import is_array, is_layer
-from .printing import brief, size_of
+from .printing import brief
 from .shapes import Outline, as_shape_of, restored, run_empty
 
 

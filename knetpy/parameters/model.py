@@ -11,12 +11,13 @@ from typing import Any
 
 from ..core.errors import PACKAGE, ShapeError, place, warn
 from ..core.trace import active
+from ..core.value import Displayed
 from ..journal import recall
 
 _call: ContextVar = ContextVar("model call", default=None)
 
 
-class model:
+class model(Displayed):
     """Let a function make its params inside: `@kn.model` remembers them from call to call.
 
     A param is known by the chain of call sites from the function to `param` and by the how-manieth visit of that chain

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .plot import EXTRA, can_plot, smooth
-from .tables import table
+from .pieces import sparkline, table
+from .plot import can_plot, empty, png, smooth
 
 WIDE, HIGH = 4.5, 3.0  # inches of each curve
 ACROSS = 3  # curves beside each other
+GREY = "#808080"
 
 
 def history_picture(history: Any, path: str | Path | None = None) -> Any:
@@ -31,14 +31,10 @@ def history_picture(history: Any, path: str | Path | None = None) -> Any:
     >>> [axes.get_title() for axes in history.plot().axes]
     ['loss', 'accuracy']
     """
-    if not can_plot():
-        raise ImportError(f"pictures need matplotlib: {EXTRA}")
-    from matplotlib.figure import Figure  # not pyplot: no window system, and nothing stays open
-
     names = history.names
     across = min(len(names), ACROSS) or 1
     down = -(-len(names) // across) or 1
-    figure: Any = Figure(figsize=(WIDE * across, HIGH * down), layout="constrained")
+    figure = empty("History.plot", WIDE * across, HIGH * down)
     grid = figure.subplots(down, across, squeeze=False).ravel()
     for axes in grid[len(names) :]:
         axes.remove()
@@ -73,13 +69,24 @@ def html(history: Any) -> str:
     True
     """
     rows = [
-        (name, f"{values[-1]:.6g}", f"{values.min():.6g}", f"{values.max():.6g}", f"{len(values):,}")
+        (name, f"{values[-1]:.6g}", f"{values.min():.6g}", f"{values.max():.6g}", f"{len(values):,}", sparkline(values))
         for name, values in ((name, history[name]) for name in history.names)
     ]
-    shown = table((f"{history.step:,} steps", "newest", "min", "max", "records"), rows)
+    shown = table((f"{history.step:,} steps", "newest", "min", "max", "records", "curve"), rows)
     if not (rows and can_plot()):
         return shown
-    file = io.BytesIO()
-    history_picture(history).savefig(file, dpi=80, format="png")
-    picture = base64.b64encode(file.getvalue()).decode()
+    figure = history_picture(history)
+    for axes in figure.axes:
+        greyed(axes)
+    picture = base64.b64encode(png(figure, transparent=True)).decode()
     return f'{shown}<img alt="curves of {len(rows)} columns" src="data:image/png;base64,{picture}"/>'
+
+
+def greyed(axes: Any) -> None:
+    """Draw frame and words in a grey that is read on white and on black; what is behind is the notebook's."""
+    for word in (axes.title, axes.xaxis.label, axes.yaxis.label):
+        word.set_color(GREY)
+    axes.tick_params(which="both", colors=GREY)
+    for spine in axes.spines.values():
+        spine.set_color(GREY)
+    axes.yaxis.get_offset_text().set_color(GREY)

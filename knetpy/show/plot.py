@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,33 @@ def can_plot() -> bool:
     True
     """
     return find_spec("matplotlib") is not None
+
+
+def empty(name: str, wide: float, high: float) -> Any:
+    """A matplotlib Figure of so many inches to draw on, which shows itself in a notebook without any `%matplotlib`."""
+    if not can_plot():
+        raise ImportError(f"{name} needs matplotlib: {EXTRA}")
+    return _figure_class()(figsize=(wide, high), layout="constrained")
+
+
+@cache
+def _figure_class() -> Any:
+    from matplotlib.figure import Figure  # not pyplot: no window system, and nothing stays open
+
+    class Picture(Figure):
+        """A Figure that a notebook displays."""
+
+        def _repr_png_(self) -> bytes:
+            return png(self)
+
+    return Picture
+
+
+def png(figure: Any, dpi: int = 80, **options: Any) -> bytes:
+    """The picture in a file's bytes."""
+    file = io.BytesIO()
+    figure.savefig(file, dpi=dpi, format="png", **options)
+    return file.getvalue()
 
 
 def training_picture(
@@ -49,11 +78,7 @@ def training_picture(
     >>> len(figure.axes)
     4
     """
-    if not can_plot():
-        raise ImportError(f"pictures need matplotlib: {EXTRA}")
-    from matplotlib.figure import Figure  # not pyplot: no window system, and nothing stays open
-
-    figure: Any = Figure(figsize=(12, 4.6), layout="constrained")
+    figure = empty("training_picture", 12, 4.6)
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.25))
     draw_losses(left.subplots(), np.asarray(losses, float))
     draw_images(right, np.asarray(images), np.asarray(labels), np.asarray(predictions), names)

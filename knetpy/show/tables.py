@@ -1,32 +1,35 @@
-"""The tables that a notebook shows for a Param, for gradients and for a tape.
-
-They take their colours from the notebook, light or dark; they escape every text; and of a large array they look at a
-sample only.
-"""
+"""The tables that a notebook shows for params, models, gradients and tapes."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from ..arrays import norm
+from ..arrays import size_of
 from ..core.value import Param, bare
-from ..devices import host
+from ..ops.rowsparse import RowSparse
+from ..parameters.search import named_params
 from ..transforms.gradients import Gradients, Record
+from .pieces import (
+    ACCENT,
+    Html,
+    cut,
+    escape,
+    extent,
+    folded,
+    histogram,
+    indented,
+    limits,
+    norm_of,
+    part_of,
+    sparkline,
+    table,
+)
 
-SAMPLE = 100_000  # elements that are looked at
-ROWS = 100  # that are shown at the start, and at the end, of a long table
-WIDTH = 100  # characters of the user's line that are shown
-BARS, HEIGHT = 24, 18  # of a histogram; a bar is 4 wide
-
-CELL = "text-align:left;padding:1px 10px 1px 0;white-space:nowrap"
-
-
-class Html(str):
-    """A text that is html already."""
+LINE = 100  # characters of the user's line that are shown
+VALUES = ("shape", "dtype", "norm", "min", "max", "values")  # what is told of an array
 
 
 def param(p: Param) -> str:
@@ -36,14 +39,97 @@ def param(p: Param) -> str:
     >>> "float32" in param(kn.param([1.0, 2.0]))
     True
     """
-    array = p.value
-    low, high = (f"{x:.4g}" for x in extent(sample(array)))
-    row = (str(p.shape), str(p.dtype), size_of(array), low, high, histogram(array))
-    return table(("Param", "dtype", "norm", "min", "max", "values"), [row])
+    return table(("Param", *VALUES[1:]), [_of_array(p.value)])
+
+
+def _of_array(array: Any) -> tuple[str, ...]:
+    return str(tuple(array.shape)), str(array.dtype), norm_of(array), *limits(array), histogram(array)
+
+
+def params(obj: Any, gradients: Gradients | None = None) -> Html:
+    """A table of all params of anything: of lists, dicts and dataclasses, of layers, of functions with what they use.
+
+    Parameters:
+      obj: whatever `kn.params` takes.
+      gradients=None: what `kn.grad` or `kn.tape` returned, whose norms and histograms are shown beside the values.
+    Returns: a text of html, which a notebook displays: path, shape, dtype, norm, range and a histogram of the values,
+      from at most 10,000 of them.
+    Raises: TypeError for gradients that are none.
+
+    >>> import knetpy as kn
+    >>> w = {"w": kn.param(3, 2), "b": kn.param0(2)}
+    >>> "(3, 2)" in kn.show.params(w)
+    True
+    """
+    if gradients is not None and not isinstance(gradients, Gradients):
+        raise TypeError(
+            f"show.params: gradients must be what kn.grad(loss)(x, y) or kn.tape returned, got "
+            f"{type(gradients).__name__}"
+        )
+    names = {"param": obj} if isinstance(obj, Param) else named_params(obj)
+    rows = [(name, *_of_array(p.value), *_beside(gradients, p)) for name, p in names.items()]
+    if not rows:
+        return Html("<div>no params</div>")
+    return table(("param", *VALUES, *(("norm", "gradient") if gradients is not None else ())), rows)
+
+
+def _beside(gradients: Gradients | None, p: Param) -> tuple[str, ...]:
+    if gradients is None:
+        return ()
+    if p not in gradients:
+        return "", "never touched"
+    return _of_gradient(gradients, p)[1:3]
+
+
+def model(made: Any) -> str:
+    """The html of a function under `@kn.model`: the params that it uses.
+
+    >>> import knetpy as kn
+    >>> @kn.model
+    ... def f(x):
+    ...     return x @ kn.param(3, 2)
+    >>> "no params" in model(f)
+    True
+    """
+    return f"<div>{escape(repr(made))}</div>{params(made)}"
+
+
+def layer(net: Any) -> str:
+    """The html of a layer: its parts, with shapes and histograms of their params, and what they come to.
+
+    >>> import knetpy as kn
+    >>> "Dense(3 =&gt; 2)" in layer(kn.nn.Dense(3, 2))
+    True
+    """
+    from ..nn.printing import total  # not before a layer is there to be shown
+
+    return f"{table(('layer', *VALUES), _layer_rows(net, 0, ''))}<div>{escape(total(net))}</div>"
+
+
+def _layer_rows(part: Any, depth: int, name: str) -> Iterable[tuple]:
+    """A row of a layer or function, then those of its params and parts."""
+    from ..nn.printing import brief, is_layer, sublayers
+    from ..tree import leaves
+
+    inside = sublayers(part)
+    text = brief(part) if inside is None else type(part).__name__
+    yield (indented(name + text, depth), *[""] * len(VALUES))
+    if inside is None:
+        of_own = named_params(part) if is_layer(part) else {}
+    else:
+        shown = {p.uid for _, child in inside for _, p in leaves(child) if isinstance(p, Param)}
+        of_own = {path: p for path, p in leaves(part) if isinstance(p, Param) and p.uid not in shown}
+    for path, p in of_own.items():
+        yield indented(path.lstrip("."), depth + 1), *_of_array(p.value)
+    for key, child in inside or ():
+        yield from _layer_rows(child, depth + 1, key)
+
+
+# --------------------------------------------------------------------------------------------- gradients and tapes
 
 
 def gradients(g: Gradients) -> str:
-    """The html of gradients: a row for each Param.
+    """The html of gradients: a row for each Param, with histograms of its values and of its gradient.
 
     >>> import knetpy as kn
     >>> w = kn.param([1.0, 2.0])
@@ -53,96 +139,74 @@ def gradients(g: Gradients) -> str:
     unused = {p.uid for p in g.unused}
     rows = []
     for name, p in g.named().items():
-        dp = bare(g[p])
         remark = "unused" if p.uid in unused else ""
-        rows.append((name, str(p.shape), str(dp.dtype), size_of(dp), histogram(dp), remark))
-    return table(("param", "shape", "dtype", "norm", "gradient", ""), rows) if rows else "no gradients"
+        dtype, length, drawn, rare = _of_gradient(g, p)
+        rows.append((name, str(p.shape), dtype, length, drawn, norm_of(p.value), histogram(p.value), remark or rare))
+    columns = ("param", "shape", "dtype", "norm", "gradient", "norm", "values", "")
+    return table(columns, rows) if rows else "no gradients"
 
 
-def record(tape: Record) -> str:
-    """The html of what `kn.tape` returned: the value, a row for each call, and the gradients.
+def _of_gradient(g: Gradients, p: Param) -> tuple[str, str, str, str]:
+    """(dtype, norm, histogram, remark); that of an embedding is not made dense for it."""
+    dp, remark = bare(g.compact(p)), ""
+    if isinstance(dp, RowSparse):
+        dp = dp.summed()
+        dp, remark = bare(dp.values), f"{len(dp.rows):,} of {p.shape[0]:,} rows"
+    return str(dp.dtype), norm_of(dp), histogram(dp, ACCENT), remark
+
+
+def record(tape: Record, by_op_open: bool = False) -> str:
+    """The html of what `kn.tape` returned: the value, time and bytes by op, a row for each call, and the gradients.
 
     >>> import knetpy as kn
     >>> w = kn.param([1.0, 2.0])
     >>> "multiply" in record(kn.tape(lambda: (w * w).sum()))
     True
     """
-    rows = [
-        (*row, place if len(place) <= WIDTH else place[: WIDTH - 1] + "…") for *row, place in tape.step_rows(math.inf)
-    ]
-    steps = f"<details open><summary>{len(rows)} calls</summary>{table(Record.step_columns, rows)}</details>"
-    return f"<div>value {escape(str(tape.value))}</div>{steps}{gradients(tape)}"
-
-
-# --------------------------------------------------------------------------------------------------- pieces
-
-
-def table(columns: Iterable[str], rows: Iterable[tuple]) -> Html:
-    """An html table; of a long one the start and the end."""
-    rows, columns = list(rows), list(columns)
-    left_out = len(rows) - 2 * ROWS
-    lines: list[str] = [line(row, "td") for row in (rows if left_out <= 0 else rows[:ROWS])]
-    if left_out > 0:
-        lines.append(f'<tr><td colspan="{len(columns)}" style="{CELL}">… {left_out:,} more …</td></tr>')
-        lines += [line(row, "td") for row in rows[-ROWS:]]
-    head = line(columns, "th")
-    return Html(f'<table style="border-collapse:collapse"><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table>')
-
-
-def line(cells: Iterable[str], tag: str) -> Html:
-    """One row of a table."""
-    return Html("<tr>" + "".join(f'<{tag} style="{CELL}">{escape(c)}</{tag}>' for c in cells) + "</tr>")
-
-
-def escape(text: str) -> str:
-    """A text as html shows it; what is html already stays."""
-    if isinstance(text, Html):
-        return text
-    for character, name in (("&", "amp"), ("<", "lt"), (">", "gt"), ('"', "quot"), ("'", "#39")):
-        text = text.replace(character, f"&{name};")
-    return text
-
-
-def sample(array: Any) -> np.ndarray:
-    """The elements of an array in float64, at most 100,000, evenly spread."""
-    if array.size > SAMPLE:
-        at = np.linspace(0, array.size - 1, SAMPLE).astype(np.int64)
-        array = array[np.unravel_index(at, array.shape)]
-    return np.asarray(host(array), np.float64).ravel()
-
-
-def extent(values: np.ndarray) -> tuple[float, float]:
-    """The smallest and the largest; NaN of nothing, and where there is a NaN."""
-    return (float(values.min()), float(values.max())) if values.size else (math.nan, math.nan)
-
-
-def size_of(array: Any) -> str:
-    """The norm; of a large array, from a sample, an estimate."""
-    if array.size <= SAMPLE:
-        return f"{norm(array):.4g}"
-    values = sample(array)
-    return f"≈ {norm(values) * math.sqrt(array.size / values.size):.4g}"
-
-
-def histogram(array: Any) -> Html:
-    """How the finite values are distributed, drawn in the colour of the text; and how many are not finite."""
-    values = sample(array)
-    finite = values[np.isfinite(values)]
-    bad = values.size - finite.size
-    remark = f"{bad:,} of {values.size:,} not finite" if bad else "" if values.size else "empty"
-    return Html(drawing(finite) + remark) if finite.size else Html(remark)
-
-
-def drawing(values: np.ndarray) -> str:
-    """The bars, from the smallest value to the largest, as SVG."""
-    low, high = extent(values)
-    scale = max(abs(low), abs(high)) or 1.0  # else the range of very large values overflows
-    counts, _ = np.histogram(values / scale, BARS)
-    heights = np.ceil(counts * (HEIGHT / counts.max())).astype(int)
-    bars = "".join(f"M{4 * i} {HEIGHT}v-{h}h3v{h}z" for i, h in enumerate(heights) if h)
-    width = 4 * BARS
-    return (
-        f'<svg width="{width}" height="{HEIGHT}" viewBox="0 0 {width} {HEIGHT}" role="img" '
-        f'style="vertical-align:middle;opacity:0.75"><title>{low:.4g} to {high:.4g}</title>'
-        f'<path fill="currentColor" d="{bars}"/></svg>'
+    steps, most = tape.steps, max([s.bytes for s in tape.steps], default=0)
+    calls = table(
+        ("op", "shape", "bytes", "gradient", "ms", "ms back", "line"),
+        [
+            (s.op, str(s.shape), str(s.bytes), *_optional(s.norm, 1), *_optional(s.forward, 1e3),
+             *_optional(s.backward, 1e3), cut(s.line, LINE))
+            for s in steps
+        ],
+    )  # fmt: skip
+    totals = f"{len(steps)} calls, {size_of(sum(s.bytes for s in steps))}, the largest {size_of(most)}"
+    return "".join(
+        [
+            f"<div>value {escape(tape.value)}, {totals}</div>",
+            f"<div>norms of the gradients, on a log scale, along the calls: {_norms(tape)}</div>",
+            folded("by op", by_op(tape), begin_open=by_op_open),
+            folded("calls", calls, begin_open=len(steps) <= 20),
+            gradients(tape),
+        ]
     )
+
+
+def _optional(number: float | None, scale: float) -> tuple[str]:
+    return ("" if number is None else f"{number * scale:.4g}",)
+
+
+def _norms(tape: Record) -> Html:
+    """How the norm of the cotangent goes from the first call to the last."""
+    found = np.array([s.norm for s in tape.steps if s.norm is not None], np.float64)
+    with np.errstate(all="ignore"):
+        low, high = extent(found)
+        return sparkline(np.log(found), f"{low:.3g} to {high:.3g}")
+
+
+def by_op(tape: Record) -> Html:
+    """A table of the ops of a tape: how often each was called, for how long and with how many bytes, slowest first."""
+    found: dict[str, list] = {}
+    for s in tape.steps:
+        row = found.setdefault(s.op, [0, 0.0, 0.0, 0])
+        for i, number in enumerate((1, s.forward, s.backward or 0.0, s.bytes)):
+            row[i] += number
+    ordered = sorted(found.items(), key=lambda item: -(item[1][1] + item[1][2]))
+    time = sum(row[1] + row[2] for row in found.values())
+    rows = [
+        (op, f"{n:,}", f"{1e3 * ahead:.3g}", f"{1e3 * back:.3g}", part_of(time, ahead + back), size_of(bytes_))
+        for op, (n, ahead, back, bytes_) in ordered
+    ]
+    return table(("op", "calls", "ms", "ms back", f"of {1e3 * time:.3g} ms", "bytes"), rows)

@@ -16,7 +16,7 @@ from ..core.errors import ShapeError
 from ..devices import host
 from ..ops.arguments import count_of, numbers_of
 from ..ops.rowsparse import RowSparse
-from .history import History
+from .recorder import History
 
 SECONDS = 10  # between writes to the disk
 

@@ -168,7 +168,7 @@ def by_params(f, args, kwargs, has_aux, log=None, again=None, settle=None, scale
         if isinstance(y, Value):
             tape.follows(y)  # a Param that f returned is touched thereby
         if log:
-            log.sweeping = True
+            log.sweep_begins()
         found, out = _swept(tape, y, f, scale), Exit()
         held = {uid: p for uid, (p, _) in tape.touched.items() if not p.frozen}
         unused = [p for uid, p in held.items() if uid not in found]

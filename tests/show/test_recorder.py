@@ -84,10 +84,10 @@ def test_csv(tmp_path):
 def test_pandas(monkeypatch):
     history = kn.History()
     list(history([0.5]))
-    monkeypatch.setattr("knetpy.show.history.find_spec", lambda name: None)
+    monkeypatch.setattr("knetpy.show.recorder.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'knetpy\[pandas\]'"):
         history.to_pandas()
-    monkeypatch.setattr("knetpy.show.history.find_spec", lambda name: True)
+    monkeypatch.setattr("knetpy.show.recorder.find_spec", lambda name: True)
 
     class DataFrame:
         def __init__(self, rows, columns):
