@@ -170,6 +170,7 @@ PYTORCH = {  # what its users type after an array, and what to write
     "at": ": write np.where(...)", "flat": ": write x.ravel()", "tofile": ": write kn.save",
     "requires_grad": ": kn.param makes what is trained, kn.grad(f, 0) differentiates by an argument",
     **{name: f": write kn.{name}(x)" for name in ("relu", "sigmoid", "softmax", "logsoftmax", "gelu", "silu")},
+    "__cuda_array_interface__": ": only Params on a GPU have one, outside of transforms; write kn.value(x)",
     "log_softmax": ": write kn.logsoftmax(x)", "zero_": ": write p[...] = 0, outside a transform",
 }  # fmt: skip
 

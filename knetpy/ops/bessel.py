@@ -1,4 +1,4 @@
-"""`scipy.special`: Bessel, Airy, Kelvin and Struve functions. Imported when `scipy.special` has been.
+"""`scipy.special`: Bessel, Hankel, Airy, Kelvin and Struve functions. Imported when `scipy.special` has been.
 
 Derivatives are by the argument, of every order, by recurrences of the order of the function, by which there is none.
 The scaled functions have a kink where the exponent of their factor changes its sign, the derivative of which counts as
@@ -48,7 +48,7 @@ def _scaled_by_real(dy, y, v, x):
     return dy * (sc.ive(v - 1, x) + sc.ive(v + 1, x)) / 2 + _scaled(dy, y, np.real(x))
 
 
-for _ufunc in (sc.jv, sc.yv, sc.yn):
+for _ufunc in (sc.jv, sc.yv, sc.yn, sc.hankel1, sc.hankel2):
     _of_first_kind(_ufunc)
 for _ufunc in (sc.jve, sc.yve):
     _scaled_by_imaginary(_ufunc)
@@ -57,6 +57,17 @@ rules(sc.kv, "v x", x=lambda dy, v, x: -dy * (sc.kv(v - 1, x) + sc.kv(v + 1, x))
 rules(sc.kn, "n x", x=lambda dy, n, x: -dy * (sc.kn(abs(n - 1), x) + sc.kn(n + 1, x)) / 2)
 rules(sc.ive, "v x", x=_scaled_by_real)
 rules(sc.kve, "v x", x=lambda dy, y, v, x: dy * (y - (sc.kve(v - 1, x) + sc.kve(v + 1, x)) / 2))
+
+rules(
+    sc.hankel1e,
+    "v x",
+    x=lambda dy, y, v, x: dy * ((sc.hankel1e(v - 1, x) - sc.hankel1e(v + 1, x)) / 2 - 1j * y),
+)
+rules(
+    sc.hankel2e,
+    "v x",
+    x=lambda dy, y, v, x: dy * ((sc.hankel2e(v - 1, x) - sc.hankel2e(v + 1, x)) / 2 + 1j * y),
+)
 
 # ------------------------------------------------------------------------------------- Airy, Kelvin, Struve
 

@@ -6,8 +6,10 @@ is an error that names it; so is a derivative by an argument that has none, such
 
 from inspect import Parameter, Signature
 
+from ..core.errors import DeviceError
 from ..core.primitive import constant, primitive
 from ..core.value import NUMPY
+from ..devices import GPU, on_gpu
 
 
 def rules(ufunc, names="x", outputs=1, **by):
@@ -26,6 +28,9 @@ def _named(ufunc, names):
     """A ufunc as a function with named operands: some may have no rule, and rules may give other dtypes."""
 
     def kernel(*operands):
+        if GPU and any([on_gpu(x) for x in operands]):
+            name = f"scipy.special.{ufunc.__name__}"
+            raise DeviceError(f"{name}: SciPy computes on the CPU, and an array is on the GPU; write kn.cpu(x)")
         return ufunc(*operands)
 
     kernel.__signature__ = Signature([Parameter(name, Parameter.POSITIONAL_ONLY) for name in names])

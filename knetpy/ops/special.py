@@ -12,7 +12,6 @@ import numpy as np
 from scipy import special as sc
 
 from ..core.errors import DerivativeError
-from .complex import is_complex
 from .ofscipy import flat, rules, ufunc_behind
 
 _ROOT_PI = math.sqrt(math.pi)
@@ -25,11 +24,8 @@ rules(zeta, "s q", q=lambda dy, s, q: -dy * s * sc.zeta(s + 1, q))
 
 
 def _trigamma(x):
-    if is_complex(x):
-        raise DerivativeError(
-            f"scipy.special.psi of {x.dtype} has no derivative: SciPy has no polygamma of complex numbers; so have the "
-            "gamma functions no second one"
-        )
+    if x.dtype.kind == "c":
+        raise DerivativeError(f"scipy.special.psi has a derivative for real arguments only, got {x.dtype}")
     return sc.zeta(2, x)
 
 
@@ -101,6 +97,7 @@ rules(sc.erfc, x=lambda dy, x: -dy * (2 / _ROOT_PI) * np.exp(-x * x))
 rules(sc.erfi, x=lambda dy, x: dy * (2 / _ROOT_PI) * np.exp(x * x))
 rules(sc.erfcx, x=_erfcx_slope)
 rules(sc.dawsn, x=_dawsn_slope)
+rules(sc.wofz, x=lambda dy, y, x: dy * (2j / _ROOT_PI - 2 * x * y))
 rules(sc.erfinv, x=lambda dy, y: dy * (_ROOT_PI / 2) * np.exp(y * y))
 rules(sc.erfcinv, x=lambda dy, y: -dy * (_ROOT_PI / 2) * np.exp(y * y))
 rules(sc.ndtr, x=lambda dy, x: dy * np.exp(-x * x / 2) / _ROOT_2PI)
@@ -194,16 +191,11 @@ def _exprel_slope(x):
     return np.where(small, sc.hyp1f1(2.0, 3.0, near) / 2, np.exp(far) * factor * (1 - factor) + 1 / (far * far))
 
 
-def _sinc(x):
-    """sin(x) / x, smooth at 0."""
+def _over_x(f, sign, x):
+    """sin(x) / x (sign -1) or sinh(x) / x, smooth at 0."""
     small = abs(x) < 1
     near, far = np.where(small, x, 0), np.where(small, 1, x)
-    return np.where(small, sc.hyp0f1(1.5, -near * near / 4), np.sin(far) / far)
-
-
-def _sinhc(x):
-    """sinh(x) / x, smooth at 0."""
-    return _sinc(x * 1j) if is_complex(x) else (sc.exprel(x) + sc.exprel(-x)) / 2
+    return np.where(small, sc.hyp0f1(1.5, sign * near * near / 4), f(far) / far)
 
 
 def _expn_before(n, x):
@@ -231,12 +223,12 @@ rules(sc.spence, x=lambda dy, x: -dy * sc.hyp2f1(1.0, 1.0, 2.0, 1 - x))
 rules(
     sc.sici,
     outputs=2,
-    x=lambda dy, x: dy[0] * _sinc(x) + dy[1] * np.cos(x) / x,
+    x=lambda dy, x: dy[0] * _over_x(np.sin, -1, x) + dy[1] * np.cos(x) / x,
 )
 rules(
     sc.shichi,
     outputs=2,
-    x=lambda dy, x: dy[0] * _sinhc(x) + dy[1] * np.cosh(x) / x,
+    x=lambda dy, x: dy[0] * _over_x(np.sinh, 1, x) + dy[1] * np.cosh(x) / x,
 )
 rules(
     sc.powm1,

@@ -94,8 +94,8 @@ class Distribution:
     def _within(self, name, z, inside, low, high):
         """z, and where there is nothing to compute some number that does no harm."""
         ends = np.isfinite(low), np.isfinite(high)
-        half = np.where(ends[0], low + 0.5, 0.5)
-        middle = np.where(ends[0] & ends[1], (low + high) / 2, half)
+        begin = np.where(ends[0], low, 0.0)
+        middle = np.where(ends[0] & ends[1], (begin + np.where(ends[1], high, 0.0)) / 2, begin + 0.5)
         return np.where(inside, z, np.where(low <= high, middle, 0.5))
 
     def _tail(self, name, z, shapes):

@@ -126,8 +126,8 @@ def multigammaln(a, d):
     Raises: ValueError for a too small or d that is no whole number.
 
     >>> import knetpy as kn
-    >>> kn.grad(lambda a: kn.scipy.special.multigammaln(a, 1), 0)(2.0)
-    np.float64(0.42278433509846725)
+    >>> round(kn.grad(lambda a: kn.scipy.special.multigammaln(a, 1), 0)(2.0), 9)
+    np.float64(0.422784335)
     """
     _sc.multigammaln(bare(a), d)  # which checks them
     return d * (d - 1) * 0.25 * np.log(np.pi) + sum([_sc.gammaln(a - j / 2) for j in range(int(d))])
@@ -144,8 +144,8 @@ def polygamma(n, x):
     Raises: DerivativeError where a derivative by n is asked for.
 
     >>> import knetpy as kn
-    >>> kn.grad(lambda x: kn.scipy.special.polygamma(0, x), 0)(1.0)
-    np.float64(1.6449340668482266)
+    >>> round(kn.grad(lambda x: kn.scipy.special.polygamma(0, x), 0)(1.0), 9)
+    np.float64(1.644934067)
     """
     constant("scipy.special.polygamma", "n", n)
     n = np.asarray(bare(n))

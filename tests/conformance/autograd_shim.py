@@ -2,7 +2,8 @@
 
 `install(source)` takes the folder of an unpacked source distribution of autograd and puts our `autograd`, `.numpy`,
 `.core`, `.tracer`, `.extend` and `.builtins` where imports look for them. Everything else (`test_util` with its
-checker, `wrap_util`, `misc`, `scipy` with its rules) is autograd's own and runs on these. As a plugin of pytest
+checker, `wrap_util`, `misc`, the rest of `scipy` with its rules) is autograd's own and runs on these;
+`scipy.special` and `scipy.stats` are those of `kn.scipy`. As a plugin of pytest
 (`-p autograd_shim`) it takes the folder from the variable AUTOGRAD_TESTS.
 """
 
@@ -10,6 +11,7 @@ import builtins
 import functools
 import os
 import sys
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -266,6 +268,10 @@ def install(source):
     _put("autograd.numpy.numpy_vjps", rules)
     for name in ("random", "linalg", "fft"):
         sys.modules[f"autograd.numpy.{name}"] = getattr(np, name)
+    if find_spec("scipy"):
+        for name in ("special", "stats"):
+            sys.modules[f"autograd.scipy.{name}"] = getattr(kn.scipy, name)
+        sys.modules["autograd.scipy.stats.multivariate_normal"] = kn.scipy.stats.multivariate_normal
 
     from autograd.wrap_util import unary_to_nary
 

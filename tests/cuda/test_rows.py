@@ -14,8 +14,8 @@ from knetpy.devices import on_gpu
 from knetpy.tree import leaves
 from tests.ops.checker import quiet, scalar
 from tests.ops.row import draw
-from tests.ops.rows import linalg, products, statistics, ufuncs
-from tests.ops.table import ROWS
+from tests.ops.rows import linalg, products, special, statistics, ufuncs
+from tests.ops.table import ROWS as ALL
 from tests.ops.test_table import arguments, random
 
 # NumPy's functions with options or operands that CuPy does not take on its own; inside a transform knetpy helps out.
@@ -73,6 +73,9 @@ WAITING |= {np.setdiff1d, np.setxor1d, np.union1d, np.nanmedian, np.nanquantile,
 
 # Families that CuPy serves in part: calls on its own arrays are its own business.
 PARTLY = {row.name for family in (linalg, ufuncs, statistics, products) for row in family.ROWS}
+
+
+ROWS = [row for row in ALL if row not in special.ROWS]  # of those SciPy computes, on the CPU
 
 
 def is_mixed(row):
@@ -185,3 +188,19 @@ def test_params(row):
         found = kn.grad(lambda: scalar(row.f)(*params))()
     assert set(found) == set(wanted)
     agree([found[p] for p in found], [wanted[p] for p in found], 2e-4)
+
+
+@pytest.mark.parametrize("row", [row for row in special.ROWS if row.name in ("special gammaln", "special jv")])
+def test_scipys_functions_are_refused(row):
+    args = [kn.gpu(a) for a in arguments(row)]
+    for call in (lambda: kn.vjp(row.f, *args), lambda: row.f(*[kn.gpu(kn.param(a)) for a in args])):
+        with pytest.raises(kn.DeviceError, match=r"scipy\.special\..*kn\.cpu"):
+            call()
+
+
+def test_the_memory_of_params_and_of_nothing_else():
+    p = kn.gpu(kn.param([1.0, 2.0]))
+    assert p.__cuda_array_interface__["data"] == p.value.__cuda_array_interface__["data"]
+    found = []
+    kn.grad(lambda: found.append(hasattr(p, "__cuda_array_interface__")) or np.sum(p * p))()
+    assert found == [False]

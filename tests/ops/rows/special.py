@@ -144,6 +144,11 @@ ROWS = [
         "nonzero",
         special=False,
     ),
+    Row("special wofz", sc.wofz, lambda x: np.real(sc.wofz(x + 0.5j)), ((2, 3),)),
+    *[
+        Row(f"special {f.__name__}", f, lambda x, f=f: np.real(f(ORDERS, x)), ((2, 3),), "positive")
+        for f in (sc.hankel1, sc.hankel2, sc.hankel1e, sc.hankel2e)
+    ],
     Row("special polygamma", sc.psi, lambda x: sc.softplus(sc.psi(x)), ((2, 3),), "positive", exact=False),
 ]
 CONSTANTS = {sc.gammasgn: sc.gammasgn, sc.round: sc.round}
