@@ -126,14 +126,14 @@ def some_var(x, axis, dtype, out, ddof, keepdims, *, where, mean):
     """`np.var` with options."""
     refuse("var", out=out)
     where, x = mask_of("var", where, x), x if dtype is None else x.astype(dtype)
-    wide = widened(x)
+    wide, dtype = widened(x), x.dtype if mean is _NONE else np.result_type(x.dtype, getattr(mean, "dtype", x.dtype))
     if mean is _NONE:
         mean = np.sum(picked(wide, where, 0), axis=axis, keepdims=True) / _counted(wide, axis, True, where)
     apart = picked(wide - mean, where, 0)
     squares = np.real(apart * np.conjugate(apart)) if apart.dtype.kind == "c" else apart * apart
     free = np.maximum(_counted(squares, axis, keepdims, where) - squares.dtype.type(ddof), 0)
     y = np.sum(squares, axis=axis, keepdims=keepdims) / free
-    return narrowed(y, np.real(np.empty(0, np.result_type(x.dtype, getattr(mean, "dtype", x.dtype)))).dtype)
+    return narrowed(y, np.empty(0, dtype).real.dtype)
 
 
 @recorded(np.std)

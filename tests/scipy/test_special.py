@@ -116,9 +116,12 @@ def test_complex_arguments():
     for f in (theirs.gamma, theirs.loggamma, theirs.erf, theirs.wofz, lambda z: theirs.jv(1.5, z), theirs.spence):
         slope = (f(z + 1e-5) - f(z - 1e-5)) / 2e-5
         np.testing.assert_allclose(kn.grad(lambda z, f=f: np.sum(np.real(f(z))), 0)(z), np.conj(slope), rtol=1e-7)
-    for f in (theirs.psi, lambda z: theirs.ive(1, z), lambda z: theirs.jve(1, z)):
-        with pytest.raises(kn.DerivativeError, match="for real arguments only"):
-            kn.grad(lambda z, f=f: np.sum(np.real(f(z))), 0)(z)
+    with pytest.raises(kn.DerivativeError, match="for real arguments only"):
+        kn.grad(lambda z: np.sum(np.real(theirs.psi(z))), 0)(z)
+    for f in (lambda z: theirs.ive(1.5, z), lambda z: theirs.jve(1.5, z), lambda z: kn.scipy.special.logsumexp(z)):
+        kn.gradcheck(lambda z, f=f: np.sum(np.real(f(z)) + np.imag(f(z)) ** 2), z)
+    with pytest.raises(kn.DtypeError, match="real numbers only, got complex128"):
+        kn.grad(lambda z: np.real(np.sum(kn.scipy.stats.norm.logpdf(z))), 0)(z)
 
 
 LATE = """

@@ -117,11 +117,6 @@ ROWS = [
     Row("special gammainc far", sc.gammainc, sc.gammainc, ((2, 3), (3,)), "positive dividend", special=False),
     Row("special betainc far", sc.betainc, lambda a, b: sc.betainc(a, b, 0.85), ((2, 3), (3,)), "above1 positive"),
     Row("special spence at 1", sc.spence, lambda x: sc.spence(1 + 0 * x * x + 1e-3 * x), ((2, 3),)),
-    Row("special wofz", sc.wofz, lambda x: np.real(sc.wofz(x + 0.5j)), ((2, 3),)),
-    *[
-        Row(f"special {f.__name__}", f, lambda x, f=f: np.real(f(ORDERS, x)), ((2, 3),), "positive")
-        for f in (sc.hankel1, sc.hankel2, sc.hankel1e, sc.hankel2e)
-    ],
     Row(
         "special lambertw",
         sc.lambertw(type("Asks", (), {"__array_ufunc__": lambda self, f, *args, **options: f})()),
@@ -149,6 +144,11 @@ ROWS = [
         "nonzero",
         special=False,
     ),
+    Row("special wofz", sc.wofz, lambda x: np.real(sc.wofz(x + 0.5j)), ((2, 3),)),
+    *[
+        Row(f"special {f.__name__}", f, lambda x, f=f: np.real(f(ORDERS, x)), ((2, 3),), "positive")
+        for f in (sc.hankel1, sc.hankel2, sc.hankel1e, sc.hankel2e)
+    ],
     Row("special polygamma", sc.psi, lambda x: sc.softplus(sc.psi(x)), ((2, 3),), "positive", exact=False),
 ]
 CONSTANTS = {sc.gammasgn: sc.gammasgn, sc.round: sc.round}
