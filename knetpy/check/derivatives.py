@@ -12,8 +12,12 @@ from ..tree import leaves
 
 
 def floating(tree):
-    """The floating arrays among the leaves of a tree; of complex ones the real and the imaginary parts."""
-    found = [x for _, x in leaves(tree) if hasattr(x, "dtype") and x.dtype.kind in "fc"]
+    """The floating arrays among the leaves of a tree; of complex ones the real and the imaginary parts.
+
+    Compiled functions return Python's numbers, which outside of a transform nobody makes arrays of.
+    """
+    found = [np.asarray(x) if type(x) in (float, complex) else x for _, x in leaves(tree)]
+    found = [x for x in found if hasattr(x, "dtype") and x.dtype.kind in "fc"]
     return [part for x in found for part in ((np.real(x), np.imag(x)) if x.dtype.kind == "c" else (x,))]
 
 

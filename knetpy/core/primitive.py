@@ -82,6 +82,8 @@ class Primitive:
         followed = tuple([u is not None for u in uids])
         if followed not in self.plans:
             rules = [self.vjp] if self.vjp else [self.rule(i) for i, f in enumerate(followed) if f]
+            if self.signature.variadic:
+                rules = rules[:1]  # that of all operands, of which there may be thousands
             rules += [self.through] if self.through else []
             reads = [r.reads * len(followed) if self.signature.variadic else r.reads for r in rules]
             self.plans[followed] = any(r.reads_y for r in rules), [max(amounts) for amounts in zip(*reads)]

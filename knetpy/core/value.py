@@ -34,11 +34,9 @@ class Displayed:
     __slots__ = ()
 
     def _repr_html_(self):
-        for kind in type(self).__mro__:
-            display = DISPLAYS.get(f"{kind.__module__}.{kind.__qualname__}")
-            if display:
-                return display(self)
-        return None
+        names = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(self).__mro__]
+        display = next((DISPLAYS[name] for name in names if name in DISPLAYS), lambda _: None)
+        return display(self)
 
 
 _installed: Any = None
