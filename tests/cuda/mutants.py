@@ -51,6 +51,7 @@ TESTED = {  # by whose tests, if not by its own
     "curves.h": ("activation", "piecewise", "bias"),
     "elementwise.h": ("activation", "piecewise"),
     "norm.h": ("norm",),
+    "philox.h": ("dropout", "random"),
     "sums.h": ("norm", "reduce", "bias"),
     "tiles.h": ("conv",),
     "windows.h": ("pool", "fold"),

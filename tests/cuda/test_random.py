@@ -5,7 +5,9 @@ import pytest
 
 import knetpy as kn
 from knetpy.kernels import kernel
-from knetpy.random import uniform
+from knetpy.kernels.cuda import random as launches
+from knetpy.kernels.cuda.launch import Module
+from knetpy.random import philox, uniform
 from tests.cuda.record import recorded, requests
 from tests.cuda.test_dropout import POSITIONS
 
@@ -25,11 +27,34 @@ def test_bits(dtype, position, order):
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_numbers_are_written_once_and_together(dtype):
     x = kn.gpu(np.ones(1, "f4"))
-    with recorded(trace=1 << 14, warps=8) as launches:
+    with recorded(trace=1 << 14, warps=8) as found:
         draw(x, (2048,), np.dtype(dtype), 1, 2, 3)
-    ((_, stats),) = launches
+    ((_, stats),) = found
     assert stats.idle_blocks == 0 and stats.global_reads == 0
     assert [r for r in requests(stats, "global", "write") if r.cost > r.ideal] == []
+
+
+def test_positions_that_are_on_the_device():
+    """As captured steps have them: what is given as numbers does not count."""
+    position, y = (5, 2, (7 << 32) + 3), kn.gpu(np.zeros(9, "f4"))
+    live = kn.gpu(np.array(launches.words(position), np.uint32))
+    launches._run("uniform<float>", 1, 256, y, 9, *map(np.uint32, (9, 9, 9, 9)), live)
+    np.testing.assert_array_equal(kn.cpu(y), uniform(position, (9,), "f4"))
+
+
+LATE = """
+__global__ void late(unsigned* y, i64 block)
+{
+    const Draw draw(block, 1, 2, 3, 4);
+    if (threadIdx.x < 4) y[threadIdx.x] = draw.word[threadIdx.x];
+}
+"""
+
+
+def test_blocks_behind_the_first_16_billion_numbers():
+    y = kn.gpu(np.zeros(4, np.uint32))
+    Module("late", ["late"], "philox.h", code=LATE)("late", 1, 32, y, (6 << 32) + 5)
+    assert kn.cpu(y).tolist() == [int(word) for word in philox((5, 6, 1, 2), (3, 4))]
 
 
 @pytest.mark.parametrize("f", [kn.rrelu, kn.gumbel_softmax, lambda x: kn.fractional_pool(x[None], 2, size=3)])
