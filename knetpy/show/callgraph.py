@@ -34,8 +34,8 @@ def graph(tape: Record, *, depth: int | None = None) -> Graph:
     Parameters:
       tape: what `kn.tape(f, *args)` returned.
       depth=None: how many levels of functions inside of f are opened; None opens as many as give an easy picture.
-    Returns: an object that a notebook displays; `save(path)` writes the picture as SVG, source is it in Graphviz's
-      language DOT.
+    Returns: an object that a notebook displays; `save(path)` writes the picture as SVG, its source is the picture in
+      Graphviz's language DOT.
     Raises: ImportError, which says what to install, if Graphviz is missing; TypeError for what is no tape.
 
     >>> import numpy as np, knetpy as kn

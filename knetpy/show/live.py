@@ -63,13 +63,13 @@ class Live:
         from IPython.display import display
 
         place = display(_Shown(self.history), display_id=True)
-        due = perf_counter()  # the first record is drawn at once
+        due, share = perf_counter(), 0  # the first record is drawn at once; what that imports is no drawing's time
         try:
             for loss in self.losses:
                 if (begin := perf_counter()) >= due:
                     place.update(_Shown(self.history))
                     end = perf_counter()
-                    due = end + max(self.seconds, SHARE * (end - begin))
+                    due, share = end + max(self.seconds, share * (end - begin)), SHARE
                 yield loss
         finally:
             place.update(_Shown(self.history))

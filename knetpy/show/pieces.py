@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import norm
-from ..devices import host
+from ..devices import beside, host
 
 SAMPLE = 10_000  # elements that are looked at
 ROWS = 100  # that are shown at the start, and at the end, of a long table
@@ -82,7 +82,8 @@ def sample(array: Any) -> np.ndarray:
     if size > SAMPLE:
         # Each from a place of its own within its stretch, else the columns of a matrix may be missed.
         at = np.arange(SAMPLE) + np.arange(SAMPLE) * 0.6180339887498949 % 1
-        array = array[np.unravel_index((at * (size / SAMPLE)).astype(np.int64), array.shape)]
+        places = np.unravel_index((at * (size / SAMPLE)).astype(np.int64), array.shape)
+        array = array[tuple([beside(i, array) for i in places])]
     values = np.asarray(host(array)).ravel()
     return (abs(values) if values.dtype.kind == "c" else values).astype(np.float64)
 

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -36,34 +37,40 @@ SEEN = """(() => {
 
 
 @contextmanager
-def running(*command, **options):
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
+def running(log, *command, **options):
+    """A process that writes into a file, for a pipe that nobody empties would stop it."""
+    with open(log, "w") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, **options)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
-def line_with(process, pattern):
-    """What a pattern finds in the lines that a process writes."""
-    for line in process.stdout:
-        if found := re.search(pattern, line):
-            return found[1]
-    raise AssertionError(f"{process.args[0]} ended")
+def found_in(log, pattern, seconds=60):
+    """What a pattern finds in what a process writes."""
+    end = time.monotonic() + seconds
+    while not (found := re.search(pattern, log.read_text())):
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.2)
+    return found[1]
 
 
 class Page:
     """A page of Chromium, told what to do over its debugging protocol."""
 
     def __init__(self, address):
-        websocket = pytest.importorskip("websocket")
+        import websocket  # a part of JupyterLab's server
+
         host = re.search(r"//(.*?)/", address)[1]
         with urllib.request.urlopen(f"http://{host}/json") as answer:
             page = next(target for target in json.load(answer) if target["type"] == "page")
         self.socket = websocket.create_connection(page["webSocketDebuggerUrl"], suppress_origin=True, timeout=60)
         self.count = 0
+
+    def close(self):
+        self.socket.close()
 
     def ask(self, method, **parameters):
         self.count += 1
@@ -77,10 +84,12 @@ class Page:
             "value"
         )
 
-    def wait(self, script, seconds=60):
+    def wait(self, script, seconds=30):
         end = time.monotonic() + seconds
         while not self.run(script):
-            assert time.monotonic() < end, script
+            if time.monotonic() > end:
+                self.picture("lab-stuck.png")
+                raise AssertionError(f"{script} stays false; the page says: {self.run('document.body.innerText')}")
             time.sleep(0.2)
 
     def picture(self, name):
@@ -93,7 +102,8 @@ class Page:
 def lab(tmp_path):
     """A page of JupyterLab with the notebook open."""
     nbformat = pytest.importorskip("nbformat")
-    pytest.importorskip("jupyterlab")
+    if not (find_spec("jupyterlab") and find_spec("websocket")):
+        pytest.skip("no JupyterLab beside these tests; pip install 'knetpy[notebook]' brings it")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(TRAINING)])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, tmp_path / "training.ipynb")
@@ -109,16 +119,20 @@ def lab(tmp_path):
         "--expose-app-in-browser",
     ]
     options = ["--IdentityProvider.token=t", f"--ServerApp.root_dir={tmp_path}", "--ServerApp.open_browser=False"]
-    with ExitStack() as stack:
-        server = stack.enter_context(running(*command, *options, env=os.environ | own, cwd=tmp_path))
-        address = line_with(server, r"(http://(?:127\.0\.0\.1|localhost):[1-9]\d*/)lab")
-        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,900", "--remote-debugging-port=0"]
-        profile = f"--user-data-dir={tmp_path / 'profile'}"
-        browser = stack.enter_context(running(CHROMIUM, *flags, profile, "about:blank"))
-        page = Page(line_with(browser, r"listening on (ws://\S+)"))
+    logs = tmp_path / "server.log", tmp_path / "browser.log"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,900", "--remote-debugging-port=0"]
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    with (
+        running(logs[0], *command, *options, env=os.environ | own, cwd=tmp_path),
+        running(logs[1], CHROMIUM, *flags, profile, "about:blank"),
+        closing(Page(found_in(logs[1], r"listening on (ws://\S+)"))) as page,
+    ):
+        address = found_in(logs[0], r"(http://(?:127\.0\.0\.1|localhost):[1-9]\d*/)lab")
+        page.ask("Emulation.setFocusEmulationEnabled", enabled=True)  # else no notebook is the current one
         page.ask("Page.navigate", url=f"{address}lab/tree/training.ipynb?token=t")
         page.wait("!!(window.jupyterapp && document.querySelector('.jp-Notebook .jp-CodeCell'))")
-        page.wait("jupyterapp.shell.currentWidget?.context?.sessionContext?.session?.kernel?.status === 'idle'")
+        page.run("jupyterapp.shell.activateById([...jupyterapp.shell.widgets('main')][0].id)")
+        page.wait("jupyterapp.shell.currentWidget?.context?.sessionContext?.kernelDisplayStatus === 'idle'")
         yield page
 
 
