@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any, overload
 
 device = "cpu"  # where new params are made; `knetpy.default_device` sets it
+deterministic = True  # whether sums on a GPU have an order; `knetpy.kernels.deterministic` sets it
 tensor_cores = "off"  # what factors convolutions on a GPU multiply there; `knetpy.kernels.tensor_cores` sets it
 
 # ------------------------------------------------------------------------------------------------- threads

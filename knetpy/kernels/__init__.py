@@ -3,6 +3,6 @@
 Every backend has the same functions under the same names: `reference`, in NumPy, specifies; `cpu` is Numba's.
 """
 
-from knetpy.kernels.dispatch import kernel, status, tensor_cores, warmup
+from knetpy.kernels.dispatch import deterministic, kernel, status, tensor_cores, warmup
 
-__all__ = ["kernel", "status", "tensor_cores", "warmup"]
+__all__ = ["deterministic", "kernel", "status", "tensor_cores", "warmup"]

@@ -157,6 +157,27 @@ def _state(name: str, backend: str, function: Callable, reason: str) -> tuple[st
     return "; ".join(states) or "nothing to compile", seconds
 
 
+def deterministic(on: bool | None = None) -> bool:
+    """Set whether results of a GPU are the same bits in each run, and return it; without an argument just return it.
+
+    With False, the gradient of a convolution by its weights is added up by atomics, in the order in which blocks end.
+    That saves a pass over parts of it and their memory; its last digits differ from run to run. All else stays.
+
+    Parameters:
+      on=None: True (how it starts) or False, for the whole program; None asks.
+    Returns: how it is from now on.
+    Raises: TypeError for anything else.
+
+    >>> import knetpy as kn
+    >>> kn.kernels.deterministic()
+    True
+    """
+    if on not in (None, True, False):
+        raise TypeError(f"deterministic: on must be True or False, got {on!r:.60}")
+    settings.deterministic = settings.deterministic if on is None else bool(on)
+    return settings.deterministic
+
+
 def tensor_cores(factors: str | None = None) -> str:
     """Set which convolutions on a GPU its tensor cores multiply, and return it; without an argument just return it.
 

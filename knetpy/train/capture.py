@@ -114,7 +114,7 @@ class Captured:
     def _kind(self, args: tuple) -> tuple:
         """What a graph is bound to: shapes and dtypes of arrays, other arguments, what kernels are chosen by."""
         kinds = [(path, *_kind_of(path, leaf)) for path, leaf in leaves(args)]
-        return (id(self.opt), settings.tensor_cores, *kinds)
+        return (id(self.opt), settings.tensor_cores, settings.deterministic, *kinds)
 
 
 def _kind_of(path: str, leaf: Any) -> tuple:

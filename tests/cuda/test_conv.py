@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import knetpy as kn
+from knetpy import settings
 from knetpy.kernels import kernel
 from knetpy.kernels.cuda import conv, convdw
 from knetpy.kernels.reference import conv as reference
@@ -112,6 +113,30 @@ def test_every_shape_of_tiles_of_weights(outputs, terms, blocks, monkeypatch, or
     x, dy, taps = random(3, terms, 5, 7), random(3, outputs, 5, 7), 3 if terms < 40 else 1
     around = plain(2, padding=((taps // 2,) * 2,) * 2)
     agree("conv_dw", (x, dy), {**around, "window": (taps, taps)})
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2"])
+@pytest.mark.parametrize("outputs, terms", [(130, 15), (9, 2)], ids=str)
+def test_weights_in_any_order_of_blocks(outputs, terms, dtype, monkeypatch, order):
+    monkeypatch.setattr(convdw, "LEAST", 64)
+    x, dy, options = random(3, terms, 5, 7), random(3, outputs, 5, 7), {**plain(2, padding=((1, 1),) * 2)}
+    dy[0, 1, 0, 0] = np.inf  # sums that would be NaN by a zero beside x are made anew
+    x, dy, tolerance = x.astype(dtype), dy.astype(dtype), 1e-3 if dtype == "f2" else 2e-5
+    wanted = agree("conv_dw", (x, dy), {**options, "window": (3, 3)}, tolerance)
+    monkeypatch.setattr(settings, "deterministic", False)
+    launches, module = [], convdw._run
+    monkeypatch.setattr(convdw, "_run", lambda *args: (launches.append(args), module(*args)))
+    found = agree("conv_dw", (x, dy), {**options, "window": (3, 3)}, tolerance)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance * np.abs(wanted[np.isfinite(wanted)]).max())
+    kernel, *_, apart = launches[0]
+    assert "_dw<" in kernel and apart == 0 and len(launches) == 1  # no second pass
+
+
+def test_whether_sums_have_an_order():
+    assert kn.kernels.deterministic() is True and kn.kernels.deterministic(False) is False
+    assert kn.kernels.deterministic(True) is True
+    with pytest.raises(TypeError, match="deterministic: on must be True or False, got 'no'"):
+        kn.kernels.deterministic("no")
 
 
 def test_tiles_of_weights_in_several_columns_and_rows(order):

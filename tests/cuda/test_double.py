@@ -44,6 +44,12 @@ def test_what_numpys_functions_give_stays_on_the_device(cp, x):
     assert isinstance(np.empty((2,), np.float32, like=x), cp.ndarray)
 
 
+def test_of_singular_matrices_nobody_tells(cp):
+    zeros = cp.asarray(np.zeros((2, 3, 3)))
+    for y in (cp.linalg.inv(zeros), cp.linalg.solve(zeros[0], zeros[0, :, 0] + 1)):
+        assert not np.isfinite(y.get()).all()
+
+
 @pytest.mark.parametrize("ufunc, method", [(np.add, "reduce"), (np.add, "accumulate"), (np.add, "at")])
 def test_methods_of_ufuncs_are_not_relied_on(ufunc, method):
     """knetpy calls none on operands: `python -m pytest tests/cuda/test_rows.py` would fail on the double."""

@@ -1,6 +1,7 @@
 // The gradient of a convolution by its weights: dw[o][term] is the sum over all pixels of dy[o] times what the term meets in
-// x. The pixels are split over blocks, whose sums are added in a second pass, always in the same order. The tables are those
-// of conv.cu's forward product, whose rows are the columns here.
+// x. The pixels are split over blocks, whose sums are added in a second pass, always in the same order; or, where the user
+// does not mind, into one place by atomics (`per_split` is 0), in the order in which blocks end. The tables are those of
+// conv.cu's forward product, whose rows are the columns here.
 constexpr int WORDS = 8, BEYOND = 1 << 30;  // no place lacks that bit, only pixels behind the last do
 
 // A thread walks from pixel to pixel, by STEP: n, line, place and what is left up to the end, this pixel too.
@@ -32,6 +33,12 @@ template <int STEP> __device__ __forceinline__ Found found(const Walk<STEP>& wal
     return {(i64)walk.n * x_image + (line.x + at.x), (i64)walk.n * y_image + (line.z + at.z), line.y | at.y};
 }
 
+template <typename S> __device__ __forceinline__ void put(S* to, S sum, bool together)
+{
+    if (together) atomicAdd(to, sum);
+    else *to = sum;
+}
+
 // A block makes BM x BN weights of a group (blockIdx.y) from `each` pixels: eight neighbouring threads read eight
 // neighbouring pixels, of which they read some channels of dy and some terms of x; PER times, if a word has as many terms.
 // Of the largest, two on a multiprocessor would leave too few registers for what is looked up (sm_100 spills).
@@ -40,7 +47,7 @@ __global__ void __launch_bounds__(Tile<T, BM, BN, F>::THREADS,
                                   Tile<T, BM, BN, F>::THREADS < 256 ? Tile<T, BM, BN, F>::BLOCKS : 1)
 tile_dw(const T* __restrict__ x, const T* __restrict__ dy, Sum<T>* __restrict__ parts, const int* __restrict__ phase,
         const int2* __restrict__ rows, const int* __restrict__ terms, const int4* __restrict__ places, int pixels, int each,
-        int x_image, int x_group, int y_plane, int m, int all)
+        int x_image, int x_group, int y_plane, int m, int all, i64 per_split)
 {
     constexpr int PAD = F ? 8 : 16 / sizeof(T);  // frees what is stored of bank conflicts, but tensor cores' of two-fold ones
     using Sums = Tile<T, BM, BN, F, PAD>;
@@ -104,7 +111,8 @@ tile_dw(const T* __restrict__ x, const T* __restrict__ dy, Sum<T>* __restrict__ 
         sums.add(as[1], bs[1]);
         if (left > 2) write(0);
     }
-    parts += (((i64)split * gridDim.y + blockIdx.y) * m + m0) * all;
+    parts += split * per_split + ((i64)blockIdx.y * m + m0) * all;
+    const bool together = per_split == 0;
     u64 bad = 0;
     #pragma unroll
     for (int i = 0; i < SIDE; ++i) {
@@ -116,7 +124,7 @@ tile_dw(const T* __restrict__ x, const T* __restrict__ dy, Sum<T>* __restrict__ 
             bool odd = false;
             #pragma unroll
             for (int r = 0; r < RUN; ++r) odd |= sums.sum[i][j + r] != sums.sum[i][j + r];
-            if (!odd && all % RUN == 0 && to[0] % RUN == 0 && to[RUN - 1] == to[0] + RUN - 1) {
+            if (!odd && !together && all % RUN == 0 && to[0] % RUN == 0 && to[RUN - 1] == to[0] + RUN - 1) {
                 Vector<Sum<T>, RUN> v;
                 #pragma unroll
                 for (int r = 0; r < RUN; ++r) v.v[r] = sums.sum[i][j + r];
@@ -126,8 +134,8 @@ tile_dw(const T* __restrict__ x, const T* __restrict__ dy, Sum<T>* __restrict__ 
             #pragma unroll
             for (int r = 0; r < RUN; ++r) {
                 if (to[r] < 0) continue;
-                p[to[r]] = sums.sum[i][j + r];
                 if (odd && sums.sum[i][j + r] != sums.sum[i][j + r]) bad |= 1ull << (i * SIDE + j + r);
+                else put(p + to[r], sums.sum[i][j + r], together);
             }
         }
     }
@@ -141,7 +149,7 @@ tile_dw(const T* __restrict__ x, const T* __restrict__ dy, Sum<T>* __restrict__ 
             if (!(pixel.lacks & met[at].y))
                 sum += value(dy[pixel.y + (i64)(row - first) * y_plane]) * value(x[pixel.x + met[at].x]);
         }
-        parts[(i64)row * all + weight[at]] = sum;
+        put(parts + ((i64)row * all + weight[at]), sum, together);
     }
 }
 
@@ -150,7 +158,7 @@ template <typename T>
 __global__ void __launch_bounds__(256)
 narrow_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ parts, const int* __restrict__ phase,
           const int2* __restrict__ rows, const int* __restrict__ terms, const int4* __restrict__ places, int pixels, int each,
-          int x_image, int x_group, int y_image, int y_plane, int m, int outputs, int all)
+          int x_image, int x_group, int y_image, int y_plane, int m, int outputs, int all, i64 per_split)
 {
     constexpr int TAPS = 9, THREADS = 256;
     __shared__ T part[THREADS / WARP][TAPS];
@@ -179,7 +187,7 @@ narrow_dw(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ par
     if (tid >= TAPS || c0 + tid >= count) return;
     T whole = 0;
     for (int i = 0; i < THREADS / WARP; ++i) whole += part[i][tid];
-    parts[((i64)split * outputs + o) * all + terms[c0 + tid]] = whole;
+    put(parts + (split * per_split + (i64)o * all + terms[c0 + tid]), whole, per_split == 0);
 }
 
 // A thread adds the parts of one weight, in their order.

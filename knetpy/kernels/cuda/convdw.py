@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from knetpy import settings
 from knetpy.devices import cupy
 from knetpy.kernels.cuda.convplan import Geometry, tables
 from knetpy.kernels.cuda.launch import C, Module, blocks_for, empty, instances
@@ -60,17 +61,22 @@ def weigh(how: Geometry, x: Any, dy: Any, dw: Any, factor: str) -> str:
     each = blocks_for(blocks_for(pixels, splits), step) * step  # pixels for a block
     splits = blocks_for(pixels, each)
     wide = np.float32 if c == "Half" else dw.dtype  # sums of float16 are float32
-    parts = dw if splits == 1 and wide == dw.dtype else empty((splits, *dw.shape), wide)
+    together = splits > 1 and not settings.deterministic
+    places = 1 if together else splits
+    parts = dw if places == 1 and wide == dw.dtype else empty((places, *dw.shape), wide)
+    if together:
+        parts[...] = 0
+    per_split = 0 if together else dw.size  # elements from the sums of some pixels to those of others
     kernel = f"narrow_dw<{c}>" if narrow else shape.kernel(c, factor)
     read, plane = (math.prod(x.shape[1:]), math.prod(x.shape[1:]) // how.groups), math.prod(how.out)
     for t in tables(how.layout(False), 1, cupy().cuda.Device().id):  # each makes other weights
         given = x, dy, parts, t.phases, t.rows, t.terms, t.places, pixels, each, *read
         if narrow:
             grid, sizes = len(dw) * blocks_for(t.valid, TAPS) * splits, (plane * len(dw), plane, m, len(dw), terms)
-            _run(kernel, grid, 256, *given, *sizes)
+            _run(kernel, grid, 256, *given, *sizes, per_split)
         else:
             tiles = blocks_for(m, shape.rows) * blocks_for(t.valid, shape.columns)
-            _run(kernel, (tiles * splits, how.groups), shape.threads(c), *given, plane, m, terms)
+            _run(kernel, (tiles * splits, how.groups), shape.threads(c), *given, plane, m, terms, per_split)
     if parts is not dw:
-        _run(f"add<{c}>", blocks_for(dw.size, 256), 256, parts, dw, splits, dw.size)
+        _run(f"add<{c}>", blocks_for(dw.size, 256), 256, parts, dw, places, dw.size)
     return kernel
