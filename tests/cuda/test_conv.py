@@ -115,6 +115,15 @@ def test_every_shape_of_tiles_of_weights(outputs, terms, blocks, monkeypatch, or
     agree("conv_dw", (x, dy), {**around, "window": (taps, taps)})
 
 
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_few_weights_of_many_pixels(blocks, monkeypatch, order):
+    """A thread goes from pixel to pixel."""
+    monkeypatch.setattr(convdw, "BLOCKS", blocks)
+    agree(
+        "conv_dw", (random(3, 2, 17, 19), random(3, 1, 17, 19)), {**plain(2, padding=((1, 1),) * 2), "window": (3, 3)}
+    )
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8", "f2"])
 @pytest.mark.parametrize("outputs, terms", [(130, 15), (9, 2)], ids=str)
 def test_weights_in_any_order_of_blocks(outputs, terms, dtype, monkeypatch, order):

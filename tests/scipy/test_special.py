@@ -116,7 +116,7 @@ def test_complex_arguments():
     for f in (theirs.gamma, theirs.loggamma, theirs.erf, theirs.wofz, lambda z: theirs.jv(1.5, z), theirs.spence):
         slope = (f(z + 1e-5) - f(z - 1e-5)) / 2e-5
         np.testing.assert_allclose(kn.grad(lambda z, f=f: np.sum(np.real(f(z))), 0)(z), np.conj(slope), rtol=1e-7)
-    with pytest.raises(kn.DerivativeError, match="for real arguments only"):
+    with pytest.raises(kn.DerivativeError, match="no polygamma of complex"):
         kn.grad(lambda z: np.sum(np.real(theirs.psi(z))), 0)(z)
     for f in (lambda z: theirs.ive(1.5, z), lambda z: theirs.jve(1.5, z), lambda z: kn.scipy.special.logsumexp(z)):
         kn.gradcheck(lambda z, f=f: np.sum(np.real(f(z)) + np.imag(f(z)) ** 2), z)
