@@ -11,10 +11,9 @@ from knetpy import graphs
 from knetpy.check.derivatives import floating
 from knetpy.train import capture
 from tests.cuda.conftest import emulated
-from tests.cuda.test_rows import is_mixed
+from tests.cuda.test_rows import ROWS, is_mixed
 from tests.cuda.test_training import DIGITS, IMAGES, LABELS, RNG, X, lenet, mlp, numbers
 from tests.ops.checker import quiet
-from tests.ops.table import ROWS
 from tests.ops.test_table import arguments
 
 STEPS = 6
