@@ -9,13 +9,12 @@ import numpy as np
 from ..core.value import Param
 from ..parameters.search import params
 from ..tree import children
-from .layer import is_layer, unsized
+from .layer import is_layer, spelled, unsized
 
 
 def brief(layer: Any) -> str:
     """A layer or function on one line."""
-    name = getattr(layer, "__name__", None)
-    return name if isinstance(name, str) else repr(layer).partition("\n")[0].partition("  #")[0]
+    return spelled(layer).partition("\n")[0].partition("  #")[0]
 
 
 def sublayers(layer: Any) -> list[tuple[str, Any]] | None:
