@@ -284,8 +284,8 @@ def _match(op, dx, like):
     if dx.shape != shape:
         if not op.elementwise:
             raise ShapeError(
-                f"a rule of {op.name} gave a cotangent of shape {dx.shape} for an operand of shape {shape}; sum it over "
-                "where the operand was used again, or pass elementwise=True if operands are broadcast"
+                f"a rule of {op.name} gave a cotangent of shape {dx.shape} for an operand of shape {shape}; sum it "
+                "over where the operand was used again, or pass elementwise=True if operands are broadcast"
             )
         dx = unbroadcast(dx, shape)
     if dx.dtype.kind == "c" and dtype.kind != "c":
