@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -217,6 +218,8 @@ def shape_of(name: str, x: Any) -> tuple[int, ...]:
 
 def spelled(x: Any) -> str:
     """How a printed layer writes one of its settings."""
+    if isinstance(x, partial):
+        return call_of("partial", x.func, *map(spelled, x.args), **x.keywords)
     name = getattr(x, "__name__", None)
     return name if isinstance(name, str) else repr(x)
 
