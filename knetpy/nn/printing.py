@@ -16,16 +16,10 @@ from .layer import is_layer, spelled, unsized
 
 def brief(layer: Any) -> str:
     """A layer or function on one line."""
-<<<<<<< HEAD
-    name = getattr(layer, "__name__", None)
-    if isinstance(name, str):
-        return name
-    first, more, _ = repr(layer).partition("\n")
+    first, more, _ = spelled(layer).partition("
+")
     first = first.partition("  #")[0]
     return f"{first}...)" if more and first.endswith("(") else first
-=======
-    return spelled(layer).partition("\n")[0].partition("  #")[0]
->>>>>>> 0dc8c80d1eb933a8414261d4f644d2a42d1e1e90
 
 
 def sublayers(layer: Any) -> list[tuple[str, Any]] | None:
