@@ -16,8 +16,7 @@ from .layer import is_layer, spelled, unsized
 
 def brief(layer: Any) -> str:
     """A layer or function on one line."""
-    first, more, _ = spelled(layer).partition("
-")
+    first, more, _ = spelled(layer).partition("\n")
     first = first.partition("  #")[0]
     return f"{first}...)" if more and first.endswith("(") else first
 
