@@ -9,10 +9,10 @@ from typing import Any
 from ..ops.arguments import number, several
 from ..ops.dropout import alpha_dropout, dropout
 from ..settings import training, whole
-from .layer import choice
+from .layer import call_of, changed, choice
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Dropout:
     """In training, zero each element with probability p and scale the others; see `kn.dropout`.
 
@@ -40,8 +40,11 @@ class Dropout:
         with nullcontext() if self.active is None else training(self.active):
             return dropout(x, self.p, axis=self.axis)
 
+    def __repr__(self) -> str:
+        return call_of("Dropout", f"{self.p:g}", **changed(axis=(self.axis, None), active=(self.active, None)))
 
-@dataclass(eq=False)
+
+@dataclass(eq=False, repr=False)
 class AlphaDropout:
     """Dropout that keeps mean and variance of what selu gives; see `kn.alpha_dropout`.
 
@@ -63,3 +66,6 @@ class AlphaDropout:
     def __call__(self, x: Any) -> Any:
         with nullcontext() if self.active is None else training(self.active):
             return alpha_dropout(x, self.p)
+
+    def __repr__(self) -> str:
+        return call_of("AlphaDropout", f"{self.p:g}", **changed(active=(self.active, None)))

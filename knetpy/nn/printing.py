@@ -16,7 +16,12 @@ from .layer import is_layer, unsized
 def brief(layer: Any) -> str:
     """A layer or function on one line."""
     name = getattr(layer, "__name__", None)
-    return name if isinstance(name, str) else repr(layer).partition("\n")[0].partition("  #")[0]
+    if type(layer).__repr__ is object.__repr__:  # which tells no more than an address
+        name = type(layer).__name__
+    if isinstance(name, str):
+        return name
+    first, more, _ = repr(layer).partition("\n")
+    return f"{type(layer).__name__}(...)" if more else first.partition("  #")[0]
 
 
 def sublayers(layer: Any) -> list[tuple[str, Any]] | None:
@@ -56,7 +61,7 @@ def _rows(layer: Any, depth: int, name: str, comma: str) -> list[tuple[str, str]
         return [(f"{indent}{name}{brief(layer)}{comma}", _count(layer))]
     inside = [row for key, part in parts for row in _rows(part, depth + 1, key, ",")]
     own = [part for _, part in children(layer) or [] if isinstance(part, Param)]
-    note = f"{sum(p.size for p in own):_} parameters of its own" if own else ""
+    note = f"{_parameters(own)} of its own" if own else ""
     return [(f"{indent}{name}{type(layer).__name__}(", note), *inside, (f"{indent}){comma}", "")]
 
 
@@ -66,8 +71,12 @@ def _count(layer: Any) -> str:
     found = _own(layer)
     if not found:
         return ""
+    return f"{_parameters(found)}{_frozen(found)}{_flaws(found)}"
+
+
+def _parameters(found: list[Param]) -> str:
     n = sum(p.size for p in found)
-    return f"{n:_} parameter{'s' * (n != 1)}{_frozen(found)}{_flaws(found)}"
+    return f"{n:_} parameter{'s' * (n != 1)}"
 
 
 def _own(layer: Any) -> list[Param]:
@@ -103,9 +112,8 @@ def total(layer: Any) -> str:
     """Of all params of a layer: how many arrays, numbers and bytes."""
     found = _own(layer)
     bytes_ = sum(p.size * p.dtype.itemsize for p in found)
-    n = sum(p.size for p in found)
     arrays = f"{len(found)} array{'s' * (len(found) != 1)}"
-    return f"{arrays}, {n:_} parameters{_frozen(found)}, {size_of(bytes_)}"
+    return f"{arrays}, {_parameters(found)}{_frozen(found)}, {size_of(bytes_)}"
 
 
 def size_of(n: float) -> str:

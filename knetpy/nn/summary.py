@@ -121,7 +121,7 @@ def summary(model: Callable, *inputs: Any, dtype: Any = np.float32) -> Summary:
     if not callable(model):
         raise TypeError(f"summary: model must be a layer or a function, got {model!r:.60}")
     log = _Log(shapes[0][0] if shapes and shapes[0] else None)
-    run_empty("summary", _watched(model, "", log), tuple(shapes), dtypes[0], log.trace)
+    run_empty("summary", _watched(model, "", log, {}), tuple(shapes), dtypes[0], log.trace)
     return Summary(log.rows, log.trace.operations, *_totals(log.found))
 
 
@@ -131,8 +131,7 @@ class _Log:
     def __init__(self, batch: int | None):
         self.batch, self.trace, self.depth = batch, Outline(), 0
         self.rows: list = []
-        self.copies: dict[int, Any] = {}  # by id of the layer
-        self.found: dict = {}  # serial number -> (numbers, bytes) of each Param; Params here would be found as parts
+        self.found: dict = {}  # serial number -> (numbers, bytes) of each Param; Params here would be found again
 
     def call(self, path: str, layer: Any, args: tuple, options: dict) -> Any:
         place, before = len(self.rows), self.trace.operations
@@ -166,16 +165,22 @@ class _Watched:
         return getattr(self.__dict__["layer"], name)
 
 
-def _watched(x: Any, path: str, log: _Log, listed: bool = True) -> Any:
-    """A copy of a model in which layers, and the functions in lists of them, are watched; params are the same."""
+def _watched(x: Any, path: str, log: _Log, copies: dict[int, Any], listed: bool = True) -> Any:
+    """A copy of a model in which layers, and the functions in lists of them, are watched; params are the same.
+
+    copies: of the layers, by id; a layer that stands in the model twice is sized once.
+    """
     if is_layer(x):
-        if id(x) not in log.copies:  # a layer that stands in the model twice is sized once
-            new = log.copies[id(x)] = copy.copy(x)
-            for name, part in vars(x).items() if not hasattr(x, "whole") else ():  # a WeightNorm shows as one layer
-                object.__setattr__(new, name, _watched(part, f"{path}.{name}" if path else name, log, False))
-        return _Watched(log.copies[id(x)], path, log)
+        if id(x) not in copies:
+            new = copies[id(x)] = copy.copy(x)
+            parts = {} if hasattr(x, "whole") else vars(x)  # a WeightNorm shows as one layer
+            for name, part in parts.items():
+                if not name.startswith("_"):  # settings, such as initialisers
+                    part = _watched(part, f"{path}.{name}" if path else name, log, copies, False)
+                    object.__setattr__(new, name, part)
+        return _Watched(copies[id(x)], path, log)
     if isinstance(x, (list, tuple, dict)) and not hasattr(x, "_fields"):
-        return rebuild(x, [_watched(part, path + step, log) for step, part in children(x) or []])
+        return rebuild(x, [_watched(part, path + step, log, copies) for step, part in children(x) or []])
     if listed and callable(x) and not isinstance(x, (type, Param)):
         return _Watched(x, path, log)
     return x
