@@ -23,7 +23,7 @@ _ELSEWHERE = {
     "avg_pool2d": 'kn.pool(x, mode="mean")', "meanpool": 'kn.pool(x, mode="mean")', "interpolate": "kn.upsample",
     "mse_loss": "kn.mse", "l1_loss": "kn.mae", "embedding": "kn.embed", "one_hot": "kn.onehot",
     "scaled_dot_product_attention": "kn.attention", "dot_product_attention": "kn.attention", "tensor": "np.array",
-    "Tensor": "np.array", "Linear": "kn.linear", "Conv2d": "kn.conv", "Embedding": "kn.embed", "LSTM": "kn.lstm",
+    "Tensor": "np.array", "Linear": "kn.nn.Dense", "Conv2d": "kn.nn.Conv", "Sequential": "kn.nn.Chain",
     "Variable": "kn.param", "Parameter": "kn.param", "manual_seed": "kn.seed",
     "no_grad": "kn.stop_gradient(x) inside kn.grad; outside of it nothing is recorded",
     "vmap": "np.stack([f(x) for x in batch])",
@@ -47,7 +47,7 @@ def _public() -> dict[str, tuple[str, str]]:
 
 def _in_subpackage(name: str) -> str:
     """How to write a name that a subpackage has, as EMA is kn.optim.EMA."""
-    for room in ("data", "optim", "train"):
+    for room in ("data", "nn", "optim", "train"):
         if callable(found := vars(import_module("." + room, __name__)).get(name)) and name[0] != "_":
             return f"kn.{room}.{found.__name__}"
     return ""

@@ -48,9 +48,9 @@ def telling(way: str = "", **elsewhere: str) -> Callable[[F], F]:
     return functools.partial(told, way=way, elsewhere=elsewhere)
 
 
-def told_class(cls: Kind) -> Kind:
+def told_class(cls: Kind, elsewhere: Mapping[str, str] = _NOTHING) -> Kind:
     """The same for a class, which is called to make an instance."""
-    cls.__init__ = told(cls.__init__, cls.__name__)  # type: ignore[misc]
+    cls.__init__ = told(cls.__init__, cls.__name__, elsewhere=elsewhere)  # type: ignore[misc]
     return cls
 
 
@@ -92,7 +92,8 @@ def _sentence(f: Callable, name: str, way: str, elsewhere: Mapping[str, str], ar
     shown = [re.sub(r"<function (\w+) at \w+>", r"\1", str(p.replace(annotation=p.empty))) for p in parameters.values()]
     takes = f"takes {', '.join(shown) or 'nothing'}"
     places = [key for key, p in parameters.items() if p.kind is not p.KEYWORD_ONLY and p.kind is not p.VAR_KEYWORD]
-    unknown = next((key for key in options if key not in parameters), None)
+    named = {key for key, p in parameters.items() if p.kind is not p.VAR_POSITIONAL}
+    unknown = next((key for key in options if key not in named), None)
     if unknown is not None:
         here = f"; did you mean {elsewhere[unknown]}? It" if unknown in elsewhere else nearest(unknown, parameters)
         return f"{name} has no argument {unknown!r}{here} {takes}"

@@ -1,5 +1,7 @@
 """Layers: plain dataclasses that hold params and are called. Any function is one, too; no base class is needed."""
 
+from importlib import import_module as _import
+from sys import modules as _modules
 from typing import Any as _Any
 
 from ..calls import told_class as _told_class
@@ -44,9 +46,24 @@ __all__ = [
     "outline", "outputsize", "remove_weight_norms", "summary", "thaw",
 ]  # fmt: skip
 
+# Options that users of PyTorch and Flux write, and what to write; sizes come first and have no names.
+_OPTIONS = {
+    **dict.fromkeys((
+        "inputs", "outputs", "in_features", "out_features", "in_channels", "out_channels", "channels", "num_features",
+        "num_channels", "num_groups", "groups", "window", "kernel_size", "num_embeddings", "embedding_dim", "hidden",
+        "input_size", "hidden_size", "sizes", "normalized_shape", "size"),
+        "a size without its name, as in Dense(784, 128)"),
+    "nonlinearity": "the activation after the sizes", "num_layers": "layers", "elementwise_affine": "affine",
+    "track_running_stats": "track_stats", "padding_idx": "padding_index", "pad": "padding", "outpad": "output_padding",
+    "embed_dim": "features", "num_heads": "heads", "nheads": "heads", "dropout_prob": "dropout", "nhead": "heads",
+    "d_model": "features", "dim_feedforward": "hidden", "scale_factor": "scale", "output_size": "size",
+    "batch_first": "nothing, since the batch is always first", "kernel_init": "init", "init_kernel": "init",
+    "init_recurrent_kernel": "recurrent_init", "return_sequences": "nothing, since all times are returned",
+}  # fmt: skip
+
 for _layer in [globals()[name] for name in __all__]:
     if isinstance(_layer, type):
-        _told_class(_layer)
+        _told_class(_layer, _OPTIONS)
         if _is_layer_class(_layer):  # one line here for one in each of them
             _layer._repr_html_ = _displayed  # type: ignore[attr-defined]
 
@@ -67,5 +84,8 @@ _ELSEWHERE = {
 
 
 def __getattr__(name: str) -> _Any:
-    hint = f": write {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
-    raise AttributeError(f"module 'knetpy.nn' has no attribute {name!r}{hint}")
+    here = _ELSEWHERE.get(name)
+    if not here and not name.startswith("_") and callable(getattr(_import("knetpy"), name, None)):
+        here = f"kn.{name}"
+    hint = f": write {here}" if here else ""
+    raise AttributeError(f"module 'knetpy.nn' has no attribute {name!r}{hint}", name=name, obj=_modules[__name__])

@@ -9,9 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..core.errors import ShapeError
+from ..ops.arguments import flag
 from ..ops.rnn import lstm
 from ..parameters import init as inits
-from .layer import shape_of
+from .layer import call_of, changed, shape_of
+from .printing import brief
 from .recurrent import GRU_KIND, GRUV3_KIND, LSTM_KIND, Kind, Recurrent
 
 
@@ -31,8 +33,13 @@ class _Cell(Recurrent):
 
     def __call__(self, x: Any, state: Any = None) -> tuple[Any, Any]:
         pair = self._cell.run is lstm
-        shape_of(type(self).__name__, x)
+        wanted = (*shape_of(type(self).__name__, x)[:-1], self.hidden)
         if state is not None:
+            parts = state if pair and isinstance(state, (tuple, list)) else (state,)
+            if len(parts) != 1 + pair or any([getattr(s, "shape", None) != wanted for s in parts]):
+                name, kind = type(self).__name__, f"the pair (h, c), each {wanted}" if pair else f"an array {wanted}"
+                got = [getattr(s, "shape", type(s).__name__) for s in parts]
+                raise ShapeError(f"{name}: the state must be {kind}, got {got[0] if len(got) == 1 else tuple(got)}")
             state = tuple([s[None] for s in state]) if pair else state[None]
         y, last = self._run(x[..., None, :], state)
         return y[..., 0, :], tuple([s[0] for s in last]) if pair else last[0]
@@ -113,7 +120,7 @@ def initialstates(cell: Any, batch: int | None = None) -> Any:
     return (zero, zero.copy()) if cell._cell.run is lstm else zero
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Recurrence:
     """Any cell over a whole sequence.
 
@@ -122,7 +129,7 @@ class Recurrence:
       return_state=False: whether a call returns also the last state.
     Returns: when called with x (B, T, I) or (T, I), and a first state (None by default): the outputs (B, T, ...),
       joined along the time axis; with return_state the pair of them and the state.
-    Raises: ShapeError, ValueError for a sequence of no times.
+    Raises: TypeError for what is no cell; when called ShapeError, also for a sequence of no times.
 
     >>> import numpy as np, knetpy as kn
     >>> sums = kn.nn.Recurrence(lambda x, s: (x if s is None else s + x,) * 2)
@@ -134,6 +141,14 @@ class Recurrence:
 
     cell: Callable
     return_state: bool = False
+
+    def __post_init__(self) -> None:
+        if not callable(self.cell) or isinstance(self.cell, type):
+            raise TypeError(f"Recurrence: cell must be a cell such as LSTMCell(16, 32), got {self.cell!r:.60}")
+        flag("Recurrence", "return_state", self.return_state)
+
+    def __repr__(self) -> str:
+        return call_of("Recurrence", brief(self.cell), **changed(return_state=(self.return_state, False)))
 
     def __call__(self, x: Any, state: Any = None) -> Any:
         if len(shape_of("Recurrence", x)) < 2 or not x.shape[-2]:

@@ -5,6 +5,7 @@ Whatever is called with an array and returns one is a layer here, and so is any 
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,11 +16,37 @@ import numpy as np
 from ..ops.arguments import per_axis
 from .printing import brief, printed
 
+_TORCH = {  # what users of PyTorch ask a model for, and what to write
+    "parameters": "kn.params(model)", "named_parameters": "kn.named_params(model)", "state_dict": "kn.state(model)",
+    "load_state_dict": "kn.load_state(model, state), or kn.load_torch for a state_dict of PyTorch's",
+    "to": "kn.gpu(model) or kn.cpu(model)", "cuda": "kn.gpu(model)", "cpu": "kn.cpu(model)",
+    "half": "kn.nn.cast(model, np.float16)", "float": "kn.nn.cast(model, np.float32)",
+    "double": "kn.nn.cast(model, np.float64)", "forward": "model(x)", "append": "Chain(*model, layer)",
+    "train": "kn.minimize(loss, data), which switches training on, or with kn.training():",
+    "eval": "nothing: training is off outside of kn.minimize", "zero_grad": "nothing: gradients are results here",
+    "requires_grad_": "kn.nn.freeze(model) or kn.nn.thaw(model)", "children": "list(model)",
+}  # fmt: skip
+
 
 class _Group:
     """Layers in order, or by name: what Chain, Parallel, PairwiseFusion and Maxout are made of."""
 
     layers: tuple | dict
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            new = copy.copy(self)
+            new.layers = dict([*self.layers.items()][key]) if isinstance(self.layers, dict) else self.layers[key]
+            return new
+        try:
+            return dict(_keyed(self.layers))[key] if isinstance(key, str) else tuple(self)[key]
+        except (KeyError, IndexError, TypeError):
+            has = f"it has {', '.join(self.layers)}" if isinstance(self.layers, dict) else f"it has {len(self)}"
+            raise IndexError(f"{type(self).__name__} has no layer {key!r:.60}; {has}") from None
+
+    def __getattr__(self, name: str) -> Any:
+        hint = f": write {_TORCH[name]}" if name in _TORCH else ""
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -89,19 +116,12 @@ class Chain(_Group):
         self.layers = _layers("Chain", layers, named)
 
     def __call__(self, *inputs: Any) -> Any:
+        if not inputs:
+            raise TypeError("Chain was called without an input: write chain(x)")
         x = inputs[0] if len(inputs) == 1 else inputs
         for key, layer in _keyed(self.layers):
             x = _call(self, key, layer, x)
         return x
-
-    def __getitem__(self, key: Any) -> Any:
-        if not isinstance(key, slice):
-            try:
-                return self.layers[key] if not isinstance(key, int) else tuple(self)[key]
-            except (KeyError, IndexError, TypeError):
-                has = f"it has {', '.join(self.layers)}" if isinstance(self.layers, dict) else f"it has {len(self)}"
-                raise IndexError(f"{type(self).__name__} has no layer {key!r:.60}; {has}") from None
-        return Chain(dict([*self.layers.items()][key]) if isinstance(self.layers, dict) else self.layers[key])
 
 
 def activations(chain: Chain, *inputs: Any) -> list:
@@ -165,12 +185,14 @@ class Parallel(_Group):
             return functools.reduce(lambda *pair: _call(self, "connection", self.connection, *pair), ys)
         return _call(self, "connection", self.connection, *ys)
 
-    __getitem__ = Chain.__getitem__
-
 
 def _connection(name: str, connection: Any) -> Callable:
     if not callable(connection) or isinstance(connection, type):
-        raise TypeError(f"{name}: the connection comes first and is a function such as np.add, got {connection!r:.60}")
+        first = "comes first and " * (name != "SkipConnection")
+        raise TypeError(f"{name}: the connection {first}is a function such as np.add, got {connection!r:.60}")
+    if connection in (np.concatenate, np.stack):
+        join = f"np.{connection.__name__}"
+        raise TypeError(f"{name}: {join} takes a list: write lambda *ys: {join}(ys, 1)")
     return connection
 
 
@@ -240,8 +262,6 @@ class PairwiseFusion(_Group):
             ys.append(_call(self, key, layer, self.connection(ys[-1], x) if ys else x))
         return tuple(ys)
 
-    __getitem__ = Chain.__getitem__
-
 
 @dataclass(eq=False, repr=False)
 class Maxout(_Group):
@@ -270,6 +290,3 @@ class Maxout(_Group):
 
     def __call__(self, *inputs: Any) -> Any:
         return functools.reduce(np.maximum, [_call(self, k, layer, *inputs) for k, layer in enumerate(self.layers)])
-
-    def __getitem__(self, key: Any) -> Any:
-        return self.layers[key]

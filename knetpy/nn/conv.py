@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from ..core.errors import ShapeError
-from ..core.value import Param
+from ..core.value import Param, bare
 from ..ops.arguments import flag, one_of, per_axis, several
 from ..ops.conv import PADDINGS, conv, conv_transpose
 from ..ops.window import window_padding
 from ..parameters import init as inits
-from .layer import begin, bias_of, call_of, changed, grow, initialiser, inputs_of, size, told
+from .layer import begin, bias_of, call_of, changed, explain_axis, grow, initialiser, inputs_of, size, told
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class _Convolution:
     def _construct(self, sizes: tuple, activation: Any, bias: Any, init: Callable, **options: Any) -> None:
         name, wanted = type(self).__name__, "(outputs, window) or (inputs, outputs, window)"
         (*inputs, outputs, window), self.activation = told(name, sizes, activation, wanted, 2, 3)
+        if inputs and several(inputs[0]):
+            raise TypeError(f"{name}: the window comes last: write {name}({outputs}, {window}, {inputs[0]})")
         self.inputs, self.outputs = size(name, "inputs", *inputs) if inputs else None, size(name, "outputs", outputs)
         self.window, self._init, self._options = window_of(name, window), initialiser(name, init), options
         self.weight = None
@@ -97,6 +101,20 @@ class _Convolution:
         inputs = self.inputs or inputs_of(type(self).__name__, x, 1)
         bias = self._biased and ((self.outputs,), inits.zeros)
         grow(self, x, weight=(self._shape(inputs, self._options["groups"]), self._init), bias=bias)
+
+    def _explain(self, x: Any) -> None:
+        """Raise in the layer's own terms if x has other axes or channels than it needs."""
+        shape, inputs, axes = np.shape(bare(x)), self.inputs or self._inputs(), len(self.window)
+        if len(shape) != axes + 2:
+            one = len(shape) == axes + 1
+            insert = "one image is x[None]" if one and shape[0] == inputs else "x[:, None] inserts a channel axis"
+            window = f"; a window for sequences is ({self.window[0]},)" if len(shape) == 3 and axes == 2 else ""
+            raise ShapeError(
+                f"{self!r}: x must be (N, {inputs}, *S) with {axes} spatial ax{'es' if axes > 1 else 'is'}, got "
+                f"{shape}; {insert}{window}"
+            ) from None
+        last = "; if the channels lie last, write np.moveaxis(x, -1, 1)" if shape[-1] == inputs else ""
+        explain_axis(self, x, 1, inputs, "channels", last)
 
     def __repr__(self) -> str:
         inputs = "?" if self.inputs is None and self.weight is None else self.inputs or self._inputs()
@@ -165,7 +183,11 @@ class Conv(_Convolution):
     def __call__(self, x: Any) -> Any:
         if self.weight is None:
             self.init_from(x)
-        return conv(x, self.weight, self.bias, activation=self.activation, **self._options)
+        try:
+            return conv(x, self.weight, self.bias, activation=self.activation, **self._options)
+        except ShapeError:
+            self._explain(x)
+            raise
 
 
 class ConvTranspose(_Convolution):
@@ -208,7 +230,11 @@ class ConvTranspose(_Convolution):
     def __call__(self, x: Any) -> Any:
         if self.weight is None:
             self.init_from(x)
-        return conv_transpose(x, self.weight, self.bias, activation=self.activation, **self._options)
+        try:
+            return conv_transpose(x, self.weight, self.bias, activation=self.activation, **self._options)
+        except ShapeError:
+            self._explain(x)
+            raise
 
 
 def DepthwiseConv(*sizes: Any, **options: Any) -> Conv:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ from .layer import (
     bias_of,
     call_of,
     changed,
+    explain_axis,
     grow,
     initialiser,
     inputs_of,
     known,
+    lists_of_axes,
     made,
     shape_of,
     size,
@@ -35,7 +38,8 @@ class Dense:
 
     Parameters:
       *sizes: `Dense(784, 128)` from 784 inputs to 128 outputs; `Dense(128)` takes the number of inputs from its first
-        call. Or a weight (inputs, outputs), which is copied unless it is a Param. An activation may follow.
+        call. Or a weight (inputs, outputs), or weight and bias, which are copied unless they are Params. An activation
+        may follow.
       activation=None: a function of an array such as kn.relu, applied last.
       bias=True: whether there is one, beginning with zeros; or an array (outputs,).
       init=kn.init.xavier_uniform: of the weight.
@@ -65,6 +69,8 @@ class Dense:
         init: Callable = inits.xavier_uniform,
     ):
         sizes, self.weight = weight_of("Dense", sizes)
+        if self.weight is not None and len(sizes) > 2 and getattr(sizes[2], "shape", None):  # Dense(weight, bias)
+            bias, sizes = sizes[2], sizes[:2] + sizes[3:]
         (*inputs, outputs), self.activation = told("Dense", sizes, activation, "(outputs) or (inputs, outputs)", 1, 2)
         self.inputs, self.outputs = (
             size("Dense", "inputs", *inputs) if inputs else None,
@@ -85,16 +91,11 @@ class Dense:
         try:
             return linear(x, self.weight, self.bias, activation=self.activation)
         except ShapeError:
-            self._explain(np.shape(bare(x)))
+            shape, inputs = np.shape(bare(x)), self.weight.shape[0]  # type: ignore[union-attr]
+            turned = f"; x.T has {inputs}" if len(shape) == 2 and shape[0] == inputs else ""
+            images = "; kn.nn.flatten before the layer makes rows of images" if prod(shape[1:]) == inputs else ""
+            explain_axis(self, x, -1, inputs, "features", turned or images)
             raise
-
-    def _explain(self, x: tuple[int, ...]) -> None:
-        """Raise in the layer's own terms if an input of shape x has another number of features."""
-        inputs = self.weight.shape[0]  # type: ignore[union-attr]
-        if x[-1:] != (inputs,):
-            turned = f"; x.T has {inputs}" if len(x) == 2 and x[0] == inputs else ""
-            images = "; kn.nn.flatten before the layer makes rows of images" if len(x) > 2 else ""
-            raise ShapeError(f"{self!r}: x must have {inputs} features on its last axis, got {x}{turned or images}")
 
     def __repr__(self) -> str:
         sizes = f"{known(self.weight, 0, self.inputs)} => {self.outputs}"
@@ -125,7 +126,7 @@ class Scale:
     activation: Callable | None
 
     def __init__(self, *sizes: Any, activation: Callable | None = None, bias: Any = True, init: Callable = inits.ones):
-        rest, self.activation = told("Scale", sizes, activation, "one size or more", 1, 32)
+        rest, self.activation = told("Scale", lists_of_axes(sizes), activation, "one size or more", 1, 32)
         shape = tuple([size("Scale", "each size", n) for n in rest])
         biased, self.bias = bias_of("Scale", bias, shape)
         self.scale = made(self, shape, initialiser("Scale", init))

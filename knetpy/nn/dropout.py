@@ -41,7 +41,7 @@ class Dropout:
             return dropout(x, self.p, axis=self.axis)
 
     def __repr__(self) -> str:
-        return call_of("Dropout", str(self.p), **changed(axis=(self.axis, None), active=(self.active, None)))
+        return call_of("Dropout", f"{self.p:g}", **changed(axis=(self.axis, None), active=(self.active, None)))
 
 
 @dataclass(eq=False, repr=False)
@@ -68,4 +68,4 @@ class AlphaDropout:
             return alpha_dropout(x, self.p)
 
     def __repr__(self) -> str:
-        return call_of("AlphaDropout", str(self.p), **changed(active=(self.active, None)))
+        return call_of("AlphaDropout", f"{self.p:g}", **changed(active=(self.active, None)))

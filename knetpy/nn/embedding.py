@@ -6,11 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.value import Param
-from ..ops.arguments import one_of, per_axis
+import numpy as np
+
+from ..core.value import Param, bare
+from ..ops.arguments import one_of, per_axis, several
 from ..ops.embed import embed, embedding_bag
+from ..ops.linear import linear
 from ..parameters import init as inits
 from .layer import call_of, changed, grow, initialiser, size, told, weight_of
+
+_INTEGER = np.dtype(int)
 
 
 @dataclass(eq=False, repr=False)
@@ -22,7 +27,7 @@ class Embedding:
       init=None: of the table, such as kn.init.xavier_uniform; None for the standard normal.
       padding_index=None: the row with this number begins with zeros and gets no gradient.
     Attributes: weight (V, D).
-    Returns: when called with integers of any shape: (*shape, D).
+    Returns: when called with integers of any shape: (*shape, D); with one-hot rows (..., V), floating: (..., D).
     Raises: TypeError, ValueError; when called IndexError for an index out of range.
 
     >>> import knetpy as kn
@@ -41,6 +46,10 @@ class Embedding:
                 self.weight[padding_index] = 0
 
     def __call__(self, indices: Any) -> Any:
+        rows = self.weight.shape[0]
+        if np.shape(bare(indices))[-1:] == (rows,) and getattr(indices, "dtype", _INTEGER).kind == "f":  # one-hot
+            pad = self.padding_index
+            return linear(indices if pad is None else indices * (np.arange(rows) != pad), self.weight)
         return embed(self.weight, indices, padding_index=self.padding_index)
 
     def __repr__(self) -> str:
@@ -86,7 +95,7 @@ class EmbeddingBag:
       *sizes, init=None, padding_index=None: as for `Embedding`.
       mode="mean": "mean", "sum" or "max".
     Attributes: weight (V, D).
-    Returns: when called with indices (B, N), or with (M,) and offsets (B,): (B, D).
+    Returns: when called with indices (B, N), with a list of B lists, or with (M,) and offsets (B,): (B, D).
     Raises: TypeError, ValueError; when called those of `kn.embedding_bag`.
 
     >>> import knetpy as kn
@@ -104,6 +113,9 @@ class EmbeddingBag:
         self.mode, self.padding_index = mode, _padding_index(self, padding_index)
 
     def __call__(self, indices: Any, offsets: Any = None, weights: Any = None) -> Any:
+        if offsets is None and weights is None and isinstance(indices, (list, tuple)) and all(map(several, indices)):
+            offsets = np.cumsum([0, *map(len, indices)])[:-1]
+            indices = np.concatenate([np.asarray(bag, int) if not len(bag) else np.asarray(bag) for bag in indices])
         how = dict(mode=self.mode, weights=weights, padding_index=self.padding_index)
         return embedding_bag(self.weight, indices, offsets, **how)
 

@@ -178,7 +178,7 @@ def inputs_of(name: str, x: Any, axis: int) -> int:
 def told(name: str, arguments: tuple, activation: Any, wanted: str, least: int, most: int) -> tuple[list, Any]:
     """(sizes, activation) of a layer that may be told its activation after its sizes."""
     sizes = list(arguments)
-    if sizes and callable(sizes[-1]):
+    if len(sizes) > least and (callable(sizes[-1]) or sizes[-1] is None):
         if activation is not None:
             raise TypeError(f"{name}: the activation was given twice")
         activation = sizes.pop()
@@ -204,6 +204,22 @@ def initialiser(name: str, init: Any, option: str = "init") -> Callable:
     return init
 
 
+def lists_of_axes(sizes: tuple) -> tuple:
+    """The sizes of axes, which may be given as one tuple: LayerNorm((4, 3)) is LayerNorm(4, 3)."""
+    return (*sizes[0], *sizes[1:]) if sizes and isinstance(sizes[0], (tuple, list)) else sizes
+
+
+def explain_axis(layer: Any, x: Any, axis: int, wanted: int | None, what: str, hint: str = "") -> None:
+    """Raise in the layer's own terms if x has another number of features or channels on an axis than it needs."""
+    shape = np.shape(bare(x))
+    if wanted is None or not -len(shape) <= axis < len(shape) or shape[axis] == wanted:
+        return
+    first = ", as at its first call" if getattr(layer, "inputs", getattr(layer, "channels", 0)) is None else ""
+    place = "its last axis" if axis == -1 else f"axis {axis}"
+    what = what.removesuffix("s") if wanted == 1 else what
+    raise ShapeError(f"{layer!r}: x must have {wanted} {what} on {place}{first}, got {shape}{hint}") from None
+
+
 def choice(name: str, option: str, given: Any) -> bool | None:
     """An option that is True, False or None."""
     return None if given is None else flag(name, option, given)
@@ -221,6 +237,8 @@ def spelled(x: Any) -> str:
     if isinstance(x, partial):
         return call_of("partial", x.func, *map(spelled, x.args), **x.keywords)
     name = getattr(x, "__name__", None)
+    if getattr(x, "shape", None):
+        return f"an array {x.shape}"
     return name if isinstance(name, str) else repr(x)
 
 

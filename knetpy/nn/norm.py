@@ -6,13 +6,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..core.errors import ShapeError
-from ..core.value import Param
+from ..core.value import Param, bare
 from ..ops.arguments import flag, number
 from ..ops.batchnorm import Moments, batchnorm, instancenorm
 from ..ops.norm import groupnorm, layernorm, rmsnorm
 from ..parameters import init as inits
-from .layer import begin, call_of, changed, choice, grow, inputs_of, known, shape_of, size, told
+from .layer import (
+    begin,
+    call_of,
+    changed,
+    choice,
+    explain_axis,
+    grow,
+    inputs_of,
+    known,
+    lists_of_axes,
+    shape_of,
+    size,
+    told,
+)
 
 
 def _channels(layer: Any, arguments: tuple, activation: Any) -> None:
@@ -87,17 +102,28 @@ class BatchNorm:
         if self.scale is None and self.affine:
             self.init_from(x)
         how: dict = dict(residual=residual, activation=self.activation, eps=self.eps, training=self.active)
-        return batchnorm(x, self.moments, self.scale, self.bias, **how)
+        try:
+            return batchnorm(x, self.moments, self.scale, self.bias, **how)
+        except ShapeError:
+            _explain(self, x)
+            raise
 
     def __repr__(self) -> str:
-        options = changed(affine=(self.affine, True), active=(self.active, None), eps=(self.eps, 1e-5))
-        if self.moments is None:
-            options["track_stats"] = False
-        return call_of("BatchNorm", _shown(self), self.activation, **options)
+        return _by_channel(self, affine=True, track_stats=True)
 
 
-def _shown(layer: Any) -> str:
-    return known(layer.scale, 0, layer.channels)
+def _by_channel(layer: Any, **defaults: bool) -> str:
+    """A norm by channels as a call."""
+    now = dict(affine=layer.affine, track_stats=layer.moments is not None)
+    options = changed(**{k: (now[k], default) for k, default in defaults.items()}, active=(layer.active, None))
+    options |= changed(eps=(layer.eps, 1e-5), momentum=(getattr(layer.moments, "momentum", 0.1), 0.1))
+    return call_of(type(layer).__name__, known(layer.scale, 0, layer.channels), layer.activation, **options)
+
+
+def _explain(layer: Any, x: Any) -> None:
+    """Raise in the layer's own terms if x has another number of channels than it needs."""
+    channels = layer.channels if layer.scale is None else layer.scale.shape[0]
+    explain_axis(layer, x, 1, channels, "channels")
 
 
 @dataclass(eq=False, repr=False)
@@ -148,14 +174,15 @@ class InstanceNorm:
     def __call__(self, x: Any) -> Any:
         if self.scale is None and self.affine:
             self.init_from(x)
-        y = instancenorm(x, self.scale, self.bias, moments=self.moments, eps=self.eps, training=self.active)
+        try:
+            y = instancenorm(x, self.scale, self.bias, moments=self.moments, eps=self.eps, training=self.active)
+        except ShapeError:
+            _explain(self, x)
+            raise
         return y if self.activation is None else self.activation(y)
 
     def __repr__(self) -> str:
-        options = changed(affine=(self.affine, False), active=(self.active, None), eps=(self.eps, 1e-5))
-        if self.moments is not None:
-            options["track_stats"] = True
-        return call_of("InstanceNorm", _shown(self), self.activation, **options)
+        return _by_channel(self, affine=False, track_stats=False)
 
 
 @dataclass(eq=False, repr=False)
@@ -194,7 +221,11 @@ class GroupNorm:
         _grow_channels(self, None)
 
     def __call__(self, x: Any) -> Any:
-        y = groupnorm(x, self.groups, self.scale, self.bias, eps=self.eps)
+        try:
+            y = groupnorm(x, self.groups, self.scale, self.bias, eps=self.eps)
+        except ShapeError:
+            _explain(self, x)
+            raise
         return y if self.activation is None else self.activation(y)
 
     def __repr__(self) -> str:
@@ -236,7 +267,7 @@ class LayerNorm:
         bias: bool = True,
         eps: float = 1e-5,
     ):
-        rest, self.activation = told("LayerNorm", sizes, activation, "sizes", 0, 32)
+        rest, self.activation = told("LayerNorm", lists_of_axes(sizes), activation, "sizes", 0, 32)
         self.sizes = tuple([size("LayerNorm", "each size", n) for n in rest])
         self.affine, self.eps = flag("LayerNorm", "affine", affine), number("LayerNorm", "eps", eps, 0)
         self._biased, self.scale, self.bias = flag("LayerNorm", "bias", bias) and affine, None, None
@@ -285,7 +316,7 @@ class RMSNorm:
     eps: float | None
 
     def __init__(self, *sizes: Any, affine: bool = True, eps: float | None = None):
-        self.sizes = tuple([size("RMSNorm", "each size", n) for n in sizes])
+        self.sizes = tuple([size("RMSNorm", "each size", n) for n in lists_of_axes(sizes)])
         self.affine, self.scale = flag("RMSNorm", "affine", affine), None
         self.eps = None if eps is None else number("RMSNorm", "eps", eps, 0)
         begin(self, sizes)
@@ -298,6 +329,9 @@ class RMSNorm:
     def __call__(self, x: Any) -> Any:
         if self.scale is None and self.affine:
             self.init_from(x)
+        shape = np.shape(bare(x))
+        if self.sizes and shape[-len(self.sizes) :] != self.sizes:
+            raise ShapeError(f"RMSNorm: the last axes of x must be {self.sizes}, got x of shape {shape}")
         return rmsnorm(x, self.scale, axis=tuple(range(-max(len(self.sizes), 1), 0)), eps=self.eps)
 
     def __repr__(self) -> str:

@@ -30,6 +30,10 @@ class _Pool:
         check_steps(type(self).__name__, self.window, self.padding, stride=self.window if stride is None else stride)
 
     def __call__(self, x: Any) -> Any:
+        if len(shape_of(type(self).__name__, x)) != len(self.window) + 2:
+            axes = f"{len(self.window)} spatial ax{'es' if len(self.window) > 1 else 'is'}"
+            window = f"; a window for sequences is ({self.window[0]},)" if len(x.shape) == 3 else ""
+            raise ShapeError(f"{self!r}: x must be (N, C, *S) with {axes}, got {x.shape}{window}")
         return pool(x, self.window, stride=self.stride, padding=self.padding, mode=self._mode)
 
     def __repr__(self) -> str:
@@ -176,7 +180,8 @@ class Upsample:
 
     def __repr__(self) -> str:
         options = changed(size=(self.size, None), align_corners=(self.align_corners, False))
-        return call_of("Upsample", self.scale, self.mode, **options)
+        scale = None if self.scale is None else repr(self.scale)
+        return call_of("Upsample", scale, **changed(mode=(self.mode, "nearest")), **options)
 
 
 @dataclass(eq=False)

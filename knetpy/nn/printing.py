@@ -16,9 +16,10 @@ from .layer import is_layer, spelled, unsized
 
 def brief(layer: Any) -> str:
     """A layer or function on one line."""
+    if type(layer).__repr__ is object.__repr__ and not hasattr(layer, "__name__"):  # it tells no more than an address
+        return type(layer).__name__
     first, more, _ = spelled(layer).partition("\n")
-    first = first.partition("  #")[0]
-    return f"{first}...)" if more and first.endswith("(") else first
+    return f"{type(layer).__name__}(...)" if more else first.partition("  #")[0]
 
 
 def sublayers(layer: Any) -> list[tuple[str, Any]] | None:
@@ -64,7 +65,7 @@ def _rows(layer: Any, depth: int, name: str, comma: str) -> list[tuple[str, str]
         return [(f"{indent}{name}{brief(layer)}{comma}", _count(layer))]
     inside = [row for key, part in parts for row in _rows(part, depth + 1, key, ",")]
     own = [part for _, part in children(layer) or [] if isinstance(part, Param)]
-    note = f"{sum(p.size for p in own):_} parameters of its own" if own else ""
+    note = f"{_parameters(own)} of its own" if own else ""
     return [(f"{indent}{name}{type(layer).__name__}(", note), *inside, (f"{indent}){comma}", "")]
 
 
@@ -74,8 +75,12 @@ def _count(layer: Any) -> str:
     found = _own(layer)
     if not found:
         return ""
+    return f"{_parameters(found)}{_frozen(found)}{_flaws(found)}"
+
+
+def _parameters(found: list[Param]) -> str:
     n = sum(p.size for p in found)
-    return f"{n:_} parameter{'s' * (n != 1)}{_frozen(found)}{_flaws(found)}"
+    return f"{n:_} parameter{'s' * (n != 1)}"
 
 
 def _own(layer: Any) -> list[Param]:
@@ -111,6 +116,5 @@ def total(layer: Any) -> str:
     """Of all params of a layer: how many arrays, numbers and bytes."""
     found = _own(layer)
     bytes_ = sum(p.size * p.dtype.itemsize for p in found)
-    n = sum(p.size for p in found)
     arrays = f"{len(found)} array{'s' * (len(found) != 1)}"
-    return f"{arrays}, {n:_} parameters{_frozen(found)}, {size_of(bytes_)}"
+    return f"{arrays}, {_parameters(found)}{_frozen(found)}, {size_of(bytes_)}"

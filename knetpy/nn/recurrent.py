@@ -9,14 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from ..core.errors import ShapeError
-from ..core.value import Param, bare
+from ..core.value import Param
 from ..ops.arguments import flag, number
 from ..ops.rnn import gru, lstm, rnn
 from ..parameters import init as inits
-from .layer import begin, call_of, changed, initialiser, inputs_of, made, size, told, unmake_later
+from .layer import begin, call_of, changed, explain_axis, initialiser, inputs_of, made, size, told, unmake_later
 
 
 class Weights(NamedTuple):
@@ -111,9 +109,7 @@ class Recurrent:
         try:
             return self._cell.run(x, weights, state, **self._cell.options, **options)
         except ShapeError:
-            inputs, shape = self.groups()[0].wx.shape[0], np.shape(bare(x))
-            if shape[-1:] != (inputs,):
-                raise ShapeError(f"{self!r}: x must have {inputs} features on its last axis, got {shape}") from None
+            explain_axis(self, x, -1, self.groups()[0].wx.shape[0], "features")
             raise
 
     def groups(self) -> list[Weights]:
@@ -128,7 +124,7 @@ class Recurrent:
         options = changed(
             layers=(self._layers, 1), bidirectional=(self._bidirectional, False), bias=(self._biased, True)
         )
-        options |= changed(dropout=(self._dropout, 0.0))
+        options |= changed(dropout=(self._dropout, 0.0), return_state=(getattr(self, "return_state", False), False))
         return call_of(
             type(self).__name__, f"{'?' if inputs is None else inputs} => {self.hidden}", activation, **options
         )

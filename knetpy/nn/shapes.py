@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
@@ -73,11 +74,14 @@ def run_empty(name: str, model: Callable, shapes: tuple, dtype: Any, trace: Trac
     """What the model returns for inputs of these shapes with no examples."""
     if not callable(model) or isinstance(model, type):
         raise TypeError(f"{name}: model must be a layer or a function, got {model!r:.60}")
+    if not shapes:
+        raise TypeError(f"{name}: the shape of the input is missing; write {name}(model, (None, 784))")
     dtype = as_dtype(name, dtype)
     there = next((p.value for p in params(model)), None)  # where inputs must be
     inputs = [beside(np.empty((0, *shape[1:]), dtype), there) for shape in shapes]
     values = [Result(x) if x.dtype.kind == "f" else x for x in inputs]
-    with outline(), training(False), tracing(*active(), trace), np.errstate(all="ignore"):
+    with outline(), training(False), tracing(*active(), trace), np.errstate(all="ignore"), catch_warnings():
+        simplefilter("ignore", RuntimeWarning)  # of the mean of no examples
         return model(*values)
 
 

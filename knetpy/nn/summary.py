@@ -125,7 +125,7 @@ def summary(model: Callable, *inputs: Any, dtype: Any = np.float32, depth: int |
     if not callable(model):
         raise TypeError(f"summary: model must be a layer or a function, got {model!r:.60}")
     log = _Log(shapes[0][0] if shapes and shapes[0] else None)
-    run_empty("summary", _watched(model, "", log), tuple(shapes), dtypes[0], log.trace)
+    run_empty("summary", _watched(model, "", log, {}), tuple(shapes), dtypes[0], log.trace)
     rows = log.rows if depth is None else [row for row in log.rows if row.depth <= count_of("summary", "depth", depth)]
     return Summary(rows, log.trace.operations, *_totals(log.found))
 
@@ -136,8 +136,7 @@ class _Log:
     def __init__(self, batch: int | None):
         self.batch, self.trace, self.depth = batch, Outline(), 0
         self.rows: list = []
-        self.copies: dict[int, Any] = {}  # by id of the layer
-        self.found: dict = {}  # serial number -> (numbers, bytes) of each Param; Params here would be found as parts
+        self.found: dict = {}  # serial number -> (numbers, bytes) of each Param; Params here would be found again
 
     def call(self, path: str, layer: Any, args: tuple, options: dict) -> Any:
         place, before = len(self.rows), self.trace.operations
@@ -171,21 +170,22 @@ class _Watched:
         return getattr(self.__dict__["layer"], name)
 
 
-def _watched(x: Any, path: str, log: _Log, listed: bool | None = True) -> Any:
+def _watched(x: Any, path: str, log: _Log, copies: dict[int, Any], listed: bool = True) -> Any:
     """A copy of a model in which layers, and the functions in lists of them, are watched; params are the same.
 
-    `listed` is False of an attribute, which as a function is no layer, None of a private one, which is no list of them.
+    copies: of the layers, by id; a layer that stands in the model twice is sized once.
     """
     if is_layer(x):
-        if id(x) not in log.copies:  # a layer that stands in the model twice is sized once
-            new = log.copies[id(x)] = copy.copy(x)
-            for name, part in vars(x).items() if not hasattr(x, "whole") else ():  # a WeightNorm shows as one layer
-                own = None if name.startswith("_") else False
-                object.__setattr__(new, name, _watched(part, f"{path}.{name}" if path else name, log, own))
-        return _Watched(log.copies[id(x)], path, log)
+        if id(x) not in copies:
+            new = copies[id(x)] = copy.copy(x)
+            parts = {} if hasattr(x, "whole") else vars(x)  # a WeightNorm shows as one layer
+            for name, part in parts.items():
+                if not name.startswith("_"):  # settings, such as initialisers
+                    part = _watched(part, f"{path}.{name}" if path else name, log, copies, False)
+                    object.__setattr__(new, name, part)
+        return _Watched(copies[id(x)], path, log)
     if isinstance(x, (list, tuple, dict)) and not hasattr(x, "_fields"):
-        inside = None if listed is None else True
-        return rebuild(x, [_watched(part, path + step, log, inside) for step, part in children(x) or []])
+        return rebuild(x, [_watched(part, path + step, log, copies) for step, part in children(x) or []])
     if listed and callable(x) and not isinstance(x, (type, Param)):
         return _Watched(x, path, log)
     return x

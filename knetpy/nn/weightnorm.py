@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.value import Param
+from ..ops.arguments import axis_among
 from ..ops.norm import weightnorm
-from .layer import given
-from .printing import printed
+from .layer import given, unsized
+from .printing import brief, printed
 
 
 @dataclass(eq=False, repr=False)
@@ -43,11 +44,13 @@ class WeightNorm:
     def __init__(self, layer: Any, name: str = "weight", *, axis: int | None = None):
         weight = getattr(layer, name, None)
         if not isinstance(weight, Param):
-            has = f"its {name} is {'made at its first call' if weight is None else type(weight).__name__}"
-            raise TypeError(f"WeightNorm: {layer!r:.80} must have a Param named {name!r}: {has}")
+            lazy = hasattr(layer, name) and unsized(layer)
+            has = "it is made at the first call, so write kn.nn.init_from(layer, x) before" if lazy else "it has none"
+            raise TypeError(f"WeightNorm: {brief(layer):.80} must have a Param named {name!r}; {has}")
         if axis is None:
             axis = 1 if len(weight.shape) == 2 else 0
-        others = tuple([a for a in range(len(weight.shape)) if a != axis % len(weight.shape)])
+        axis = axis_among("WeightNorm", axis, len(weight.shape), f"the {name} of shape {weight.shape}")
+        others = tuple([a for a in range(len(weight.shape)) if a != axis])
         w = weight.value
         self.name, self.axis, self.v, self.g = (
             name,

@@ -189,7 +189,8 @@ def _by_channel(name, x, moments, scale, bias, axis, axes, eps, training, residu
     if training is not None and not isinstance(training, (bool, np.bool_)):
         raise TypeError(f"{name}: training must be True, False or None, got {training!r}")
     eps, affine, count = number(name, "eps", eps, 0), shape_along(x, (axis,)), math.prod([x.shape[a] for a in axes])
-    if moments is not None and not (settings.training() if training is None else training):
+    nothing = not math.prod(x.shape)  # of which there are no statistics, nor are any needed
+    if nothing or moments is not None and not (settings.training() if training is None else training):
         return _finished(_by_moments(x, scale, bias, moments, affine, eps), residual, activation)
     if count == 1:
         raise ValueError(
@@ -198,7 +199,7 @@ def _by_channel(name, x, moments, scale, bias, axis, axes, eps, training, residu
         )
     fused = {"residual": residual, "rectified": True} if activation is relu else {}
     y, mean, var = normalised(x, scale, bias, axes=axes, affine=affine, eps=eps, **fused)
-    if moments is not None and math.prod(x.shape):
+    if moments is not None:
         defer(_update(moments, x, axis, mean, var if moments.biased else var * (count / (count - 1))))
     return y if fused else _finished(y, residual, activation)
 
@@ -218,10 +219,10 @@ def _update(moments, x, axis, mean, var):
 
 
 def _by_moments(x, scale, bias, moments, affine, eps):
-    """x normalised by the moments; those that have no size yet are 0 and 1."""
+    """x normalised by the moments; those that have no size yet are 0 and 1, in one place of memory."""
     dtype = np.promote_types(x.dtype, np.float64)
-    if moments.mean is None:
-        mean, var = np.zeros_like(bare(x), dtype, shape=affine), np.ones_like(bare(x), dtype, shape=affine)
+    if moments is None or moments.mean is None:
+        mean, var = [np.broadcast_to(one(bare(x), dtype, shape=()), affine) for one in (np.zeros_like, np.ones_like)]
     else:
         moments.move(bare(x))
         mean, var = moments.mean.astype(dtype).reshape(affine), moments.var.astype(dtype).reshape(affine)
@@ -248,8 +249,10 @@ def _over_channels(dy, affine, shape):
 
 # mean and var have the shape `affine` and are constants; scale and bias have it but for axes of size 1.
 _fixed = primitive(
-    lambda x, scale, bias, *, mean, var, affine, eps: _forward(
-        x, *[None if a is None else a.reshape(affine) for a in (scale, bias)], mean, var, eps=eps
+    lambda x, scale, bias, *, mean, var, affine, eps: (
+        _forward(x, *[None if a is None else a.reshape(affine) for a in (scale, bias)], mean, var, eps=eps)
+        if x.size
+        else x.copy()  # without the room that a factor for each channel takes
     ),
     name="norm",
     x=_fixed_dx,

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..calls import told
 from ..core.errors import DerivativeError, NonFiniteError, label_of, warn
+from ..devices import on_gpu
 from ..ops.arguments import flag
 from ..optim import Adam, update
 from ..optim.chain import loss_scaler
@@ -20,6 +21,8 @@ from ..transforms.grad import by_params
 from .arguments import function_of, is_iterable
 from .capture import Captured, check_capture
 from .signals import Skip, Stop
+
+DIVERGED = 1e4  # a loss so many times the first one (or 1, if that is less) is no training any more
 
 
 @told
@@ -53,11 +56,12 @@ def minimize(
         followed, dropout draws anew. Matrix products go to a kernel of knetpy's, since CuPy does not let cuBLAS be
         captured, so results differ in their last digits from those of other steps.
     Returns: an iterable of NumPy scalars of the loss's dtype, with the `len()` of data; a step that was left out yields
-      none, and counts in its attribute skipped. Each loop over it trains on, with the state that the optimizer has
-      reached. The training mode is on within a step, never in the body of the loop. A break, an exception and Ctrl-C
-      leave params and state as the last whole step left them. The next loop begins with what data gives next: the next
-      epoch of `kn.minibatch` or `kn.data.DataLoader`; to go on in the middle of one, `data.restore(data.state())` of a
-      DataLoader before it. The batch of a step that was broken off does not come again.
+      none, and counts in its attribute skipped. A loss on the CPU that is NaN, or far above the first, is warned of once. Each loop
+      over it trains on, with the state that the optimizer has reached. The training mode is on within a step, never in
+      the body of the loop. A break, an exception and Ctrl-C leave params and state as the last whole step left them.
+      The next loop begins with what data gives next: the next epoch of `kn.minibatch` or `kn.data.DataLoader`; to go on
+      in the middle of one, `data.restore(data.state())` of a DataLoader before it. The batch of a step that was broken
+      off does not come again.
     Raises: TypeError for arguments of the wrong kind, DerivativeError if loss touches no Param or is no real scalar,
       NonFiniteError if that is checked, DeviceError with the reason if a step cannot be captured: params and state are
       then as the step before left them.
@@ -99,7 +103,7 @@ class Minimize:
         return len(self.data)  # type: ignore[arg-type]  # without a length it raises, as it should
 
     def __iter__(self) -> Iterator[np.generic]:
-        first = True
+        first, limit = True, None
         for item in self.data:
             args = item if isinstance(item, tuple) else (item,)
             if first:
@@ -112,6 +116,11 @@ class Minimize:
                 continue
             except Stop:
                 return
+            if limit != 0 and not on_gpu(value):  # a GPU is not waited for
+                limit = limit or DIVERGED * max(abs(float(value)), 1)
+                if not float(value) < limit:
+                    warn(self._diverged(value, args))
+                    limit = 0  # tells it once
             yield value
         if first and hasattr(self.data, "__next__"):  # an iterator; to ask for one would begin an epoch of a loader
             warn("minimize: data gave nothing; an iterator can be gone through only once, a list or kn.minibatch again")
@@ -160,6 +169,17 @@ class Minimize:
                 f"minimize: {label_of(self.loss)} returned {value}; nothing was changed. kn.check_nonfinite() finds "
                 "where it comes from"
             )
+
+    def _diverged(self, value: Any, args: tuple) -> str:
+        """What is wrong if the loss is NaN, or has left all bounds."""
+        for n, x in enumerate(args):
+            if getattr(getattr(x, "dtype", None), "kind", "") == "f" and not are_finite([x]):
+                return f"minimize: the loss is {value:.4g}: argument {n} of {label_of(self.loss)} has NaN or Inf in it"
+        rate = f"the learning rate {self.opt.lr:g}" if isinstance(getattr(self.opt, "lr", None), float) else "a step"
+        return (
+            f"minimize: the loss has become {value:.4g}; {rate} may be too large; check_finite=True stops at NaN, "
+            "kn.check_nonfinite() finds where it comes from"
+        )
 
     def __repr__(self) -> str:
         return f"minimize({label_of(self.loss)}, {self.data!r:.60}, {self.opt!r}), which trains while you loop over it"

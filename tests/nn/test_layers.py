@@ -127,7 +127,7 @@ def test_weight_norm_is_direction_and_length(make, x):
 
 
 def test_weight_norm_needs_a_weight():
-    with pytest.raises(TypeError, match="WeightNorm: Dense.* made at its first call"):
+    with pytest.raises(TypeError, match="WeightNorm: Dense.* made at the first call"):
         WeightNorm(Dense(3))
     with pytest.raises(TypeError, match="WeightNorm: .* a Param named 'weights'"):
         WeightNorm(Dense(3, 2), "weights")
@@ -176,3 +176,55 @@ def test_dropout_layers_follow_the_training_mode_and_their_own():
 def test_group_norm_of_one_group_and_of_all():
     x = RNG.normal(size=(2, 4, 5)).astype("f4")
     np.testing.assert_allclose(nn.GroupNorm(4, 4)(x), nn.InstanceNorm(4)(x), rtol=1e-5, atol=1e-6)
+
+
+def test_parts_of_a_group_are_a_group_of_its_kind():
+    for group in (Parallel(np.add, np.sin, np.cos, np.tan), nn.PairwiseFusion(np.add, np.sin, np.cos, np.tan)):
+        part = group[1:]
+        assert type(part) is type(group) and part.connection is np.add and tuple(part) == (np.cos, np.tan)
+        assert group[-1] is np.tan and len(group) == 3
+    named = nn.Maxout(np.sin, np.cos)[:1]
+    assert named(0.5) == np.sin(0.5)
+    with pytest.raises(IndexError, match="Maxout has no layer 5; it has 2"):
+        nn.Maxout(np.sin, np.cos)[5]
+
+
+def test_dense_of_weight_and_bias():
+    w, b = RNG.normal(size=(3, 2)).astype("f4"), np.array([1, 2], "f4")
+    for layer in (Dense(w, b), Dense(w, bias=b), Dense(w, b, None)):
+        np.testing.assert_allclose(layer(X[:, :3]), X[:, :3] @ w + b, rtol=1e-5)
+    assert (Dense(w, b, kn.relu)(X[:, :3]) >= 0).all() and Dense(w, kn.relu).activation is kn.relu
+    b = kn.param(2)
+    assert Dense(w, b).bias is b
+
+
+def test_embedding_of_one_hot_rows():
+    for options in ({}, {"padding_index": 1}):
+        layer, labels = nn.Embedding(5, 3, **options), np.array([[0, 4], [1, 2]])
+        rows = kn.onehot(labels, 5)
+        np.testing.assert_array_equal(layer(rows), layer(labels))
+        g = kn.grad(lambda x, layer: np.square(1 + layer(x)).sum())
+        np.testing.assert_allclose(g(rows, layer)[layer.weight], g(labels, layer)[layer.weight], rtol=1e-5)
+
+
+def test_bags_as_lists_of_lists():
+    layer = nn.EmbeddingBag(5, 3)
+    np.testing.assert_array_equal(layer([[0, 4], [1], [2, 3, 3]]), layer([0, 4, 1, 2, 3, 3], [0, 2, 3]))
+    np.testing.assert_array_equal(layer([[0, 4], [1, 2]]), layer(np.array([[0, 4], [1, 2]])))
+    assert layer([[], [1]]).shape == (2, 3)
+
+
+def test_layers_print_as_they_are_written():
+    for layer in (
+        nn.BatchNorm(3, kn.relu, momentum=0.5), nn.BatchNorm(3, track_stats=False), nn.BatchNorm(3, momentum=None),
+        nn.InstanceNorm(3, track_stats=True), nn.Dropout(0.3, axis=1), nn.AlphaDropout(0.3), nn.Upsample(2),
+        nn.Upsample((2, 3), "bilinear"), nn.Upsample(size=(4, 4)), nn.LayerNorm(3, bias=False), nn.Scale(3),
+    ):  # fmt: skip
+        again = eval(repr(layer), {**vars(nn), "relu": kn.relu})
+        assert repr(again) == repr(layer) and type(again) is type(layer)
+    assert repr(nn.Recurrence(nn.GRUCell(3, 2))) == "Recurrence(GRUCell(3 => 2))"
+    assert repr(nn.LSTM(3, 2, return_state=True)) == "LSTM(3 => 2, return_state=True)"
+
+
+def test_sizes_of_axes_in_a_tuple():
+    assert nn.LayerNorm((4, 3)).scale.shape == nn.Scale((4, 3)).scale.shape == nn.RMSNorm((4, 3)).scale.shape == (4, 3)

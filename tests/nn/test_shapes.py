@@ -1,5 +1,6 @@
 """outputsize and summary: what layers say before they are run, and what that costs."""
 
+import dataclasses
 import tracemalloc
 from dataclasses import dataclass
 
@@ -63,6 +64,9 @@ def test_whole_models(name):
     assert (again.parameters, again.operations) == (told.parameters, told.operations)
     assert again.rows[0].output == (12, 3)
     assert sum(row.operations for row in again.rows if row.depth == 1) <= again.operations + 1e-6
+    for row in again.rows:
+        part = eval(f"model.{row.path}") if row.path else model
+        assert row.parameters == (kn.nn.count(part) if dataclasses.is_dataclass(part) else 0)
 
 
 def test_operations_are_those_of_the_formulas():
@@ -126,6 +130,8 @@ def large():
     yield Embedding(1_000_000, 1000), (None, 512), np.int64, 10**9
     yield nn.ConvTranspose(4096, 8192, 3), (None, 4096, 16, 16), np.float32, 3 * 10**8
     yield nn.Bilinear(1000, 1000, 1000), (None, 1000), np.float32, 10**9
+    for norm in (nn.BatchNorm(10**9), nn.BatchNorm(10**9, kn.relu, track_stats=False), nn.LayerNorm(10**9)):
+        yield norm, (None, 10**9), np.float32, 2 * 10**9
     yield nn.LSTM(8000, 8000, layers=3, bidirectional=True), (None, 100, 8000), np.float32, 10**9
     blocks = [nn.TransformerBlock(4096, 32, causal=True) for _ in range(5)]
     yield Chain(Embedding(50_000, 4096), *blocks, nn.LayerNorm(), Dense(50_000)), (None, 128), np.int64, 10**9

@@ -62,6 +62,7 @@ def test_it_writes_what_a_history_records(tmp_path):
     assert isinstance(board, kn.History) and repr(board).startswith("History of 5 steps")
 
 
+@pytest.mark.filterwarnings("ignore:minimize. the loss has become")
 def test_histograms_of_params_and_gradients(tmp_path):
     net = {"a": [kn.param(np.arange(6, dtype="f4"))], "b": kn.param([np.inf, 1.0]), "c": kn.param(np.zeros(0, "f4"))}
     with board_of(tmp_path, histograms=3) as board:

@@ -1,5 +1,6 @@
 """minimize."""
 
+import contextlib
 import signal
 
 import numpy as np
@@ -287,7 +288,8 @@ def test_what_is_not_finite_is_refused_before_the_update(bad, where):
         for _ in kn.minimize(loss, range(5), opt, check_finite=True):
             last = w.value.copy()
     assert np.array_equal(w.value, last) and opt.state(w).t == 2
-    list(kn.minimize(loss, range(3), opt))  # nobody asked
+    with contextlib.nullcontext() if where == "gradient" else pytest.warns(UserWarning, match="loss has become"):
+        list(kn.minimize(loss, range(3), opt))  # nobody asked
     assert not np.isfinite(w.value).all()
 
 
