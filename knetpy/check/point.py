@@ -153,7 +153,8 @@ def is_variable(x):
 
 
 def _variable(name, x):
-    start = np.array(host(bare(x)))
+    number = None if hasattr(x, "dtype") else np.float64 if isinstance(x, numbers.Real) else np.complex128
+    start = np.array(host(bare(x)), number)
     start = start if isinstance(x, np.ndarray | Param) or on_gpu(x) else start[()]
     size = _size(start)
     param = x if isinstance(x, Param) else None

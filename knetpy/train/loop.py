@@ -56,12 +56,12 @@ def minimize(
         followed, dropout draws anew. Matrix products go to a kernel of knetpy's, since CuPy does not let cuBLAS be
         captured, so results differ in their last digits from those of other steps.
     Returns: an iterable of NumPy scalars of the loss's dtype, with the `len()` of data; a step that was left out yields
-      none, and counts in its attribute skipped. A loss on the CPU that is NaN, or far above the first, is warned of once. Each loop
-      over it trains on, with the state that the optimizer has reached. The training mode is on within a step, never in
-      the body of the loop. A break, an exception and Ctrl-C leave params and state as the last whole step left them.
-      The next loop begins with what data gives next: the next epoch of `kn.minibatch` or `kn.data.DataLoader`; to go on
-      in the middle of one, `data.restore(data.state())` of a DataLoader before it. The batch of a step that was broken
-      off does not come again.
+      none, and counts in its attribute skipped. A loss on the CPU that is NaN, or far above the first, is warned of
+      once. Each loop over it trains on, with the state that the optimizer has reached. The training mode is on within a
+      step, never in the body of the loop. A break, an exception and Ctrl-C leave params and state as the last whole
+      step left them. The next loop begins with what data gives next: the next epoch of `kn.minibatch` or
+      `kn.data.DataLoader`; to go on in the middle of one, `data.restore(data.state())` of a DataLoader before it. The
+      batch of a step that was broken off does not come again.
     Raises: TypeError for arguments of the wrong kind, DerivativeError if loss touches no Param or is no real scalar,
       NonFiniteError if that is checked, DeviceError with the reason if a step cannot be captured: params and state are
       then as the step before left them.
