@@ -33,16 +33,26 @@ class _Cell(Recurrent):
 
     def __call__(self, x: Any, state: Any = None) -> tuple[Any, Any]:
         pair = self._cell.run is lstm
-        wanted = (*shape_of(type(self).__name__, x)[:-1], self.hidden)
-        if state is not None:
-            parts = state if pair and isinstance(state, (tuple, list)) else (state,)
-            if len(parts) != 1 + pair or any([getattr(s, "shape", None) != wanted for s in parts]):
-                name, kind = type(self).__name__, f"the pair (h, c), each {wanted}" if pair else f"an array {wanted}"
-                got = [getattr(s, "shape", type(s).__name__) for s in parts]
-                raise ShapeError(f"{name}: the state must be {kind}, got {got[0] if len(got) == 1 else tuple(got)}")
-            state = tuple([s[None] for s in state]) if pair else state[None]
-        y, last = self._run(x[..., None, :], state)
+        shape = shape_of(type(self).__name__, x)
+        try:
+            at_once = state
+            if state is not None:
+                at_once = tuple([s[None] for s in state]) if pair else state[None]
+            y, last = self._run(x[..., None, :], at_once)
+        except (TypeError, ValueError, IndexError):
+            if state is not None:
+                self._explain_state((*shape[:-1], self.hidden), state, pair)
+            raise
         return y[..., 0, :], tuple([s[0] for s in last]) if pair else last[0]
+
+    def _explain_state(self, wanted: tuple[int, ...], state: Any, pair: bool) -> None:
+        """Raise in the cell's own terms if the state is not as wanted."""
+        parts = state if pair and isinstance(state, (tuple, list)) else (state,)
+        got = [getattr(s, "shape", type(s).__name__) for s in parts]
+        if len(parts) != 1 + pair or any([shape != wanted for shape in got]):
+            kind = f"the pair (h, c), each {wanted}" if pair else f"an array {wanted}"
+            found = got[0] if len(got) == 1 else tuple(got)
+            raise ShapeError(f"{type(self).__name__}: the state must be {kind}, got {found}") from None
 
 
 class LSTMCell(_Cell):

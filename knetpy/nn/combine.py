@@ -39,7 +39,7 @@ class _Group:
             new.layers = dict([*self.layers.items()][key]) if isinstance(self.layers, dict) else self.layers[key]
             return new
         try:
-            return dict(_keyed(self.layers))[key] if isinstance(key, str) else tuple(self)[key]
+            return self.layers[key] if isinstance(self.layers, dict) and isinstance(key, str) else tuple(self)[key]
         except (KeyError, IndexError, TypeError):
             has = f"it has {', '.join(self.layers)}" if isinstance(self.layers, dict) else f"it has {len(self)}"
             raise IndexError(f"{type(self).__name__} has no layer {key!r:.60}; {has}") from None

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.value import Param, bare
+from ..core.value import Param
 from ..ops.arguments import one_of, per_axis, several
 from ..ops.embed import embed, embedding_bag
 from ..ops.linear import linear
@@ -46,10 +46,9 @@ class Embedding:
                 self.weight[padding_index] = 0
 
     def __call__(self, indices: Any) -> Any:
-        rows = self.weight.shape[0]
-        if np.shape(bare(indices))[-1:] == (rows,) and getattr(indices, "dtype", _INTEGER).kind == "f":  # one-hot
+        if getattr(indices, "dtype", _INTEGER).kind == "f" and indices.shape[-1:] == self.weight.shape[:1]:  # one-hot
             pad = self.padding_index
-            return linear(indices if pad is None else indices * (np.arange(rows) != pad), self.weight)
+            return linear(indices if pad is None else indices * (np.arange(indices.shape[-1]) != pad), self.weight)
         return embed(self.weight, indices, padding_index=self.padding_index)
 
     def __repr__(self) -> str:

@@ -12,7 +12,7 @@ from ..ops.batchnorm import Moments
 from ..parameters.search import Search
 from ..settings import training
 from ..tree import children, leaves, tree_map
-from .layer import is_array, is_layer
+from .layer import attributes, is_array, is_layer
 
 
 def init_from(model: Callable, *inputs: Any) -> Callable:
@@ -64,7 +64,7 @@ def init_from(model: Callable, *inputs: Any) -> Callable:
 def _nothings(x: Any, found: dict) -> dict[int, tuple[Any, list[str]]]:
     """The layers in a model with the names of their attributes that are None, by id."""
     if is_layer(x) and id(x) not in found:
-        found[id(x)] = x, [name for name, part in vars(x).items() if part is None]
+        found[id(x)] = x, [name for name, part in attributes(x).items() if part is None]
     if not isinstance(x, (Param, Value)):
         for _, part in children(x) or []:
             _nothings(part, found)

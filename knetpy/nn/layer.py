@@ -105,6 +105,12 @@ def is_layer_class(kind: type) -> bool:
     return dataclasses.is_dataclass(kind) and any(["__call__" in vars(base) for base in kind.__mro__])
 
 
+def attributes(layer: Any) -> dict[str, Any]:
+    """What a dataclass has, by name; one with slots, too."""
+    slots = {f.name: getattr(layer, f.name) for f in dataclasses.fields(layer) if hasattr(layer, f.name)}
+    return slots | getattr(layer, "__dict__", {})
+
+
 def is_array(x: Any) -> bool:
     """Whether it can be an input with an axis of examples."""
     return hasattr(x, "dtype") and bool(getattr(x, "shape", ()))

@@ -14,7 +14,7 @@ from ..core.value import Param
 from ..ops.arguments import count_of
 from ..parameters.search import params
 from ..tree import children, leaves, rebuild
-from .layer import is_array, is_layer
+from .layer import attributes, is_array, is_layer
 from .printing import brief
 from .shapes import Outline, as_shape_of, restored, run_empty
 
@@ -178,7 +178,7 @@ def _watched(x: Any, path: str, log: _Log, copies: dict[int, Any], listed: bool 
     if is_layer(x):
         if id(x) not in copies:
             new = copies[id(x)] = copy.copy(x)
-            parts = {} if hasattr(x, "whole") else vars(x)  # a WeightNorm shows as one layer
+            parts = {} if hasattr(x, "whole") else attributes(x)  # a WeightNorm shows as one layer
             for name, part in parts.items():
                 if not name.startswith("_"):  # settings, such as initialisers
                     part = _watched(part, f"{path}.{name}" if path else name, log, copies, False)

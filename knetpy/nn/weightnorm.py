@@ -10,7 +10,7 @@ from typing import Any
 from ..core.value import Param
 from ..ops.arguments import axis_among
 from ..ops.norm import weightnorm
-from .layer import given, unsized
+from .layer import attributes, given, unsized
 from .printing import brief, printed
 
 
@@ -95,7 +95,7 @@ def remove_weight_norms(model: Any) -> Any:
         return {k: remove_weight_norms(v) for k, v in model.items()}
     if dataclasses.is_dataclass(model) and not isinstance(model, type):
         new = copy.copy(model)
-        for name, part in vars(model).items():
+        for name, part in attributes(model).items():
             object.__setattr__(new, name, remove_weight_norms(part))
         return new
     return model

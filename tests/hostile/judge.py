@@ -71,7 +71,13 @@ def about_failure(drawn, failure):
         expected = outcome_of_numpy(drawn)
         if expected is not None and isinstance(failure, type(expected)):
             return []
-    allowed = (*ALLOWED, IndexError) if call.name in text else ALLOWED if call.own else (*ALLOWED, IndexError, NotImplementedError)
+    allowed = (
+        (*ALLOWED, IndexError)
+        if call.name in text
+        else ALLOWED
+        if call.own
+        else (*ALLOWED, IndexError, NotImplementedError)
+    )
     allowed = (*allowed, KeyError) if call.name == "hvp" else allowed  # as a mapping from params says
     if call.name in ("hessian", "jacobian") and isinstance(failure, IndexError):  # of 64 axes
         return []

@@ -56,7 +56,7 @@ def test_whole_models(name):
     kn.seed(1)
     model, x = MODELS[name](), data_of(name)
     assert outputsize(model, x.shape, dtype=x.dtype) == (12, 3)
-    assert kn.params(model) == [] or name in ("mlp", "recurrent", "transformer", "branches", "named")
+    assert kn.params(model) == [] or name in ("slotted", "mlp", "recurrent", "transformer", "branches", "named")
     told = summary(model, x)
     kn.nn.init_from(model, x)
     assert told.parameters == kn.nn.count(model) and told.bytes == 4 * told.parameters

@@ -43,6 +43,21 @@ class Block:
         return x + self.gain * self.inner(x)
 
 
+@dataclass(slots=True)
+class Slotted:
+    """One with slots."""
+
+    inner: Callable
+    gain: kn.Param
+
+    def __call__(self, x):
+        return self.gain * self.inner(x)
+
+
+def slotted():
+    return Chain(flatten, Slotted(Dense(16, kn.relu), kn.param(1.0)), Slotted(WeightNorm(Dense(16, 3)), kn.param(2.0)))
+
+
 def cnn():
     return Chain(Conv(4, 3), BatchNorm(kn.relu), MaxPool(2), Dropout(0.1), flatten, Dense(3))
 
@@ -73,7 +88,7 @@ def branches():
     return Chain(Parallel(lambda a, b: np.concatenate([a, b], 1), Conv(2, 3), Conv(3, 3)), flatten, Dense(3))
 
 
-MODELS = {make.__name__: make for make in (cnn, mlp, named, shared, recurrent, transformer, branches)}
+MODELS = {make.__name__: make for make in (cnn, mlp, named, shared, recurrent, transformer, branches, slotted)}
 every = pytest.mark.parametrize("name", MODELS)
 
 
@@ -145,7 +160,7 @@ def test_copies_are_models_of_their_own(name):
     assert not {p.uid for p in kn.params(model)} & {p.uid for p in kn.params(other)}
 
 
-@pytest.mark.parametrize("name", ["cnn", "mlp", "named", "shared"])  # no functions of this file in them
+@pytest.mark.parametrize("name", ["cnn", "mlp", "named", "shared", "slotted"])  # no functions of this file in them
 def test_pickled(name):
     model, _ = trained(name)
     same(model, pickle.loads(pickle.dumps(model)), data_of(name))
@@ -247,3 +262,8 @@ def test_second_derivatives_go_through_layers():
     model = kn.nn.cast(Chain(Dense(3, 4, np.tanh), LayerNorm(4), Dense(4, 1)), np.float64)
     x = RNG.normal(size=(2, 3))
     assert kn.gradcheck(lambda x: model(x).sum(), x, order=2)
+
+
+def test_weight_norms_are_removed_from_a_dataclass_with_slots():
+    model = kn.nn.init_from(slotted(), IMAGES)
+    np.testing.assert_allclose(kn.nn.remove_weight_norms(model)(IMAGES), model(IMAGES), rtol=1e-5, atol=1e-6)
