@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from types import ModuleType
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 
@@ -179,7 +180,8 @@ class Training:
     def epoch(self, number: int) -> None:
         """Train for one epoch, evaluate, and print what came out."""
         begin, message, total, count = perf_counter(), f"epoch {number}/{self.epochs}", 0.0, 0
-        with users_code():
+        with users_code(), catch_warnings():
+            filterwarnings("ignore", "minimize: the loss", UserWarning)  # said below
             for value in kn.progress(kn.minimize(self.loss, self.data, self.opt), message):
                 total, count = total + float(value), count + 1
         if not count:

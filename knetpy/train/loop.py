@@ -117,9 +117,10 @@ class Minimize:
             except Stop:
                 return
             if limit != 0 and not on_gpu(value):  # a GPU is not waited for
+                begins = limit is None
                 limit = limit or DIVERGED * max(abs(float(value)), 1)
                 if not float(value) < limit:
-                    warn(self._diverged(value, args))
+                    warn(self._diverged(value, args, begins))
                     limit = 0  # tells it once
             yield value
         if first and hasattr(self.data, "__next__"):  # an iterator; to ask for one would begin an epoch of a loader
@@ -170,11 +171,15 @@ class Minimize:
                 "where it comes from"
             )
 
-    def _diverged(self, value: Any, args: tuple) -> str:
+    def _diverged(self, value: Any, args: tuple, begins: bool) -> str:
         """What is wrong if the loss is NaN, or has left all bounds."""
         for n, x in enumerate(args):
             if getattr(getattr(x, "dtype", None), "kind", "") == "f" and not are_finite([x]):
                 return f"minimize: the loss is {value:.4g}: argument {n} of {label_of(self.loss)} has NaN or Inf in it"
+        if begins:
+            return (
+                f"minimize: the loss is {value:.4g} from the beginning; kn.check_nonfinite() finds where it comes from"
+            )
         rate = f"the learning rate {self.opt.lr:g}" if isinstance(getattr(self.opt, "lr", None), float) else "a step"
         return (
             f"minimize: the loss has become {value:.4g}; {rate} may be too large; check_finite=True stops at NaN, "

@@ -67,7 +67,8 @@ def test_histograms_of_params_and_gradients(tmp_path):
     net = {"a": [kn.param(np.arange(6, dtype="f4"))], "b": kn.param([np.inf, 1.0]), "c": kn.param(np.zeros(0, "f4"))}
     with board_of(tmp_path, histograms=3) as board:
         loss = lambda: sum((p * p).sum() for p in (net["a"][0], net["b"], net["c"]))
-        list(board(kn.minimize(loss, [()] * 7, kn.SGD(lr=0.0), before=board.watch)))
+        with pytest.warns(UserWarning, match="the loss is inf from the beginning"):
+            list(board(kn.minimize(loss, [()] * 7, kn.SGD(lr=0.0), before=board.watch)))
     found = shown(tmp_path)
     assert set(found) == {
         "loss",
