@@ -327,11 +327,13 @@ def as_shape(name: str, shape: tuple) -> tuple[int, ...]:
 def as_dtype(name: str, given: Any, *, option: str = "dtype", drawn: bool = False) -> np.dtype:
     """The dtype that the caller of a function means; of drawn numbers a floating one."""
     try:
-        dtype = None if given is None else np.dtype(given)
+        dtype = None if given is None or isinstance(given, tuple) else np.dtype(given)  # tuples have a shape, too
     except (TypeError, ValueError, SyntaxError):
         dtype = None
     if dtype is None:
-        raise TypeError(f"{name}: {option} must be a dtype of NumPy's, such as np.float32, got {reprlib.repr(given)}")
+        raise TypeError(
+            f"{name}: {option} must be one of NumPy's dtypes, such as np.float32, got {reprlib.repr(given)}"
+        )
     if drawn and (dtype.kind != "f" or dtype.itemsize > 8):
         raise TypeError(f"{name}: {option} must be float16, float32 or float64, got {dtype}")
     return dtype if dtype.isnative else dtype.newbyteorder("=")

@@ -151,7 +151,7 @@ class _Plan:
         point.check()
         dtype = point.precision()
         step, tolerance, shrinking = PRECISION[dtype.name]
-        steps = [(step if self.step is None else self.step) * s for s in shrinking]
+        steps = [float(step if self.step is None else self.step) * s for s in shrinking]
         how = tolerance if self.tolerance is None else self.tolerance, steps, np.finfo(dtype).eps, self.seed
         for n, ways in self.modes.items():
             check = Order(point, n, ways, *how)

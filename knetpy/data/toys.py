@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -49,7 +48,7 @@ def moons(n: int, *, noise: float = 0.1, seed: int | None = None) -> tuple[np.nd
     >>> x.shape, y[:4].tolist()
     ((200, 2), [0, 1, 0, 1])
     """
-    n, noise = _instances("moons", n), number("moons", "noise", noise, least=0)
+    n, noise = count_of("moons", "n", n, most=MOST), number("moons", "noise", noise, least=0)
     with drawing_from(position("moons", seed, USER)):
         y = np.arange(n) % 2
         angle = np.pi * (rand(n) + y)
@@ -76,20 +75,13 @@ def spirals(
     >>> x.shape, y[:4].tolist()
     ((300, 2), [0, 1, 2, 0])
     """
-    n, classes = _instances("spirals", n), count_of("spirals", "classes", classes, 1)
+    n, classes = count_of("spirals", "n", n, most=MOST), count_of("spirals", "classes", classes, 1, MOST)
     turns, noise = number("spirals", "turns", turns), number("spirals", "noise", noise, least=0)
     with drawing_from(position("spirals", seed, USER)):
         y = np.arange(n) % classes
         radius = np.sqrt(rand(n))
         angle = 2 * np.pi * (turns * radius + y / classes)
         return _noisy((radius * np.stack([np.cos(angle), np.sin(angle)])).T, noise), y
-
-
-def _instances(name: str, n: Any) -> int:
-    found = count_of(name, "n", n)
-    if found > MOST:
-        raise ValueError(f"{name}: n must be at most {MOST}, got {found}")
-    return found
 
 
 def _noisy(x: np.ndarray, noise: float) -> np.ndarray:

@@ -10,11 +10,11 @@ from ..core.errors import ShapeError
 from ..core.trace import active
 from ..core.value import Result, bare, value
 from ..journal import is_replaying
-from ..ops.arguments import array_of, as_floating, count_of, flags, number, one_of
+from ..ops.arguments import MOST, array_of, as_floating, count_of, flag, flags, number, one_of
 from ..ops.batchnorm import Moments
 from ..ops.batchnorm import batchnorm as _batchnorm
 from ..ops.dropout import dropout as drop
-from ..ops.rnn import gru, lstm, rnn
+from ..ops.rnn import MOST_LAYERS, gru, lstm, rnn
 from ..parameters import init
 from ..parameters.param import param
 from ..settings import training as is_training
@@ -60,7 +60,7 @@ def bnparams(etype, channels=None):
     array([1., 1., 0., 0.], dtype=float32)
     """
     etype, channels = (np.float32, etype) if channels is None else (etype, channels)
-    n = count_of("bnparams", "channels", channels, 1)
+    n = count_of("bnparams", "channels", channels, 1, MOST)
     return np.concatenate([init.ones(n, dtype=etype), init.zeros(n, dtype=etype)])
 
 
@@ -82,13 +82,14 @@ def batchnorm(x, moments=None, params=None, *, eps=1e-5, training=None):
     array([[-0.894,  7.   ],
            [ 0.894,  7.   ]])
     """
-    if moments is None and not (is_training() if training is None else training):
+    if moments is None and not (is_training() if training is None else flag("batchnorm", "training", training)):
         raise TypeError("batchnorm: outside of training it needs moments, which bnmoments() makes; or training=True")
     if not (moments is None or isinstance(moments, Moments)):
         raise TypeError(f"batchnorm: moments must be of bnmoments(), or None, got {type(bare(moments)).__name__}")
     if params is None:
         return _batchnorm(x, moments, eps=eps, training=training)
-    params, shape = array_of("batchnorm", "params", params), getattr(x, "shape", ())
+    x, params = as_floating("batchnorm", x=x, params=params)
+    shape = x.shape
     if len(shape) < 2 or params.shape != (2 * shape[1],):
         raise ShapeError(
             f"batchnorm: params must be a vector of scales and biases of each channel (axis 1 of x {shape}), as of "
@@ -145,7 +146,7 @@ class RNN:
             count_of("RNN", "hiddenSize", hiddenSize, 1),
         )
         one_of("RNN", "rnnType", rnnType, tuple(GATES))
-        self.rnnType, self.numLayers = rnnType, count_of("RNN", "numLayers", numLayers, 1)
+        self.rnnType, self.numLayers = rnnType, count_of("RNN", "numLayers", numLayers, 1, MOST_LAYERS)
         self.bidirectional, self.skipInput = flags("RNN", bidirectional=bidirectional, skipInput=skipInput)
         self.dropout = number("RNN", "dropout", dropout, 0, 1)
         if self.skipInput and self.inputSize != self.hiddenSize:

@@ -11,6 +11,7 @@ from ..ops.bce import bce as _bce
 from ..ops.bce import logistic as _logistic
 from ..ops.nll import accuracy as _accuracy
 from ..ops.nll import nll as _nll
+from ..ops.nll import zeroone as _zeroone
 from .ops import axis_of_dims, one_number
 
 
@@ -72,7 +73,7 @@ def zeroone(scores, labels=None, *, data=None, dims=1):
     if callable(scores):
         return 1 - _of_data("zeroone", accuracy, scores, labels, data, dims, True)
     scores, labels, axis, ignore = _from_one("zeroone", scores, labels, data, dims)
-    return 1 - _accuracy(scores, labels, axis, ignore=ignore)
+    return _zeroone(scores, labels, axis, ignore=ignore)
 
 
 @told

@@ -14,7 +14,7 @@ from ..ops.arguments import flag, one_of, per_axis, several
 from ..ops.conv import PADDINGS, conv, conv_transpose
 from ..ops.window import window_padding
 from ..parameters import init as inits
-from .layer import begin, bias_of, call_of, changed, explain_axis, grow, initialiser, inputs_of, size, told
+from .layer import begin, bias_of, call_of, changed, explain_axis, grow, initialiser, inputs_of, plain, size, told
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ class _Convolution:
         self.inputs, self.outputs = size(name, "inputs", *inputs) if inputs else None, size(name, "outputs", outputs)
         self.window, self._init, self._options = window_of(name, window), initialiser(name, init), options
         self.weight = None
+        options.update({option: plain(given) for option, given in options.items()})
         options["padding"] = padding_of(options["padding"], self.window, options["dilation"])
         check_steps(name, self.window, **options)
         self._biased, self.bias = bias_of(name, bias, (self.outputs,))

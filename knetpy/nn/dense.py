@@ -68,7 +68,7 @@ class Dense:
         bias: Any = True,
         init: Callable = inits.xavier_uniform,
     ):
-        sizes, self.weight = weight_of("Dense", sizes)
+        sizes, self.weight = weight_of("Dense", sizes, "(inputs, outputs)")
         if self.weight is not None and len(sizes) > 2 and getattr(sizes[2], "shape", None):  # Dense(weight, bias)
             bias, sizes = sizes[2], sizes[:2] + sizes[3:]
         (*inputs, outputs), self.activation = told("Dense", sizes, activation, "(outputs) or (inputs, outputs)", 1, 2)

@@ -57,7 +57,7 @@ class Embedding:
 
 def _construct(layer: Any, sizes: tuple, init: Callable | None) -> None:
     name = type(layer).__name__
-    sizes, layer.weight = weight_of(name, sizes)
+    sizes, layer.weight = weight_of(name, sizes, "(V, D)")
     (rows, columns), _ = told(name, sizes, None, "(V, D)", 2, 2)
     grow(
         layer,

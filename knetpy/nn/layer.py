@@ -163,13 +163,13 @@ def bias_of(name: str, bias: Any, shape: tuple[int, ...]) -> tuple[bool, Param |
     raise TypeError(f"{name}: bias must be True, False or an array, got {bias!r:.60}")
 
 
-def weight_of(name: str, arguments: tuple) -> tuple[tuple, Param | None]:
-    """(sizes and what follows, weight) of a layer that may be told its weight in the place of its sizes."""
+def weight_of(name: str, arguments: tuple, axes: str) -> tuple[tuple, Param | None]:
+    """(sizes and what follows, weight) of a layer that may be told its weight, with these axes, in place of sizes."""
     if not arguments or not getattr(arguments[0], "shape", ()):
         return arguments, None
-    weight = given(f"{name}: the weight (inputs, outputs)", arguments[0])
+    weight = given(f"{name}: the weight {axes}", arguments[0])
     if len(weight.shape) != 2:
-        raise ShapeError(f"{name}: the weight must be a matrix (inputs, outputs), got {weight.shape}")
+        raise ShapeError(f"{name}: the weight must be a matrix {axes}, got {weight.shape}")
     return (*weight.shape, *arguments[1:]), weight
 
 
@@ -198,6 +198,11 @@ def told(name: str, arguments: tuple, activation: Any, wanted: str, least: int, 
 def size(name: str, what: str, n: Any) -> int:
     """A size that a layer was told: a whole number above 0."""
     return per_axis(name, what, n, 1)[0]
+
+
+def plain(option: Any) -> Any:
+    """An option of one number for each axis, which may be given as an array, as it is kept and printed."""
+    return option.tolist() if isinstance(option, np.ndarray) else option
 
 
 def initialiser(name: str, init: Any, option: str = "init") -> Callable:

@@ -319,7 +319,7 @@ class RMSNorm:
         self.sizes = tuple([size("RMSNorm", "each size", n) for n in lists_of_axes(sizes)])
         self.affine, self.scale = flag("RMSNorm", "affine", affine), None
         self.eps = None if eps is None else number("RMSNorm", "eps", eps, 0)
-        begin(self, sizes)
+        begin(self, self.sizes)
 
     def init_from(self, x: Any = None) -> None:
         """Make the scale, for x (..., *sizes)."""

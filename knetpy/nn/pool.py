@@ -13,7 +13,7 @@ from ..ops.resize import MODES, upsample
 from ..ops.shuffle import pixel_shuffle
 from ..ops.window import numbers_per_axis
 from .conv import check_steps, padding_of, window_of
-from .layer import call_of, changed, shape_of, size
+from .layer import call_of, changed, plain, shape_of, size
 
 
 @dataclass(eq=False, repr=False, init=False)
@@ -26,7 +26,7 @@ class _Pool:
 
     def __init__(self, window: Any, *, stride: Any = None, padding: Any = 0):
         self.window = window_of(type(self).__name__, window)
-        self.stride, self.padding = stride, padding_of(padding, self.window, 1)
+        self.stride, self.padding = plain(stride), padding_of(plain(padding), self.window, 1)
         check_steps(type(self).__name__, self.window, self.padding, stride=self.window if stride is None else stride)
 
     def __call__(self, x: Any) -> Any:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DtypeError, ShapeError
-from ..core.value import Param, Value, bare
-from ..devices import on_gpu
+from ..core.value import Param, Value
+from ..devices import asarray, on_gpu
 from ..ops.batchnorm import Moments
 from ..parameters.search import named_params
 from ..random import as_dtype
@@ -75,12 +75,11 @@ def destructure(model: Any) -> tuple[np.ndarray, Callable]:
     places = np.cumsum([p.size for p in found]).tolist()
 
     def rebuild(vector: Any) -> Any:
-        array = bare(vector)
-        shape, kind = getattr(array, "shape", type(array).__name__), getattr(getattr(array, "dtype", None), "kind", "")
-        if shape != (places[-1],):
-            raise ShapeError(f"rebuild: the vector must have shape ({places[-1]},), got {shape}")
-        if kind not in ("f", "c"):
-            raise DtypeError(f"rebuild: the vector must be a floating array, got dtype {array.dtype}")
+        vector = vector if isinstance(vector, Value) else asarray(vector)
+        if vector.shape != (places[-1],):
+            raise ShapeError(f"rebuild: the vector must have shape ({places[-1]},), got {vector.shape}")
+        if vector.dtype.kind not in "fc":
+            raise DtypeError(f"rebuild: the vector must be a floating array, got dtype {vector.dtype}")
         pieces = np.split(vector, places[:-1])
         new = {p.uid: _like(piece, p) for p, piece in zip(found, pieces)}
         return rebuilt(model, lambda x: new[x.uid] if isinstance(x, Param) else x)

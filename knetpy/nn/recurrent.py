@@ -11,8 +11,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from ..core.errors import ShapeError
 from ..core.value import Param
-from ..ops.arguments import flag, number
-from ..ops.rnn import gru, lstm, rnn
+from ..ops.arguments import count_of, flag, number
+from ..ops.rnn import MOST_LAYERS, gru, lstm, rnn
 from ..parameters import init as inits
 from .layer import begin, call_of, changed, explain_axis, initialiser, inputs_of, made, size, told, unmake_later
 
@@ -44,7 +44,7 @@ def _plain(name: str, activation: Any) -> Kind:
     """The kind of a plain cell with this activation."""
     word = "tanh" if activation is None else getattr(activation, "__name__", activation)
     if word not in _RNN:
-        raise ValueError(f"{name}: the activation must be np.tanh or kn.relu, got {activation!r:.60}")
+        raise ValueError(f"{name}: after (inputs, hidden) np.tanh or kn.relu may follow, got {activation!r:.60}")
     return _RNN[word]
 
 
@@ -75,7 +75,7 @@ class Recurrent:
         self.inputs, self.hidden = size(name, "inputs", *inputs) if inputs else None, size(name, "hidden", hidden)
         self._cell, self._layers, self._init = (
             kind,
-            size(name, "layers", layers),
+            count_of(name, "layers", layers, 1, MOST_LAYERS),
             (
                 initialiser(name, init),
                 initialiser(name, recurrent_init, "recurrent_init"),

@@ -141,13 +141,15 @@ def check_room(name, x, size):
         raise ShapeError(f"{name}: x {tuple(x.shape)} in the size {tuple(size)} is too large for any memory")
 
 
-def count_of(name, option, given, least=0):
-    """An option that is an integer of at least `least`."""
+def count_of(name, option, given, least=0, most=None):
+    """An option that is an integer of at least `least`, and at most `most` if there is such a limit."""
     found = whole(given)
     if found is None:
         raise TypeError(f"{name}: {option} must be an integer, got {type(given).__name__}")
     if found < least:
         raise ValueError(f"{name}: {option} must be at least {least}, got {found}")
+    if most is not None and found > most:
+        raise ValueError(f"{name}: {option} must be at most {most}, got {found}")
     return found
 
 

@@ -105,6 +105,8 @@ def take(x, indices, axis=None, out=None, mode="raise"):
     if axis is None:
         x, axis = np.reshape(x, -1), 0
     x = x if x.shape else x[None]  # NumPy takes a number for a vector of one
+    if isinstance(axis, bool):
+        raise TypeError(f"np.take: axis must be an integer, got {axis}")
     axis = normalize_axis_index(axis, x.ndim)
     indices, n = asarray(indices), x.shape[axis]
     indices = indices.astype(np.intp) if indices.dtype == bool or not indices.size else indices
@@ -230,6 +232,7 @@ def _met(g, *, index, axis, size):
 def bincount(x, /, weights=None, minlength=0):
     """`np.bincount`: how often each number occurs, or the sum of its weights, by which there is a derivative."""
     x = asarray(bare(x)) if weights is None else placed("bincount", "x", asarray(bare(x)), weights, "weights")
+    x = x.astype(np.intp) if x.dtype == bool else x
     counts = np.bincount(x, minlength=minlength)
     if weights is None:
         return counts

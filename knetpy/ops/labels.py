@@ -102,7 +102,7 @@ def soft_labels(name, operand, given, most=1, **scores):
     """
     ((first, x),) = scores.items()
     if kind(given) == "f":
-        as_floating(name, **scores, **{operand: given})
+        _, given = as_floating(name, **scores, **{operand: given})
     else:
         given = numbers_of(name, operand, given, "fiub")
         bad = (given < 0) | (given > most)

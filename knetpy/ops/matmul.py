@@ -111,7 +111,8 @@ def tensordot(a, b, axes=2):
             raise ShapeError(f"tensordot: axes={n}, but the shapes are {a.shape} and {b.shape}; pair fewer axes")
         axes_a, axes_b = range(na - n, na), range(n)
     else:
-        axes_a, axes_b = [[x] if hasattr(x, "__index__") else x for x in axes]
+        axes_a, axes_b = axes
+        axes_a, axes_b = [[x] if hasattr(x, "__index__") else x for x in (axes_a, axes_b)]
     axes_a, axes_b = [normalize_axis_index(i, na) for i in axes_a], [normalize_axis_index(i, nb) for i in axes_b]
     pairs = [(a.shape[i], b.shape[j]) for i, j in zip(axes_a, axes_b)]
     if len(axes_a) != len(axes_b) or any(m != n for m, n in pairs):

@@ -12,6 +12,8 @@ from .dropout import dropout as dropped
 from .recurrence import RECURRENCES
 from .rnnweights import check_weights, checked_lengths, first_state, floating
 
+MOST_LAYERS = 10_000  # of one network; making more takes minutes, and then memory is short
+
 
 def lstm(
     x,

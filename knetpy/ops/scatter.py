@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core.errors import ShapeError
+from ..core.errors import DtypeError, ShapeError
 from ..core.primitive import primitive
 from ..core.value import bare
 from ..devices import beside, host, on_gpu
@@ -33,6 +33,8 @@ def gather(x, index, axis=0):
            [6., 4.]])
     """
     x = array_of("gather", "x", x)
+    if x.dtype.kind == "V":
+        raise DtypeError(f"gather: x has dtype {x.dtype}, which is no number; np.take takes such")
     axis = axis_of("gather", "x", x, axis)
     n = x.shape[axis]
     index = places("gather", "index", index, n, f"x {tuple(x.shape)} has size {n} along axis {axis}")

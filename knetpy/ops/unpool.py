@@ -52,6 +52,8 @@ def _unwindow(x, window, stride, padding, size):
     stride = window if stride is None else per_axis("unpool", "stride", stride, axes)
     padding = padding_pairs("unpool", padding, axes)
     default = [(n - 1) * t + k - sum(pads) for n, k, t, pads in zip(x[2:], window, stride, padding)]
+    if size is None and min(default) < 1:
+        raise ValueError(f"unpool: of x {x} padding {padding} leaves nothing with window {window} and stride {stride}")
     size = per_axis("unpool", "size", default if size is None else size, axes)
     full = []
     for i, (n, m, k, t, (before, after)) in enumerate(zip(x[2:], size, window, stride, padding)):

@@ -57,7 +57,7 @@ def evaluate(model: Callable, data: Iterable, metric: Any, *, target: Any = None
         found.reset()
     for item in data:
         inputs, right = taken_apart(item, target)
-        scores = called(model, inputs)
+        scores = called("evaluate: all of an item of data but its last part", model, inputs)
         for found in metrics.values():
             found.update(scores, right)
     results = {name: found.result() for name, found in metrics.items()}
@@ -86,9 +86,16 @@ def taken_apart(item: Any, target: Any) -> tuple[Any, Any]:
     return tuple(item[:-1]), item[-1]
 
 
-def called(model: Callable, batch: Any) -> Any:
+def called(what: str, model: Callable, batch: Any) -> Any:
     """What a model returns for a batch: a tuple is its arguments, anything else one argument."""
-    return model(*batch) if isinstance(batch, tuple) else model(batch)
+    if not isinstance(batch, tuple):
+        return model(batch)
+    try:
+        return model(*batch)
+    except TypeError as error:
+        if error.__traceback__.tb_next is not None:  # type: ignore[union-attr]
+            raise  # the model was called, and says something
+        raise TypeError(f"{what} are the arguments of model, but {error}") from None
 
 
 def warn_of_left_out(name: str, data: Any) -> None:
@@ -150,7 +157,7 @@ def predict(model: Callable, x: Any, batchsize: int = 100) -> Any:
     batchsize = count_of("predict", "batchsize", batchsize, least=1)
     parts = []
     for batch in in_batches(x, batchsize):
-        parts.append(called(model, batch))
+        parts.append(called("predict: the elements of x, a tuple,", model, batch))
         check_rows(model, batch, parts[-1])
     if not parts:
         raise ValueError("predict: x gave no batch, so that it is not known what the model returns")

@@ -97,7 +97,7 @@ def _is_array(x):
 
 
 def _dtype(x):
-    return np.result_type(x, np.float64) if is_number(x) and not hasattr(x, "dtype") else x.dtype
+    return x.dtype if hasattr(x, "dtype") else np.dtype(complex if isinstance(x, complex) else float)
 
 
 def _size(tree):

@@ -58,7 +58,7 @@ class _Log(Trace):
         """Where an operand comes from, see `Step.inputs`; None of a number."""
         if isinstance(x, Value) and x.uid in self.numbers:
             return self.numbers[x.uid]
-        return x if isinstance(x, Param) else f"{x.shape} {x.dtype}" if getattr(x, "shape", ()) else None
+        return x if isinstance(x, Param) else f"{x.shape} {x.dtype}" if hasattr(x, "dtype") and x.shape else None
 
     def watch(self, uid, step, dy, dxs):
         if self.sweeping:  # not in the sweep of a gradient inside

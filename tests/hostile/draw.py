@@ -86,6 +86,9 @@ def draw(seed, n):
         by = among[rng.integers(len(among))]
     elif rng.random() < 0.1:
         mode = "inside"
+    if call.f is np.bincount and mode in ("plain", "inside"):
+        for meddler in [x for x in operands.values() if isinstance(x, Meddler)]:
+            meddler.others = []  # NumPy alone dies when the numbers change while their weights are converted
     return Drawn(call, operands, options, changed, mode, by)
 
 

@@ -1,6 +1,7 @@
 """What hostile calls have found: each was another error, in nobody's words, or a wrong answer."""
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import knetpy as kn
 
 X = np.ones((2, 3), np.float32)
 ARRAYS = np.ones(2)
+MASK = np.array([True, False, True])
 
 
 class Tensor:
@@ -41,7 +43,7 @@ REFUSED = {  # call, kind of error, what the message must say
     "along range": (lambda: kn.take_along_axis(X, [[3]]), IndexError, "index 3 in indices is out of range"),
     "along axis": (lambda: kn.take_along_axis(X, [[0]], 1.0), TypeError, "take_along_axis: an axis must be an integer"),
     "take": (lambda: kn.grad(lambda x: np.sum(np.take(x, [0.5])), 0)(X), TypeError, "np.take: indices must be int"),
-    "onehot dtype": (lambda: kn.onehot([0], dtype="no"), TypeError, "onehot: dtype must be a dtype of NumPy's"),
+    "onehot dtype": (lambda: kn.onehot([0], dtype="no"), TypeError, "onehot: dtype must be one of NumPy's dtypes"),
     "onehot axes": (lambda: kn.onehot(np.zeros((1,) * 64, int)), kn.ShapeError, "onehot: labels have 64 axes"),
     "mask of 64 axes": (lambda: kn.softmax(X, mask=np.ones((1,) * 64, bool)), kn.ShapeError, "softmax: mask"),
     "pad": (lambda: kn.pad(np.float64(1), "a"), TypeError, "pad: pad_width must be integers, got 'a'"),
@@ -68,9 +70,9 @@ REFUSED = {  # call, kind of error, what the message must say
     "tangent": (lambda: kn.jvp(lambda x: x[0], ([ARRAYS],), (ARRAYS,)), TypeError, "the tangent of argument 0"),
     "argument": (lambda: kn.grad(np.sum, 0)(Worded()), kn.DerivativeError, "argument 0 of sum is a Worded"),
     "param of words": (lambda: kn.param([[1], [2, 3]]), TypeError, "param takes an array"),
-    "param dtype": (lambda: kn.param(3, dtype="no"), TypeError, "param: dtype must be a dtype of NumPy's"),
+    "param dtype": (lambda: kn.param(3, dtype="no"), TypeError, "param: dtype must be one of NumPy's dtypes"),
     "param too large": (lambda: kn.param(2**63), ValueError, "param: no array has the shape"),
-    "init dtype": (lambda: kn.init.zeros(3, dtype=0.5), TypeError, "zeros: dtype must be a dtype of NumPy's"),
+    "init dtype": (lambda: kn.init.zeros(3, dtype=0.5), TypeError, "zeros: dtype must be one of NumPy's dtypes"),
     "init drawn dtype": (lambda: kn.xavier(3, dtype=int), TypeError, "xavier_uniform: dtype must be float16"),
     "init gain": (lambda: kn.init.kaiming_normal(3, gain="a"), TypeError, "kaiming_normal: gain must be a number"),
     "init NaN": (lambda: kn.init.orthogonal(3, 3, gain=np.nan), ValueError, "orthogonal: gain must be a finite number"),
@@ -79,7 +81,7 @@ REFUSED = {  # call, kind of error, what the message must say
     "set_threads": (lambda: kn.set_threads(ARRAYS), TypeError, "set_threads: n must be an integer"),
     "repeat": (lambda: kn.train.repeat([1], ARRAYS), TypeError, "repeat: epochs must be an integer"),
     "progress": (lambda: kn.progress(np.float64(1)), TypeError, "progress: the first argument must be an iterable"),
-    "minibatch": (lambda: kn.minibatch(X, 1, xtype="no"), TypeError, "minibatch: xtype must be a dtype of NumPy's"),
+    "minibatch": (lambda: kn.minibatch(X, 1, xtype="no"), TypeError, "minibatch: xtype must be one of NumPy's dtypes"),
     "gradcheck order": (lambda: kn.gradcheck(np.sin, 1.0, order=ARRAYS), ValueError, "gradcheck: order must be"),
     "gradcheck seed": (lambda: kn.gradcheck(np.sin, 1.0, seed="a"), ValueError, "gradcheck: seed must be"),
     "gradcheck modes": (lambda: kn.gradcheck(np.sin, 1.0, modes=3), TypeError, "gradcheck: modes must be"),
@@ -89,6 +91,17 @@ REFUSED = {  # call, kind of error, what the message must say
     "identity_init shift": (
         lambda: kn.init.identity_init(2, 2, shift=[[1], [2, 3]]), ValueError, "identity_init: shift needs one integer"
     ),
+    "tuple of arguments": (lambda: kn.predict(abs, (X, X)), TypeError, "predict: the elements of x, a tuple, are the"),
+    "Knet's zeroone": (lambda: kn.knet.zeroone(X, [1]), ValueError, "zeroone: scores .2, 3. with classes"),
+    "Knet's layers": (lambda: kn.knet.RNN(3, 5, numLayers=2**31), ValueError, "RNN: numLayers must be at most 10000"),
+    "Knet's dtype": (lambda: kn.knet.bnparams((1, 2), 3), TypeError, "etype must be one of NumPy's dtypes"),
+    "Knet's training": (lambda: kn.knet.batchnorm(X, training=ARRAYS), TypeError, "training must be True or False"),
+    "layers": (lambda: kn.nn.LSTM(3, 4, layers=2**31), ValueError, "LSTM: layers must be at most 10000"),
+    "classes": (lambda: kn.data.spirals(3, classes=2**64), ValueError, "spirals: classes must be at most"),
+    "table": (lambda: kn.nn.EmbeddingBag(ARRAYS, 3), kn.ShapeError, r"EmbeddingBag: the weight must be .*\(V, D\)"),
+    "padding of unpool": (lambda: kn.unpool(X[None], 2, padding=9), ValueError, "unpool: of x .* padding .* nothing"),
+    "gather of records": (lambda: kn.gather(np.zeros(3, "V8"), [0]), kn.DtypeError, "gather: x has dtype"),
+    "take along True": (lambda: kn.grad(lambda x: np.take(x, [0], True).sum(), 0)(X), TypeError, "axis must be an int"),
     "gradcheck step": (lambda: kn.gradcheck(np.sin, 1.0, step="a"), TypeError, "gradcheck: step must be"),
 }  # fmt: skip
 
@@ -124,6 +137,15 @@ FLAGS = {  # calls with an option that is True or False
     "disable": (lambda v: kn.progress([], disable=v),),
     "check_finite": (lambda v: kn.update(X.copy(), X, kn.SGD(), check_finite=v),),
 }  # fmt: skip
+
+
+def test_taken_as_what_they_are():
+    assert kn.hessian(lambda x: x * x)(Fraction(1, 3)) == 2
+    assert kn.gradcheck(np.sin, 0.5, step=np.uint64(1), tolerance=10.0)
+    np.testing.assert_array_equal(kn.grad(lambda w: np.bincount(MASK, w).sum(), 0)(X[0]), np.ones(3))
+    assert "stride=[2, 1]" in repr(kn.nn.MaxPool(2, stride=np.array([2, 1])))
+    model = kn.nn.Dense(1, 1)
+    assert kn.nn.destructure(model)[1](memoryview(ARRAYS.astype(np.float32))).weight[0, 0] == 1
 
 
 @pytest.mark.parametrize("wrong", [1, "yes", [], ARRAYS])

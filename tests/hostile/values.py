@@ -198,9 +198,17 @@ class Sequence:
         return self.item(i)
 
 
-def _changing():
-    numbers = itertools.count(1)
-    return type("Hostile", (), {"__index__": lambda self: next(numbers)})()
+class Changing:
+    """Another number whenever it is asked for one."""
+
+    def __init__(self):
+        self.begin_anew()
+
+    def begin_anew(self):
+        self.numbers = itertools.count(1)
+
+    def __index__(self):
+        return next(self.numbers)
 
 
 def _nested():
@@ -264,7 +272,7 @@ OBJECTS = {
     "__index__ raises": _object(__index__=_boom),
     "__index__ 1": _object(__index__=lambda self: 1),
     "__index__ -1": _object(__index__=lambda self: -1),
-    "__index__ changes": _changing,
+    "__index__ changes": Changing,
     "__index__ huge": _object(__index__=lambda self: HUGE),
     "__float__ raises": _object(__float__=_boom),
     "__bool__ raises": _object(__bool__=_boom),
