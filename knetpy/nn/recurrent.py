@@ -62,6 +62,7 @@ class Recurrent:
     _bidirectional: bool
     _dropout: float
     _biased: bool
+    _told: int  # how many weights of a group there are, not None
     _cell: Kind
     _init: tuple[Callable, Callable]
 
@@ -83,6 +84,7 @@ class Recurrent:
         )
         self._biased, self._bidirectional = flag(name, "bias", bias), flag(name, "bidirectional", bidirectional)
         self._dropout = number(name, "dropout", dropout, 0, 1)
+        self._told = 2 + self._biased * sum(kind.biases)
         self.weights = None
         begin(self, inputs)
 
@@ -104,10 +106,9 @@ class Recurrent:
     def _run(self, x, state, **options):
         if self.weights is None:
             self.init_from(x)
-        n = 2 + self._biased * sum(self._cell.biases)
-        weights = [group[:n] for group in self.groups()]
+        kind = self._cell
         try:
-            return self._cell.run(x, weights, state, **self._cell.options, **options)
+            return kind.run(x, [group[: self._told] for group in self.groups()], state, **kind.options, **options)
         except ShapeError:
             explain_axis(self, x, -1, self.groups()[0].wx.shape[0], "features")
             raise
