@@ -102,7 +102,7 @@ REFUSED = {  # call, kind of error, what the message must say
     "padding of unpool": (lambda: kn.unpool(X[None], 2, padding=9), ValueError, "unpool: of x .* padding .* nothing"),
     "rebuild from lists": (lambda: kn.nn.destructure(kn.nn.Dense(1, 1))[1]([[1], [2, 3]]), TypeError,
                            "rebuild: the vector must be an array of numbers"),
-    "a function for a weight": (lambda: kn.rnn(X, (X.T, np.ones((2, 2), "f4"), np.sin)), TypeError, "rnn: weights.2. must"),
+    "a function for a weight": (lambda: kn.rnn(X, (X.T, np.ones((2, 2), "f4"), np.sin)), TypeError, "weights.2. must"),
     "gather of records": (lambda: kn.gather(np.zeros(3, "V8"), [0]), kn.DtypeError, "gather: x has dtype"),
     "take along True": (lambda: kn.grad(lambda x: np.take(x, [0], True).sum(), 0)(X), TypeError, "axis must be an int"),
     "gradcheck step": (lambda: kn.gradcheck(np.sin, 1.0, step="a"), TypeError, "gradcheck: step must be"),
