@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from keyword import iskeyword
 from typing import Any
 
 from ..core.errors import DerivativeError
@@ -44,7 +45,7 @@ def _tape(shell: Any, line: str, cell: str) -> Taped:
     Names that the cell gives are kept, as plain arrays. With a name, as in `%%tape J`, the tape is kept under it.
     """
     name = line.strip()
-    if name and not name.isidentifier():
+    if name and not is_name(name):
         raise SyntaxError(f"%%tape takes one name to keep the tape under, as in %%tape J, got {name!r}")
     space = shell.user_ns
     run, last = _compiled(shell, cell)
@@ -53,7 +54,9 @@ def _tape(shell: Any, line: str, cell: str) -> Taped:
         exec(run, space)
         return eval(last, space)
 
-    names = [key for key in dict.fromkeys(run.co_names + last.co_names) if key.isidentifier()]
+    used = dict.fromkeys(run.co_names + last.co_names)
+    names = [key for key in used if key.isidentifier() and key != "get_ipython"]  # by this anything could be found
+    body.__name__ = "the cell"  # as messages call it
     body.__wrapped__ = eval(f"lambda: [{', '.join(names)}]", space)  # type: ignore[attr-defined]  # names params
     try:
         made = tape(body)
@@ -94,6 +97,10 @@ def _bare(x: Any) -> Any:
     return x
 
 
+def is_name(text: str) -> bool:
+    return text.isidentifier() and not iskeyword(text)
+
+
 class Taped:
     """What `%%tape` shows."""
 
@@ -119,21 +126,21 @@ def _grad(shell: Any, line: str) -> Any:
     names, expression = [], line.strip()
     if named := NAMES.fullmatch(expression):
         names, expression = [name.strip() for name in named[1].split(",")], named[2].strip()
-    if not expression:
+    if not expression or not all(map(is_name, names)):
         raise SyntaxError("%grad takes a loss, as in %grad loss(x, y), or by names: %grad x, y: np.sum(x * y)")
     missing = [name for name in names if name not in shell.user_ns]
     if missing:
         raise NameError(f"%grad: name {missing[0]!r} is not defined")
     source = f"lambda {', '.join(names)}: (\n{expression}\n)"
     f = eval(compile(source, _cached(shell, source), "eval"), shell.user_ns)
+    f.__name__ = cut(expression, 60)  # as messages call it
     if not names:
-        return _by_params(expression, f)
+        return _by_params(f)
     found = grad(f, tuple(range(len(names))))(*[shell.user_ns[name] for name in names])
     return found[0] if len(names) == 1 else dict(zip(names, found))
 
 
-def _by_params(expression: str, f: Callable[[], Any]) -> Any:
-    f.__name__ = cut(expression, 60)  # as messages call it
+def _by_params(f: Callable[[], Any]) -> Any:
     try:
         return grad(f)()
     except DerivativeError as failure:

@@ -7,7 +7,7 @@ sample only.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..devices import beside, host
 
 SAMPLE = 10_000  # elements that are looked at
 ROWS = 100  # that are shown at the start, and at the end, of a long table
+TEXT = 100  # characters of a text in a table
 BARS, WIDTH, HEIGHT = 24, 96, 18  # of a histogram or sparkline, in pixels
 ACCENT = "var(--jp-brand-color1, #1976d2)"  # JupyterLab's own; elsewhere a blue that is seen on white and on black
 PLAIN = "currentColor"
@@ -31,26 +32,26 @@ class Html(str):
         return self
 
 
-def table(columns: Iterable[str], rows: Iterable[tuple]) -> Html:
-    """An html table; of a long one the start and the end."""
-    rows, columns = list(rows), list(columns)
-    left_out = len(rows) - 2 * ROWS
-    lines: list[str] = [line(row, "td") for row in (rows if left_out <= 0 else rows[:ROWS])]
+def table(columns: Iterable[str], items: Iterable[Any], row: Callable[[Any], Iterable[str]] = tuple) -> Html:
+    """An html table of a row for each item; of a long one the start and the end, for which alone rows are made."""
+    items, columns = list(items), list(columns)
+    left_out = len(items) - 2 * ROWS
+    lines: list[str] = [line(row(item), "td") for item in (items if left_out <= 0 else items[:ROWS])]
     if left_out > 0:
         lines.append(f'<tr><td colspan="{len(columns)}" style="{CELL}">… {left_out:,} more …</td></tr>')
-        lines += [line(row, "td") for row in rows[-ROWS:]]
+        lines += [line(row(item), "td") for item in items[-ROWS:]]
     head = line(columns, "th")
     return Html(f'<table style="border-collapse:collapse"><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table>')
 
 
 def line(cells: Iterable[str], tag: str) -> Html:
-    """One row of a table."""
-    return Html("<tr>" + "".join(f'<{tag} style="{CELL}">{escape(c)}</{tag}>' for c in cells) + "</tr>")
+    """One row of a table; of a long text in it the beginning."""
+    return Html("<tr>" + "".join(f'<{tag} style="{CELL}">{escape(cut(c, TEXT))}</{tag}>' for c in cells) + "</tr>")
 
 
 def folded(title: str, inside: Html, begin_open: bool = False) -> Html:
     """What is seen after a click on its title."""
-    return Html(f"<details{' open' * begin_open}><summary>{escape(title)}</summary>{inside}</details>")
+    return Html(f"<details{' open' * begin_open}><summary>{escape(cut(title, TEXT))}</summary>{inside}</details>")
 
 
 def escape(text: Any) -> str:
@@ -64,13 +65,13 @@ def escape(text: Any) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """The beginning of a long text."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    """The beginning of a long text; what is html already stays."""
+    return text if isinstance(text, Html) or len(text) <= most else text[: most - 1] + "…"
 
 
 def indented(text: str, depth: int) -> Html:
     """A text that is so deep in a tree."""
-    return Html(f'<span style="padding-left:{1.2 * depth:.1f}em">{escape(text)}</span>')
+    return Html(f'<span style="padding-left:{1.2 * depth:.1f}em">{escape(cut(text, TEXT))}</span>')
 
 
 # ------------------------------------------------------------------------------------------------ numbers of arrays

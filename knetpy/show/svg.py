@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
-from .pieces import escape
+from .pieces import cut, escape
 
 EXTRA = "pip install 'knetpy[graph]'"
 STYLES = {  # of a node by its kind; grey with little of it is seen on white and on black
@@ -19,6 +19,7 @@ STYLES = {  # of a node by its kind; grey with little of it is seen on white and
     "more": 'shape="plaintext"',
 }
 HASTE = "nslimit=2 nslimit1=2 mclimit=0.3"  # a large picture need not be the best one
+LABEL = 80  # characters of a line
 FONT = "Helvetica,Arial,sans-serif"
 
 
@@ -64,8 +65,8 @@ class Picture:
 
 
 def quoted(*lines: str) -> str:
-    """Lines of a label as DOT writes them, whatever is in them."""
-    return '"' + r"\n".join([escape(text).replace("\\", r"\\").replace("\n", " ") for text in lines]) + '"'
+    """Lines of a label as DOT writes them, whatever is in them; Graphviz reads no string of 16 KiB."""
+    return '"' + r"\n".join([escape(cut(text, LABEL)).replace("\\", r"\\").replace("\n", " ") for text in lines]) + '"'
 
 
 def svg(picture: Picture) -> str:

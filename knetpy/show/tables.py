@@ -11,11 +11,10 @@ from ..arrays import size_of
 from ..core.value import Param, bare
 from ..ops.rowsparse import RowSparse
 from ..parameters.search import named_params
-from ..transforms.gradients import Gradients, Record
+from ..transforms.gradients import NOTHING, Gradients, Record
 from .pieces import (
     ACCENT,
     Html,
-    cut,
     escape,
     extent,
     folded,
@@ -28,7 +27,6 @@ from .pieces import (
     table,
 )
 
-LINE = 100  # characters of the user's line that are shown
 VALUES = ("shape", "dtype", "norm", "min", "max", "values")  # what is told of an array
 
 
@@ -67,10 +65,12 @@ def params(obj: Any, gradients: Gradients | None = None) -> Html:
             f"{type(gradients).__name__}"
         )
     names = {"param": obj} if isinstance(obj, Param) else named_params(obj)
-    rows = [(name, *_of_array(p.value), *_beside(gradients, p)) for name, p in names.items()]
-    if not rows:
+    if not names:
         return Html("<div>no params</div>")
-    return table(("param", *VALUES, *(("norm", "gradient") if gradients is not None else ())), rows)
+    columns = ("param", *VALUES, *(("norm", "gradient") if gradients is not None else ()))
+    return table(
+        columns, names.items(), lambda item: (item[0], *_of_array(item[1].value), *_beside(gradients, item[1]))
+    )
 
 
 def _beside(gradients: Gradients | None, p: Param) -> tuple[str, ...]:
@@ -103,26 +103,31 @@ def layer(net: Any) -> str:
     """
     from ..nn.printing import total  # not before a layer is there to be shown
 
-    return f"{table(('layer', *VALUES), _layer_rows(net, 0, ''))}<div>{escape(total(net))}</div>"
+    rows = table(("layer", *VALUES), _parts(net, 0, ""), lambda part: (part[0], *_values(part[1])))
+    return f"{rows}<div>{escape(total(net))}</div>"
 
 
-def _layer_rows(part: Any, depth: int, name: str) -> Iterable[tuple]:
-    """A row of a layer or function, then those of its params and parts."""
+def _values(p: Param | None) -> tuple[str, ...]:
+    return _of_array(p.value) if p is not None else ("",) * len(VALUES)
+
+
+def _parts(part: Any, depth: int, name: str) -> Iterable[tuple[Html, Param | None]]:
+    """What a layer or function is called, then its params, then its parts."""
     from ..nn.printing import brief, is_layer, sublayers
     from ..tree import leaves
 
     inside = sublayers(part)
     text = brief(part) if inside is None else type(part).__name__
-    yield (indented(name + text, depth), *[""] * len(VALUES))
+    yield indented(name + text, depth), None
     if inside is None:
         of_own = named_params(part) if is_layer(part) else {}
     else:
         shown = {p.uid for _, child in inside for _, p in leaves(child) if isinstance(p, Param)}
         of_own = {path: p for path, p in leaves(part) if isinstance(p, Param) and p.uid not in shown}
     for path, p in of_own.items():
-        yield indented(path.lstrip("."), depth + 1), *_of_array(p.value)
+        yield indented(path.lstrip("."), depth + 1), p
     for key, child in inside or ():
-        yield from _layer_rows(child, depth + 1, key)
+        yield from _parts(child, depth + 1, key)
 
 
 # --------------------------------------------------------------------------------------------- gradients and tapes
@@ -137,13 +142,15 @@ def gradients(g: Gradients) -> str:
     True
     """
     unused = {p.uid for p in g.unused}
-    rows = []
-    for name, p in g.named().items():
-        remark = "unused" if p.uid in unused else ""
+
+    def row(item: tuple[str, Param]) -> tuple[str, ...]:
+        name, p = item
         dtype, length, drawn, rare = _of_gradient(g, p)
-        rows.append((name, str(p.shape), dtype, length, drawn, norm_of(p.value), histogram(p.value), remark or rare))
+        remark = "unused" if p.uid in unused else rare
+        return name, str(p.shape), dtype, length, drawn, norm_of(p.value), histogram(p.value), remark
+
     columns = ("param", "shape", "dtype", "norm", "gradient", "norm", "values", "")
-    return table(columns, rows) if rows else "no gradients"
+    return table(columns, named.items(), row) if (named := g.named()) else "no gradients"
 
 
 def _of_gradient(g: Gradients, p: Param) -> tuple[str, str, str, str]:
@@ -163,14 +170,14 @@ def record(tape: Record, by_op_open: bool = False) -> str:
     >>> "multiply" in record(kn.tape(lambda: (w * w).sum()))
     True
     """
+    if not tape.steps and not tape:
+        return f"<div>value {escape(tape.value)}: {NOTHING}</div>"
     steps, most = tape.steps, max([s.bytes for s in tape.steps], default=0)
     calls = table(
         ("op", "shape", "bytes", "gradient", "ms", "ms back", "line"),
-        [
-            (s.op, str(s.shape), str(s.bytes), *_optional(s.norm, 1), *_optional(s.forward, 1e3),
-             *_optional(s.backward, 1e3), cut(s.line, LINE))
-            for s in steps
-        ],
+        steps,
+        lambda s: (s.op, str(s.shape), str(s.bytes), _optional(s.norm, 1), _optional(s.forward, 1e3),
+                   _optional(s.backward, 1e3), s.line),
     )  # fmt: skip
     totals = f"{len(steps)} calls, {size_of(sum(s.bytes for s in steps))}, the largest {size_of(most)}"
     return "".join(
@@ -184,8 +191,8 @@ def record(tape: Record, by_op_open: bool = False) -> str:
     )
 
 
-def _optional(number: float | None, scale: float) -> tuple[str]:
-    return ("" if number is None else f"{number * scale:.4g}",)
+def _optional(number: float | None, scale: float) -> str:
+    return "" if number is None else f"{number * scale:.4g}"
 
 
 def _norms(tape: Record) -> Html:

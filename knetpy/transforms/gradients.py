@@ -11,6 +11,9 @@ from ..core.value import Param, Swept, Value, bare
 from ..parameters.search import named_params
 from ..tree import leaves, tree_map
 
+WIDEST = 200  # characters of a text in a table
+NOTHING = "no param was touched, so that nothing was recorded"
+
 
 class Gradients(Mapping, Swept):
     """The gradients of the params that a call touched: `g[p]`, or `g[w]` for a list, dict or dataclass `w` of params.
@@ -166,6 +169,8 @@ class Record(Gradients):
             yield s.op, str(s.shape), str(s.bytes), "" if s.norm is None else f"{s.norm:.4g}", s.line
 
     def __repr__(self):
+        if not self.steps and not self:
+            return f"value {self.value}: {NOTHING}"
         return f"value {self.value}\n{table(self.step_columns, self.step_rows())}\n\n{super().__repr__()}"
 
 
@@ -178,7 +183,7 @@ def _restored(kind, params, arrays, unused, names, *record):
 
 
 def table(columns, rows):
-    """Text in aligned columns."""
-    lines = [columns, *rows]
+    """Text in aligned columns; of a very long one the beginning, else it would set the width of all lines."""
+    lines = [columns, *[[c if len(c) <= WIDEST else c[: WIDEST - 1] + "…" for c in row] for row in rows]]
     widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths)).rstrip() for line in lines)

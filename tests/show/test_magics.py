@@ -58,15 +58,28 @@ def test_magics_and_functions_inside_of_a_cell(shell):
     assert [name for name, _ in J.steps[0].functions][-1] == "f" and shell.user_ns["here"]
 
 
-@pytest.mark.parametrize("cell", ["%%tape\n# nothing", "%%tape\nh = w", "%%tape a b\n(w * w).sum()"])
+@pytest.mark.parametrize(
+    "cell", ["%%tape\n# nothing", "%%tape\nh = w", "%%tape a b\n(w * w).sum()", "%%tape if\nw.sum()"]
+)
 def test_cells_that_are_no_loss(shell, cell):
     with pytest.raises(SyntaxError, match="%%tape"):
         run(shell, cell)
 
 
 def test_a_cell_that_is_no_scalar(shell):
-    with pytest.raises(kn.DerivativeError, match="scalar"):
+    with pytest.raises(kn.DerivativeError, match="^the cell returned shape .* needs a scalar"):
         run(shell, "%%tape\nw * w")
+
+
+def test_a_cell_without_derivative(shell):
+    shown = run(shell, "%%tape\nx.sum()")
+    for text in (repr(shown), shown._repr_html_()):
+        assert "value 7.0: no param was touched" in text
+
+
+def test_names_are_not_found_through_the_shell(shell):
+    run(shell, "(w * w).sum()")
+    assert list(run(shell, "%%tape\n%pwd\nw.sum()").tape.named()) == ["w"]
 
 
 def test_grad_by_params(shell):
@@ -88,7 +101,9 @@ def test_grad_by_names(shell):
         ("%grad", SyntaxError, "%grad takes a loss"),
         ("%grad z: np.sum(z)", NameError, "name 'z' is not defined"),
         ("%grad np.sum(x)", kn.DerivativeError, r"np.sum\(x\) touched no param; .* %grad x, y: ..."),
-        ("%grad w * w", kn.DerivativeError, "scalar"),
+        ("%grad w * w", kn.DerivativeError, r"^w \* w returned shape \(2,\), a gradient needs a scalar"),
+        ("%grad x: x * x", kn.DerivativeError, r"^x \* x returned shape \(2,\), a gradient needs a scalar"),
+        ("%grad lambda: 3.0", SyntaxError, "%grad takes a loss"),
     ],
 )
 def test_what_is_refused(shell, line, error, message):

@@ -135,6 +135,20 @@ def test_long_tapes_and_many_params_are_cut():
     assert "w[0]" in text and "w[499]" in text and "w[250]" not in text
 
 
+def test_only_rows_that_are_shown_are_made():
+    made = []
+    pieces.table(("n",), range(10**5), lambda n: made.append(n) or (str(n),))
+    assert made == [*range(100), *range(10**5 - 100, 10**5)]
+
+
+def test_very_long_names_are_cut():
+    w = {"x" * 10**5: kn.param([1.0])}
+    J = kn.tape(lambda: sum((p * 2.0).sum() for p in w.values()))
+    net = kn.nn.Chain(**{"y" * 10**5: kn.nn.Dense(3, 2)})
+    for shown in (J._repr_html_(), kn.show.params(w, J), net._repr_html_(), repr(J)):
+        assert len(shown) < 10_000 and ("xxx" in shown or "yyy" in shown) and "…" in shown
+
+
 def test_huge_arrays_are_sampled():
     p = kn.Param(np.broadcast_to(np.float32(2), (30_000_000, 4000)))  # 480 GB, if they were there
     tracemalloc.start()
