@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from .pieces import sparkline, table
-from .plot import can_plot, empty, png, smooth
+from .plot import can_plot, empty, png, smooth, text
 
 WIDE, HIGH = 4.5, 3.0  # inches of each curve
 ACROSS = 3  # curves beside each other
 GREY = "#808080"
+LARGE = 1e300  # of numbers beyond it the range may overflow
 
 
 def history_picture(history: Any, path: str | Path | None = None) -> Any:
@@ -46,7 +47,8 @@ def history_picture(history: Any, path: str | Path | None = None) -> Any:
 
 
 def draw_column(axes: Any, name: str, steps: np.ndarray, values: np.ndarray) -> None:
-    """One curve; of a long one that is not smooth also the running mean."""
+    """One curve; of a long one that is not smooth also the running mean. What is too large for matplotlib is a gap."""
+    values = np.where(abs(values) < LARGE, values, np.nan)
     width = len(values) // 20
     noisy = name in ("loss", "grad_norm") and width > 1
     marker = "." if len(values) <= 50 else None
@@ -55,7 +57,7 @@ def draw_column(axes: Any, name: str, steps: np.ndarray, values: np.ndarray) -> 
     )
     if noisy:
         axes.plot(steps[width // 2 :][: len(values) - width + 1], smooth(values, width), color="tab:blue")
-    axes.set(title=name, xlabel="step")
+    axes.set(title=text(name), xlabel="step")
     axes.spines[["top", "right"]].set_visible(False)
 
 

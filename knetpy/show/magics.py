@@ -98,6 +98,7 @@ def _bare(x: Any) -> Any:
 
 
 def is_name(text: str) -> bool:
+    """Whether something can be kept under it."""
     return text.isidentifier() and not iskeyword(text)
 
 

@@ -11,10 +11,14 @@ from ..core.errors import ShapeError
 from ..core.value import bare
 from ..devices import host
 from ..ops.arguments import count_of
+from ..train.arguments import is_iterable
 from . import plot
+from .pieces import cut
 
 MOST = 64  # images or filters of a picture
 SIDE = 1.3  # inches of an image
+PIXELS = 400  # of its longer side; of larger images only some of the rows and columns are taken
+WORDS = 100  # at a side of a picture
 NUMBERS = 20  # classes up to which the numbers of a confusion matrix are written into it
 
 
@@ -28,7 +32,7 @@ def images(x: Any, titles: Sequence | None = None, *, columns: int = 8) -> Any:
       columns=8: how many images are beside each other.
     Returns: the matplotlib Figure, which a notebook displays.
     Raises: ImportError, which says what to install, if matplotlib is missing; ShapeError for another shape or too few
-      titles.
+      titles; TypeError for what are no real numbers.
 
     >>> import numpy as np, knetpy as kn
     >>> len(kn.show.images(np.zeros((5, 1, 8, 8)), titles=[3, 1, 4, 1, 5]).axes)
@@ -40,24 +44,36 @@ def images(x: Any, titles: Sequence | None = None, *, columns: int = 8) -> Any:
     if shown.ndim != 4 or shown.shape[1] not in (1, 3, 4) or not shown.size:
         raise ShapeError(
             f"show.images: x must be images (N, H, W) or (N, C, H, W) with 1, 3 or 4 channels, got shape {array.shape}"
-            + "; channels come first here: x.transpose(0, 3, 1, 2)" * (array.ndim == 4 and array.shape[3] in (1, 3, 4))
+            + _instead(array.shape)
         )
+    if titles is not None and not is_iterable(titles):
+        raise TypeError(f"show.images: titles must be a list, a text for each image, got {type(titles).__name__}")
     names = None if titles is None else [str(bare(title)) for title in titles]
     if names is not None and len(names) < min(len(shown), MOST):
         raise ShapeError(f"show.images: there are {len(shown)} images and {len(names)} titles; give each its own")
-    shown = _unit(shown[:MOST])
+    each = -(-max(shown.shape[2:]) // PIXELS)
+    shown = _unit(shown[:MOST, :, ::each, ::each])
     return _grid("images", list(shown), names, count_of("show.images", "columns", columns, least=1), cmap="gray")
+
+
+def _instead(shape: tuple[int, ...]) -> str:
+    """What to write for something of another shape than images have."""
+    if len(shape) == 4 and shape[3] in (1, 3, 4):
+        return "; channels come first here: x.transpose(0, 3, 1, 2)"
+    if len(shape) == 4 and shape[1]:
+        return "; one channel alone is x[:, 0]"
+    return "; rows of pixels become images as x.reshape(-1, 28, 28)" if len(shape) == 1 and shape[0] else ""
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
     """Values from 0 to 1, the NaNs 0."""
     if x.dtype == np.uint8:
         return x / np.float32(255)
-    x = np.asarray(x, np.float32)
+    x = np.asarray(x, np.float64)
     finite = x[np.isfinite(x)]
     low, high = (finite.min(), finite.max()) if finite.size else (0, 1)
     if low < 0 or high > 1:
-        x = (x - low) / ((high - low) or 1)
+        x = (x / 2 - low / 2) / ((high / 2 - low / 2) or 1)  # halves, since the range of very large values overflows
     return np.clip(np.nan_to_num(x), 0, 1)
 
 
@@ -76,7 +92,7 @@ def _grid(name: str, shown: list, titles: Sequence | None, columns: int, bound: 
         axes.imshow(x[0] if len(x) == 1 else x.transpose(1, 2, 0), vmin=low, vmax=bound, **options)
         axes.set(xticks=[], yticks=[])
         if titles is not None:
-            axes.set_title(_text(titles[i]), fontsize=8)
+            axes.set_title(plot.text(titles[i]), fontsize=8)
     return figure
 
 
@@ -90,25 +106,29 @@ def filters(w: Any, *, columns: int = 8) -> Any:
       w: weights (O, C, KH, KW), a Param or array, or a layer that has such a weight; the first 64 filters are drawn.
       columns=8: how many are beside each other.
     Returns: the matplotlib Figure, which a notebook displays.
-    Raises: ImportError, which says what to install, if matplotlib is missing; ShapeError for other shapes.
+    Raises: ImportError, which says what to install, if matplotlib is missing; ShapeError for other shapes;
+      ValueError for a layer that has not made its weight yet.
 
     >>> import knetpy as kn
     >>> len(kn.show.filters(kn.param(16, 1, 5, 5)).axes)
     16
     """
-    w = getattr(w, "weight", w)
-    array = _array("filters", "w", w)
+    weight = getattr(w, "weight", w)
+    if weight is not w and weight is None:
+        raise ValueError(f"show.filters: {w!r} has no weight before its first call, or kn.nn.init_from(layer, x)")
+    array = _array("filters", "w", weight)
     if array.ndim != 4 or not array.size:
         raise ShapeError(
             f"show.filters: w must be (O, C, KH, KW), got shape {array.shape}; the columns of a matrix w (784, 10) are "
             "w.T.reshape(10, 1, 28, 28)"
         )
     columns = count_of("show.filters", "columns", columns, least=1)
-    array = np.nan_to_num(array.astype(np.float32))
-    bound = float(abs(array).max()) or 1.0
+    array = array.astype(np.float64)
+    bound = float(abs(array[np.isfinite(array)]).max(initial=0)) or 1.0
+    array = np.clip(np.nan_to_num(array), -bound, bound)
     channels = array.shape[1]
     if channels == 3:
-        return _grid("filters", list(array[:MOST] / (2 * bound) + 0.5), None, columns)
+        return _grid("filters", list(array[:MOST] / bound / 2 + 0.5), None, columns)
     if channels > 1:
         columns = min(columns, channels)
         array = array[: max(1, MOST // columns), :columns].reshape(-1, 1, *array.shape[2:])
@@ -136,7 +156,7 @@ def confusion(matrix: Any, names: Sequence[str] | None = None) -> Any:
             "update(scores, labels)"
         )
     classes = len(counts)
-    labels = [str(k) for k in range(classes)] if names is None else [_text(name) for name in names]
+    labels = [str(k) for k in range(classes)] if names is None else [plot.text(name) for name in names]
     if len(labels) != classes:
         raise ShapeError(f"show.confusion: there are {classes} classes and {len(labels)} names")
     total = counts.sum(1, keepdims=True)
@@ -179,8 +199,8 @@ def attention(weights: Any, queries: Sequence | None = None, keys: Sequence | No
         )
     heads = np.nan_to_num(heads[:MOST].astype(np.float32))
     count, rows, columns = heads.shape
-    words = None if queries is None else [_text(word) for word in queries]
-    others = words if keys is None and rows == columns else None if keys is None else [_text(word) for word in keys]
+    words = None if queries is None else [plot.text(word) for word in queries]
+    others = words if keys is None and rows == columns else None if keys is None else [plot.text(word) for word in keys]
     for name, n, found in (("queries", rows, words), ("keys", columns, others)):
         if found is not None and len(found) != n:
             raise ShapeError(f"show.attention: {name} has {len(found)} words, but weights {array.shape} have {n}")
@@ -206,19 +226,17 @@ def _array(name: str, operand: str, x: Any) -> np.ndarray:
     except (TypeError, ValueError) as reason:
         raise TypeError(f"show.{name}: {operand} must be an array of numbers: {reason}") from None
     if array.dtype.kind not in "buif":
-        raise TypeError(f"show.{name}: {operand} must be an array of real numbers, got dtype {array.dtype}")
+        given = type(x).__name__ if array.dtype == object else f"dtype {array.dtype}"
+        raise TypeError(f"show.{name}: {operand} must be an array of real numbers, got {given}")
     return array
 
 
-def _text(word: Any) -> str:
-    """A text as matplotlib writes it: a dollar sign would begin a formula."""
-    return str(word).replace("$", r"\$")
-
-
 def _ticks(axes: Any, rows: Sequence[str] | None, columns: Sequence[str] | None) -> None:
-    """Words at the rows and columns of a picture, small where there are many."""
+    """Words at the rows and columns of a picture, small where there are many; of very many only some."""
     for axis, words in ((axes.yaxis, rows), (axes.xaxis, columns)):
         if words is not None:
-            axis.set_ticks(range(len(words)), words, fontsize=max(4, min(8, 160 / len(words))))
+            each = -(-len(words) // WORDS)
+            shown = [cut(word, 24) for word in words[::each]]
+            axis.set_ticks(range(0, len(words), each), shown, fontsize=max(4, min(8, 160 / len(words))))
     if columns is not None and max(map(len, columns)) > 2:
         axes.tick_params(axis="x", rotation=90)

@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from .pieces import cut
+
 EXTRA = "pip install 'knetpy[plot]'"
+LONGEST = 60  # characters of a title or word
 ROWS, COLUMNS = 4, 6  # of the grid of images
 RIGHT, WRONG = "#2a7f3f", "#c23b22"
 
@@ -44,6 +47,16 @@ def _figure_class() -> Any:
             return png(self)
 
     return Picture
+
+
+def text(word: Any) -> str:
+    r"""A text as matplotlib writes it, of a long one the beginning: a dollar sign would begin a formula.
+
+    >>> from knetpy.show.plot import text
+    >>> print(text("5$"))
+    5\$
+    """
+    return cut(str(word), LONGEST).replace("$", r"\$")
 
 
 def png(figure: Any, dpi: int = 80, **options: Any) -> bytes:
@@ -102,7 +115,7 @@ def draw_losses(axes: Any, losses: np.ndarray) -> None:
 
 
 def smooth(values: np.ndarray, width: int) -> np.ndarray:
-    """The mean of every `width` values that follow each other.
+    """The mean of every `width` values that follow each other, NaN where one of them is not finite.
 
     >>> from knetpy.show.plot import smooth
     >>> smooth(np.array([1.0, 3.0, 5.0]), 2)
@@ -110,7 +123,10 @@ def smooth(values: np.ndarray, width: int) -> np.ndarray:
     """
     if len(values) < width:
         return values[:0]
-    return np.convolve(values, np.full(width, 1 / width), mode="valid")
+    finite = np.isfinite(values)
+    sums, counts = (np.cumsum(np.append(0.0, x)) for x in (np.where(finite, values, 0), finite))
+    whole = counts[width:] - counts[:-width] == width
+    return np.where(whole, (sums[width:] - sums[:-width]) / width, np.nan)
 
 
 def draw_images(

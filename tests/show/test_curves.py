@@ -1,5 +1,8 @@
 """The picture and the html of a History."""
 
+import time
+from array import array
+
 import pytest
 
 import knetpy as kn
@@ -28,6 +31,21 @@ def test_any_number_of_columns(columns):
     history = kn.History()
     history.add(**{f"c{n}": n for n in range(columns)})
     assert len(history.plot().axes) == columns
+
+
+def test_numbers_and_names_that_matplotlib_cannot_draw():
+    history = kn.History(**{"$x^{$": lambda: 1.0, "y" * 10_000: lambda: 2.0})
+    list(history([1e308, -1e308, float("inf"), float("nan"), 1.0]))
+    assert "data:image/png;base64," in history._repr_html_()
+
+
+def test_a_long_training_is_drawn_soon():
+    history = kn.History()
+    history.add(loss=1.0)
+    history._values["loss"] = (array("q", range(10**6)), array("d", bytes(8 * 10**6)))
+    begin = time.perf_counter()
+    history.plot()
+    assert time.perf_counter() - begin < 5  # by a sum over each window it takes minutes
 
 
 def test_html(history):

@@ -63,6 +63,23 @@ def test_filters_of_a_layer_and_of_zeros():
     assert kn.show.filters(w).axes[0].images[0].get_clim() == (-2, 2)  # 0 is white
 
 
+def test_filters_that_are_not_finite():
+    shown = drawn(kn.show.filters(np.array([[[[np.inf, np.nan, 2.0]]]])))
+    assert shown[0].tolist() == [[2, 0, 2]]
+    assert drawn(kn.show.filters(np.full((1, 3, 1, 2), -np.inf, "f4")))[0].tolist() == [[[0, 0, 0]] * 2]
+
+
+def test_large_pictures_are_thinned():
+    assert drawn(kn.show.images(np.broadcast_to(np.float32(1), (2**20, 3, 4000, 1000))))[0].shape == (400, 100, 3)
+    words = [f"$word{n}" + "x" * 1000 for n in range(1000)]
+    axes = kn.show.confusion(np.eye(1000, dtype=int), words).axes[0]
+    assert len(axes.get_xticks()) == 100 and max(len(t.get_text()) for t in axes.get_xticklabels()) == 24
+
+
+def test_very_large_values():
+    assert drawn(kn.show.images(np.array([[1e308, -1e308]])))[0].tolist() == [[1, 0]]
+
+
 def test_confusion():
     metric = kn.train.Confusion()
     metric.update(np.eye(3)[[0, 1, 1, 2]], [0, 1, 2, 2])
@@ -96,6 +113,10 @@ def test_attention():
         (lambda: kn.show.images(np.zeros((0, 8, 8))), "got shape"),
         (lambda: kn.show.images(np.zeros((2, 8, 8)), [1]), "2 images and 1 titles"),
         (lambda: kn.show.images(np.zeros((2, 8, 8)), columns=0), "columns"),
+        (lambda: kn.show.images(np.zeros((2, 2, 8, 8))), r"one channel alone is x\[:, 0\]"),
+        (lambda: kn.show.images(np.zeros((2, 8, 8)), 3), "titles must be a list, a text for each image, got int"),
+        (lambda: kn.show.filters(kn.nn.Conv(4, 3)), r"Conv\(.* has no weight before its first call"),
+        (lambda: kn.show.filters(kn.nn.Chain(kn.nn.Conv(1, 4, 3))), "array of real numbers, got Chain"),
         (lambda: kn.show.images(["a"]), "array of real numbers"),
         (lambda: kn.show.filters(np.zeros((784, 10))), r"got shape \(784, 10\)"),
         (lambda: kn.show.confusion(np.zeros((2, 3))), r"got shape \(2, 3\)"),

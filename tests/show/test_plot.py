@@ -52,3 +52,11 @@ def test_without_matplotlib(monkeypatch):
     assert not plot.can_plot()
     with pytest.raises(ImportError, match=r"pip install 'knetpy\[plot\]'"):
         picture()
+
+
+def test_smooth_is_the_mean_of_each_window():
+    values = np.random.default_rng(0).random(100)
+    values[[40, 70]] = np.nan, np.inf
+    means = np.array([values[n : n + 7].mean() for n in range(94)])
+    assert np.allclose(plot.smooth(values, 7), np.where(np.isfinite(means), means, np.nan), rtol=1e-12, equal_nan=True)
+    assert plot.smooth(values, 101).size == 0
