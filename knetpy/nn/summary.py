@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,12 +71,14 @@ class Summary:
         return "\n".join([line.rstrip() for line in lines] + [self._total()])
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{word}</th>" for word in _HEAD)
-        body = "".join(
-            "<tr>" + "".join(f"<td style='white-space:pre'>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self._cells()
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{html.escape(self._total())}</p>"
+        def line(tag: str, row: Iterable[str]) -> str:  # texts to the left, else the depth of a layer is not seen
+            styles = [f"white-space:pre;text-align:{'left' if k < 2 else 'right'}" for k in range(len(_HEAD))]
+            cells = [f"<{tag} style='{style}'>{html.escape(cell)}</{tag}>" for style, cell in zip(styles, row)]
+            return f"<tr>{''.join(cells)}</tr>"
+
+        body = "".join([line("td", row) for row in self._cells()])
+        head = line("th", _HEAD)
+        return f"<table><thead>{head}</thead><tbody>{body}</tbody></table><p>{html.escape(self._total())}</p>"
 
 
 _HEAD = ("layer", "output", "parameters", "operations", "memory")

@@ -1,6 +1,7 @@
 """outputsize and summary: what layers say before they are run, and what that costs."""
 
 import dataclasses
+import re
 import tracemalloc
 from dataclasses import dataclass
 
@@ -90,6 +91,7 @@ def test_html_is_escaped():
 
     found = summary(Chain(**{"<b>": Named(np.tanh)}), (None, 3))
     assert "<script>" not in found._repr_html_() and "<b>" not in found._repr_html_()
+    assert re.search(r"<td style='white-space:pre;text-align:left'>  \S", found._repr_html_())  # depth is seen
 
 
 def test_nothing_changes():
