@@ -156,6 +156,7 @@ def test_huge_arrays_are_sampled():
     assert tracemalloc.get_traced_memory()[1] < 4e6 and len(html) < 3000
     tracemalloc.stop()
     assert f"≈ {2 * np.sqrt(12e10):.4g}" in read(html)
+    assert repr(p) == f"Param((30000000, 4000), float32, norm={2 * np.sqrt(12e10):.4g})"  # which is asked for, too
 
 
 def test_a_model_of_a_terabyte_displays():
