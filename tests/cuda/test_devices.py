@@ -125,6 +125,10 @@ def test_what_prints_and_shows():
     assert "w[0]" in repr(grads) and "matmul" in repr(tape)
     assert all(["<table" in shown._repr_html_() for shown in (w[0], grads, tape)])
     layers = kn.gpu(kn.nn.Chain(kn.nn.Dense(1, 4), kn.nn.BatchNorm(4)))
+    data, table = kn.minibatch(kn.gpu(np.ones((300, 200), "f4")), None, 4), kn.gpu(kn.param(1000, 200))
+    assert all(["<svg" in shown._repr_html_() for shown in (layers, data, table, kn.show.params(layers))])
+    rows = kn.grad(lambda i: np.sum(kn.embed(table, i)))(kn.gpu(np.array([1, 5, 5])))
+    assert "2 of 1,000 rows" in rows._repr_html_()
     assert "8 param" in repr(layers) and kn.nn.outputsize(layers, (None, 1)) == (None, 4)
     assert kn.nn.summary(layers, x).parameters == 16
     with pytest.raises(kn.DeviceError, match="kn.cpu"):
