@@ -6,7 +6,9 @@ sample only.
 
 from __future__ import annotations
 
+import html
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 
 from ..arrays import norm
 from ..devices import beside, host
+from ..transforms.gradients import table as aligned
 
 SAMPLE = 10_000  # elements that are looked at
 ROWS = 100  # that are shown at the start, and at the end, of a long table
@@ -26,27 +29,47 @@ CELL = "text-align:left;padding:1px 10px 1px 0;white-space:nowrap"
 
 
 class Html(str):
-    """A text that is html already."""
+    """A text that is html already; as plain text its words."""
 
     def _repr_html_(self) -> str:
         return self
 
+    def __repr__(self) -> str:
+        return html.unescape(re.sub(r"<title>.*?</title>|<[^>]*>", "", self))
 
-def table(columns: Iterable[str], items: Iterable[Any], row: Callable[[Any], Iterable[str]] = tuple) -> Html:
+
+class Table(Html):
+    """A table as html; as plain text it is aligned, without the drawings."""
+
+    rows: list[list[Html]]
+
+    def __repr__(self) -> str:
+        columns, *rows = [list(map(repr, row)) for row in self.rows]
+        return aligned(columns, rows)
+
+
+def table(columns: Iterable[str], items: Iterable[Any], row: Callable[[Any], Iterable[str]] = tuple) -> Table:
     """An html table of a row for each item; of a long one the start and the end, for which alone rows are made."""
     items, columns = list(items), list(columns)
     left_out = len(items) - 2 * ROWS
-    lines: list[str] = [line(row(item), "td") for item in (items if left_out <= 0 else items[:ROWS])]
+    rows = [list(map(cell, row(item))) for item in (items if left_out <= 0 else items[:ROWS])]
     if left_out > 0:
-        lines.append(f'<tr><td colspan="{len(columns)}" style="{CELL}">… {left_out:,} more …</td></tr>')
-        lines += [line(row(item), "td") for item in items[-ROWS:]]
-    head = line(columns, "th")
-    return Html(f'<table style="border-collapse:collapse"><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table>')
+        rows.append([cell(f"… {left_out:,} more …")] + [Html("")] * (len(columns) - 1))
+        rows += [list(map(cell, row(item))) for item in items[-ROWS:]]
+    head, body = line(columns, "th"), "".join([line(row, "td") for row in rows])
+    made = Table(f'<table style="border-collapse:collapse"><thead>{head}</thead><tbody>{body}</tbody></table>')
+    made.rows = [list(map(cell, columns)), *rows]
+    return made
 
 
-def line(cells: Iterable[str], tag: str) -> Html:
-    """One row of a table; of a long text in it the beginning."""
-    return Html("<tr>" + "".join(f'<{tag} style="{CELL}">{escape(cut(c, TEXT))}</{tag}>' for c in cells) + "</tr>")
+def cell(text: str) -> Html:
+    """What stands in a cell; of a long text the beginning."""
+    return Html(escape(cut(text, TEXT)))
+
+
+def line(cells: Iterable[str], tag: str) -> str:
+    """One row of a table."""
+    return "<tr>" + "".join([f'<{tag} style="{CELL}">{cell(c)}</{tag}>' for c in cells]) + "</tr>"
 
 
 def folded(title: str, inside: Html, begin_open: bool = False) -> Html:

@@ -51,7 +51,7 @@ def params(obj: Any, gradients: Gradients | None = None) -> Html:
       obj: whatever `kn.params` takes.
       gradients=None: what `kn.grad` or `kn.tape` returned, whose norms and histograms are shown beside the values.
     Returns: a text of html, which a notebook displays: path, shape, dtype, norm, range and a histogram of the values,
-      from at most 10,000 of them.
+      from at most 10,000 of them. Its repr is the table as plain text.
     Raises: TypeError for gradients that are none.
 
     >>> import knetpy as kn

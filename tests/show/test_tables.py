@@ -209,6 +209,17 @@ def test_params_of_anything():
     assert "no params" in kn.show.params([1, "a"]) and "param" in kn.show.params(w[0])
 
 
+def test_params_print_as_text():
+    w, b = kn.param(3, 2), kn.param([np.nan, 1.0])
+    g = kn.grad(lambda: w.sum())()
+    lines = repr(kn.show.params({HOSTILE: w, "b": b}, g)).splitlines()
+    assert lines[0].split() == ["param", "shape", "dtype", "norm", "min", "max", "values", "norm", "gradient"]
+    assert HOSTILE in lines[1].replace("\\'", "'") and f"{np.linalg.norm(w.value):.4g}" in lines[1]
+    assert lines[2].endswith("never touched") and "1 of 2 not finite" in lines[2] and len(lines) == 3
+    assert not any(tag in "".join(lines) for tag in ("<td", "<svg", "<path", "<title"))
+    assert repr(kn.show.params([])) == "no params"
+
+
 def test_params_with_gradients():
     w, b, c = kn.param(3, 2), kn.param0(2), kn.param0(1)
     g = kn.grad(lambda x: (x @ w + b).sum())(np.ones((4, 3), "f4"))
