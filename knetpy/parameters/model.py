@@ -63,7 +63,8 @@ class model(Displayed):
         return bound
 
     def __repr__(self):
-        return f"<model {self.__name__} with {len(self.made)} params of its own>"
+        n = len(self.made)
+        return f"<model {self.__name__} with {n} param{'s' * (n != 1)} of its own>"
 
 
 MADE = "_params_made"  # where an instance keeps what its methods made: {method: {place: Param}}

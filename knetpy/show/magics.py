@@ -112,11 +112,15 @@ class Taped:
         return repr(self.tape)
 
     def _repr_html_(self) -> str:
-        if find_spec("pygraphviz"):
-            picture = folded("graph", Html(graph(self.tape)._repr_html_()), begin_open=True)
-        else:
-            picture = Html(f"<div>for the graph: {escape(EXTRA)}</div>")
-        return record(self.tape, by_op_open=True) + picture
+        return record(self.tape, by_op_open=True) + (self._picture() if self.tape.steps else "")
+
+    def _picture(self) -> Html:
+        if not find_spec("pygraphviz"):
+            return Html(f"<div>for the graph: {escape(EXTRA)}</div>")
+        try:
+            return folded("graph", Html(graph(self.tape)._repr_html_()), begin_open=True)
+        except Exception as reason:  # of a Graphviz that does not run; the tables are there all the same
+            return Html(f"<div>no graph: {escape(reason)}</div>")
 
 
 def _grad(shell: Any, line: str) -> Any:

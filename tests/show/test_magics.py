@@ -44,6 +44,8 @@ def test_tape_shows_the_graph_where_it_can(shell, monkeypatch):
     pytest.importorskip("pygraphviz")
     monkeypatch.undo()
     assert "<summary>graph</summary>" in shown._repr_html_()
+    monkeypatch.setattr("pygraphviz.AGraph.draw", lambda *_, **__: 1 / 0)
+    assert "by op" in shown._repr_html_() and "no graph: division by zero" in shown._repr_html_()
 
 
 def test_a_failing_cell_leaves_no_results(shell):
