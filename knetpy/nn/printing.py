@@ -18,7 +18,10 @@ def brief(layer: Any) -> str:
     """A layer or function on one line."""
     if type(layer).__repr__ is object.__repr__ and not hasattr(layer, "__name__"):  # it tells no more than an address
         return type(layer).__name__
-    first, more, _ = spelled(layer).partition("\n")
+    try:
+        first, more, _ = spelled(layer).partition("\n")
+    except Exception:  # of the user's own __repr__; the note of another error, or the display of a model, goes on
+        return f"<{type(layer).__name__} whose repr fails>"
     return f"{type(layer).__name__}(...)" if more else first.partition("  #")[0]
 
 

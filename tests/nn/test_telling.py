@@ -50,3 +50,18 @@ def test_notes_tell_what_did_not_fit_together(join):
     with pytest.raises(ValueError) as caught:
         join(Conv(1, 2, 3, stride=2))(np.ones((4, 1, 9, 9), "f4"))
     assert "add, called with shape (4, 2, 4, 4) and (4, 1, 9, 9)" in caught.value.__notes__[0]
+
+
+def test_a_repr_that_fails_hides_nothing():
+    class Broken:
+        def __call__(self, x):
+            raise ValueError("the true reason")
+
+        def __repr__(self):
+            raise RuntimeError("no repr")
+
+    net = Chain(Dense(3, 3), Broken())
+    with pytest.raises(ValueError, match="the true reason"):
+        net(np.ones((2, 3), "f4"))
+    for shown in (repr(net), net._repr_html_()):
+        assert "Broken whose repr fails" in shown and "Dense(3 " in shown
