@@ -39,6 +39,11 @@ def images(x: Any, titles: Sequence | None = None, *, columns: int = 8) -> Any:
     5
     """
     array = _array("images", "x", x)
+    if array.ndim == 3 and array.shape[2] in (3, 4) and min(array.shape[:2]) > 8:
+        raise ShapeError(
+            f"show.images: x {array.shape} seems to be an image with channels last: x.transpose(2, 0, 1)[np.newaxis]"
+            f"; if it is {array.shape[0]} grey images of {array.shape[2]} columns, x[:, np.newaxis]"
+        )
     shown = array[np.newaxis] if array.ndim == 2 else array
     shown = shown[:, np.newaxis] if shown.ndim == 3 else shown
     if shown.ndim != 4 or shown.shape[1] not in (1, 3, 4) or not shown.size:

@@ -113,6 +113,7 @@ def test_attention():
         (lambda: kn.show.images(np.zeros((0, 8, 8))), "got shape"),
         (lambda: kn.show.images(np.zeros((2, 8, 8)), [1]), "2 images and 1 titles"),
         (lambda: kn.show.images(np.zeros((2, 8, 8)), columns=0), "columns"),
+        (lambda: kn.show.images(np.zeros((28, 28, 3))), r"channels last: x.transpose\(2, 0, 1\)\[np.newaxis\]"),
         (lambda: kn.show.images(np.zeros((2, 2, 8, 8))), r"one channel alone is x\[:, 0\]"),
         (lambda: kn.show.images(np.zeros((2, 8, 8)), 3), "titles must be a list, a text for each image, got int"),
         (lambda: kn.show.filters(kn.nn.Conv(4, 3)), r"Conv\(.* has no weight before its first call"),
