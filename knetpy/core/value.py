@@ -184,6 +184,7 @@ class Param(Value):
     __slots__ = ("__weakref__", "_array", "version", "frozen")
 
     def __init__(self, array, frozen=False):
+        array = array if hasattr(array, "dtype") else np.array(array, np.float32)  # lists, as Knet's Param takes them
         for name, v in zip(Param.__slots__[1:] + Value.__slots__, (array, 0, frozen, serial(), read_only(array))):
             object.__setattr__(self, name, v)
 
