@@ -237,6 +237,8 @@ def minibatch(
     >>> [(x.shape, y.tolist()) for x, y in data]
     [((2, 1, 28, 28), [1, 2]), ((2, 1, 28, 28), [3, 10])]
     """
+    if batchsize is None and not (ytype is None and ysize is None):
+        raise TypeError("minibatch: ytype and ysize are for y, and there is none")
     x, y = _shaped("x", x, xsize), y if batchsize is None else _shaped("y", y, ysize)
     return _minibatch(x, y, batchsize, shuffle=shuffle, partial=partial, xtype=xtype, ytype=ytype)
 
