@@ -97,6 +97,8 @@ def array_for(given, frozen):
             f"Param takes an array, and whether it is frozen, got {type(frozen).__name__}; an optimizer remembers its "
             "state by Param, write kn.update(w, g, opt)"
         )
+    if hasattr(given, "uid"):
+        raise TypeError("Param takes a bare array; kn.param(p) makes a Param of its own of another's values")
     return given if hasattr(given, "dtype") else np.array(given, np.float32)
 
 

@@ -712,6 +712,7 @@ MISTAKES = {
     "gcheck: rtol must be": lambda: knet.gcheck(np.sum, rtol=-1),
     "minibatch: xsize (-1, 7) does not fit x of shape (4, 6)": lambda: knet.minibatch(draw(4, 6), 2, xsize=(-1, 7)),
     "minibatch: ytype and ysize are for y, and there is none": lambda: knet.minibatch(draw(4, 6), 2, ysize=(2, 3)),
+    "Param takes a bare array; kn.param(p) makes": lambda: knet.Param(knet.param(2)),
     "write kn.update(w, g, opt)": lambda: knet.Param(draw(2), knet.Adam()),
     "bilinear: fw and fh must be equal": lambda: knet.bilinear(float, 2, 3, 1, 1),
     "kn.knet has no KnetArray: write kn.gpu(x)": lambda: knet.KnetArray,
