@@ -90,6 +90,18 @@ def _unlock(lock):
             pass  # its memory has been made read-only by its owner in the meantime
 
 
+def array_for(given, frozen):
+    """The array of a new Param: of lists and numbers in single precision, as Knet's Param(x, opt) takes them."""
+    if frozen not in (True, False):
+        raise TypeError(
+            f"Param takes an array, and whether it is frozen, got {type(frozen).__name__}; an optimizer remembers its "
+            "state by Param, write kn.update(w, g, opt)"
+        )
+    if hasattr(given, "uid"):
+        raise TypeError("Param takes a bare array; kn.param(p) makes a Param of its own of another's values")
+    return given if hasattr(given, "dtype") else np.array(given, np.float32)
+
+
 def read_only(array):
     """A view of `array` that cannot be written; scalars and arrays without such a flag (CuPy's) as they are."""
     if not isinstance(array, np.ndarray):

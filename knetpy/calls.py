@@ -105,7 +105,9 @@ def _sentence(f: Callable, name: str, way: str, elsewhere: Mapping[str, str], ar
     if twice := [key for key in places[: len(args)] if key in options]:
         return f"{name}: {twice[0]} is given twice, by position and by name"
     given = {*places[: len(args)], *options}
-    missing = [key for key, p in parameters.items() if key not in given and p.default is p.empty]
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    wanted = [key for key, p in parameters.items() if p.default is p.empty and p.kind not in several]
+    missing = [key for key in wanted if key not in given]
     return f"{name}: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; it {takes}" * bool(missing)
 
 

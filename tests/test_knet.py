@@ -146,6 +146,22 @@ def test_documented_example_of_nll():
     close(nll(scores, [1, 2]), 2.1657e-5, rtol=0.03)
 
 
+def test_labels_from_0_are_warned_of():
+    """Each class but the last, and 0: of a vector of many labels they are from 0. Rows of labels may well be masked."""
+    scores, labels = draw(40, 4), np.arange(40) % 4
+    for f in (nll, knet.accuracy, knet.zeroone):
+        with pytest.warns(UserWarning, match=f"{f.__name__}: labels hold each number from 0 to 3 and no 4"):
+            f(scores, labels)
+        with pytest.warns(UserWarning, match="write labels [+] 1"):
+            f(lambda x: x, data=[(scores, labels)])
+    nll(scores, labels + 1)
+    nll(scores, labels.reshape(10, 4))
+    nll(scores[:39], labels[:39])
+    nll(scores, np.where(labels == 2, 0, labels))
+    nll(scores, np.where(np.arange(40) == 5, 4, labels))
+    nll(draw(40, 1), labels * 0)
+
+
 def test_accuracy_and_zeroone():
     scores = np.array([[3.0, 1, 2], [1, 3, 2], [1, 2, 3], [3, 2, 1]])
     assert knet.accuracy(scores, [1, 1, 3, 0]) == 2 / 3
@@ -350,6 +366,23 @@ def test_a_state_cannot_be_replayed():
     kn.grad(lambda: kn.checkpoint(lambda: r(x).sum())())()
 
 
+@pytest.mark.parametrize("kind", ["lstm", "gru", "tanh", "relu"])
+def test_states_of_every_layer_and_direction(kind):
+    """What begins each, and what each ends with, lie in the order of rnnparam's layers."""
+    r, x = made(5, 5, rnnType=kind, numLayers=2, bidirectional=True), draw(2, 4, 5)
+    h, c = draw(4, 2, 5, seed=1), draw(4, 2, 5, seed=2) if kind == "lstm" else None
+    y, hy, cy, _ = knet.rnnforw(r, r.w, x, h, c)
+    for layer in (1, 3):
+        c0, c1 = (c[layer - 1], c[layer]) if kind == "lstm" else (0.0, 0.0)
+        there = by_hand(r, x, layer, h=h[layer - 1], c=c0)
+        back = by_hand(r, x, layer + 1, backward=True, h=h[layer], c=c1)
+        close(hy[layer - 1], there[:, -1])
+        close(hy[layer], back[:, 0])
+        x = np.concatenate([there, back], 2)
+    close(y, x)
+    assert (cy is None) == (kind != "lstm")
+
+
 def test_params_of_a_network():
     r = knet.RNN(3, 5, numLayers=2, bidirectional=True)
     shapes = [w.shape for w in knet.rnnparams(r)]
@@ -363,6 +396,7 @@ def test_params_of_a_network():
     assert repr(knet.RNN(3, 3, rnnType="relu", dropout=0.5, skipInput=True)) == (
         "RNNRELU(input=3,hidden=3,dropout=0.5,skipinput)"
     )
+    assert repr(made(3, 5)) == "LSTM(input=3,hidden=5,float64)"
 
 
 def test_dropout_of_a_network_begins_at_its_input():
@@ -476,6 +510,18 @@ def test_update_takes_what_knet_takes():
         knet.update(w, g, [knet.SGD()])
 
 
+@pytest.mark.parametrize("rule", DEFAULTS)
+def test_mistakes_in_iterators_are_told_in_their_words(rule):
+    name = rule.lower()
+    iterator = getattr(knet, name)
+    with pytest.raises(TypeError, match=f"{name}: f must be a function, got int; write {name}"):
+        iterator(1, [])
+    with pytest.raises(TypeError, match=f"{name}: data must be an iterable"):
+        iterator(np.sum, 1)
+    with pytest.raises(ValueError, match=f"{name}: lr must be at least 0"):
+        iterator(np.sum, [], lr=-1)
+
+
 # ----------------------------------------------------------------------------------- gradients, data, search
 
 
@@ -502,6 +548,20 @@ def test_the_older_style():
         knet.update(w, gradient(w, x, y), lr=0.2)
     close(loss(w, x, y), np.mean((np.c_[x, np.ones(20)] @ np.linalg.lstsq(np.c_[x, np.ones(20)], y)[0] - y) ** 2), 1e-3)
     assert loss(w, x, y) < before
+
+
+def test_params_of_lists():
+    w = knet.Param([1, 2, 3])
+    assert w.dtype == np.float32 and knet.grad(knet.diff(lambda: (w * w).sum()), w).tolist() == [2, 4, 6]
+    assert knet.Param(np.array([1.0])).dtype == float and "norm=3.742" in repr(w)
+
+
+def test_arguments_are_counted_from_1():
+    x = np.ones(2)
+    for f, name in ((knet.grad, "grad"), (knet.gradloss, "gradloss")):
+        assert f(lambda a, b, c=1.0: (a * b * c).sum(), 2).__name__ == ("<lambda>" if f is knet.grad else "gradient")
+        with pytest.raises(TypeError, match=f"{name}: argnum is 3, but <lambda> got 2 arguments by position"):
+            f(lambda a, b: (a * b).sum(), 3)(x, x)
 
 
 def test_gcheck_checks_params():
@@ -542,6 +602,41 @@ def test_bilinear_by_its_formula(factor):
     close(deconv4(w, x, stride=factor, padding=factor // 2)[..., factor:-factor, factor:-factor], 1)
 
 
+def test_progress_with_a_message(monkeypatch):
+    """As in Knet's notebook 80: the message is asked of the first and the last item, and of every so many."""
+    from knetpy.knet import loops
+
+    shown = []
+
+    class Bar:
+        disable = False
+
+        def __init__(self, *_):
+            pass
+
+        __enter__ = lambda self: self  # noqa: E731
+        __exit__ = update = lambda *_: None  # noqa: E731
+
+        def set_postfix_str(self, text, refresh=True):
+            shown.append(text)
+
+    monkeypatch.setattr(loops, "bar", Bar)
+    items = knet.progress(lambda p: f"{p.curriter}: {p.currval}", "abcdefgh", steps=3)
+    assert len(items) == 8 and "".join(items) == "abcdefgh"
+    assert shown == ["1: a", "4: d", "7: g", "8: h"]
+    shown.clear()
+    assert "".join(items) == "abcdefgh" and len(shown) == 4
+    clock = iter(range(0, 100, 4))
+    monkeypatch.setattr(loops, "time", lambda: next(clock) / 10)
+    shown.clear()
+    list(knet.progress(lambda p: p.currval, [1, 2, 3, 4, 5], seconds=0.7))
+    assert shown == ["1", "3", "5"]
+    Bar.disable = True
+    shown.clear()
+    assert list(knet.progress(lambda p: 1 / 0, [1, 2])) == [1, 2] and not shown
+    assert list(knet.progress([1, 2])) == [1, 2]
+
+
 def test_converge_and_search():
     w = kn.param([3.0])
     losses = list(knet.converge(knet.sgd(lambda x: ((w - x) ** 2).sum(), knet.cycle([1.0]), lr=0.1)))
@@ -576,6 +671,12 @@ MISTAKES = {
     'RNN: rnnType must be one of "relu", "tanh", "lstm", "gru", got': lambda: knet.RNN(3, 5, rnnType=":lstm"),
     "RNN: with skipInput=True inputSize must be hiddenSize, got 3 and 5": lambda: knet.RNN(3, 5, skipInput=True),
     "RNN has no argument 'batchSize'": lambda: knet.RNN(3, 5, batchSize=2),
+    "RNN: atype must be float16, float32 or float64, got int64": lambda: knet.RNN(3, 5, atype=int),
+    "RNN: winit must be a function of the sizes and dtype=": lambda: knet.RNN(3, 5, winit=3),
+    "RNN: finit must be a function of the sizes and dtype=": lambda: knet.RNN(3, 5, finit=1),
+    "did you mean kn.lstm(x, r.w, lengths=...)? It takes x": lambda: knet.RNN(3, 5)(draw(2, 3), batchSizes=[1, 1]),
+    "rnninit: hiddenSize is missing": lambda: knet.rnninit(3),
+    "rnninit: dropout must be": lambda: knet.rnninit(3, 5, dropout=2),
     "RNN: x must be (I,), (B, I) or (B, T, I) with I = 3, got (2, 4)": lambda: knet.RNN(3, 5)(draw(2, 4)),
     "RNN: h must be None, 0 or (layers, B, hiddenSize) = (1, 2, 5), got (3, 5)": lambda: knet.RNN(
         3, 5, h=draw(3, 5), atype=float
@@ -586,11 +687,36 @@ MISTAKES = {
     "SGD: gclip must be at least 0": lambda: knet.SGD(gclip=-1),
     "sgd has no argument 'learning_rate'": lambda: knet.sgd(np.sum, [], learning_rate=1),
     "optimizers: otype must be the class of a rule": lambda: knet.optimizers([draw(2)], knet.Adam()),
+    "accuracy(lambda x: predict(w, x), data=batches)": lambda: knet.accuracy([], [], np.dot),
+    "sigm: x must be an array": lambda: knet.sigm("a"),
+    "setseed: n must be an integer": lambda: knet.setseed("a"),
+    "diff: @diff f(x) is diff(f, x)": lambda: knet.diff(1.0),
+    "write grad(f)(x, y)": lambda: knet.grad(np.dot, 1.0, 2.0),
+    "grad: argnum must be an integer from 1, got ndarray; the": lambda: knet.grad(np.sum, draw(3)),
+    "gradloss: f must be a function, got int": lambda: knet.gradloss(1),
+    "grad: with what diff returned goes a Param, grad(J, w)": lambda: knet.grad(knet.diff(knet.param(1).sum)),
+    "gcheck: f must be a function": lambda: knet.gcheck(1),
+    "update: p must be an optimizer, such as Adam(), or a container of them like w, got the class SGD": lambda: (
+        knet.update([draw(2)], [draw(2)], knet.SGD)
+    ),
+    "update: p must be an optimizer, such as Adam(), or a container of them like w, got 3": lambda: knet.update(
+        [draw(2)], [draw(2)], 3
+    ),
+    "J = diff(loss, x, y), then update(model, J); grad(loss) is by an argument; got ndarray": lambda: knet.update(
+        np.sum, draw(2)
+    ),
+    "progress: it takes a function and an iterable": lambda: knet.progress([1], np.sum),
+    "progress: steps must be at least 0": lambda: knet.progress(np.sum, [1], steps=-1),
+    "an optimizer remembers its state by Param": lambda: knet.param(1).opt,
     "grad: argnum must be at least 1, got 0": lambda: knet.grad(np.sum, 0),
     "gcheck: rtol must be": lambda: knet.gcheck(np.sum, rtol=-1),
     "minibatch: xsize (-1, 7) does not fit x of shape (4, 6)": lambda: knet.minibatch(draw(4, 6), 2, xsize=(-1, 7)),
+    "minibatch: ytype and ysize are for y, and there is none": lambda: knet.minibatch(draw(4, 6), 2, ysize=(2, 3)),
+    "Param takes a bare array; kn.param(p) makes": lambda: knet.Param(knet.param(2)),
+    "write kn.update(w, g, opt)": lambda: knet.Param(draw(2), knet.Adam()),
     "bilinear: fw and fh must be equal": lambda: knet.bilinear(float, 2, 3, 1, 1),
     "kn.knet has no KnetArray: write kn.gpu(x)": lambda: knet.KnetArray,
+    "kn.knet has no takenth: write a loop over enumerate": lambda: knet.takenth,
     "kn.knet has no ncycle: write repeat(data, epochs)": lambda: knet.ncycle,
 }
 

@@ -173,6 +173,7 @@ PYTORCH = {  # what its users type after an array, and what to write
     "requires_grad": ": kn.param makes what is trained, kn.grad(f, 0) differentiates by an argument",
     **{name: f": write kn.{name}(x)" for name in ("relu", "sigmoid", "softmax", "logsoftmax", "gelu", "silu")},
     "__cuda_array_interface__": ": only Params on a GPU have one, outside of transforms; write kn.value(x)",
+    "opt": ": an optimizer remembers its state by Param, and kn.optim.Choose has one for each",
     "log_softmax": ": write kn.logsoftmax(x)", "zero_": ": write p[...] = 0, outside a transform",
 }  # fmt: skip
 

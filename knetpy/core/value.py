@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import norm, read_only
+from ..arrays import array_for, norm, read_only
 from ..devices import host
 from .errors import ESCAPED, INSTEAD, PYTORCH, DerivativeError, EscapeError, MutationError, refuse_elsewhere, to_array
 from .trace import active
@@ -184,6 +184,7 @@ class Param(Value):
     __slots__ = ("__weakref__", "_array", "version", "frozen")
 
     def __init__(self, array, frozen=False):
+        array = array_for(array, frozen)
         for name, v in zip(Param.__slots__[1:] + Value.__slots__, (array, 0, frozen, serial(), read_only(array))):
             object.__setattr__(self, name, v)
 

@@ -6,40 +6,39 @@ windows (W1, W2, C, O) are (O, C, W2, W1), and data (features, batch) are (batch
 x @ w with the transpose of w. The memory is the same. Only sequences are (B, T, I) for Knet's (I, B, T). Options that
 count Julia's axes (dims=) do it from 1 at our last.
 
-Labels are from 1, and 0 is passed over; losses take raw scores. @diff f(x) is diff(f, x), and a name with an
-exclamation mark has none here: update! is update, adam! is a loop over adam that does nothing.
+Labels are from 1, and 0 is passed over; indices are from 0, so that an embedding is w[x - 1] of them. Losses take raw
+scores. @diff f(x) is diff(f, x), and a name with an exclamation mark has none here: update! is update, adam! is a loop
+over adam that does nothing. What Knet keeps in Param.opt our optimizers remember themselves: one opt for all steps, or
+`optimizers`.
 """
 
 from ..core.value import Param, value
 from ..ops.activation import elu, selu
-from ..ops.activation import sigmoid as sigm
 from ..ops.piecewise import relu
 from ..parameters.init import gaussian, xavier, xavier_normal, xavier_uniform
 from ..parameters.search import params
-from ..random import seed as setseed
 from ..settings import training
-from ..train import converge, cycle, goldensection, hyperband, minimize, progress, repeat, take
-from ..transforms.record import tape as diff
-from .layers import RNN, batchnorm, bnmoments, bnparams, rnnforw, rnninit, rnnparam, rnnparams
+from ..train import converge, cycle, goldensection, hyperband, minimize, repeat, take
+from .batchnorm import batchnorm, bnmoments, bnparams
+from .loops import adadelta, adagrad, adam, momentum, nesterov, progress, rmsprop, sgd
 from .losses import accuracy, bce, logistic, nll, zeroone
-from .models import bilinear, cat1d, gcheck, grad, gradloss, minibatch, optimizers, param, param0, update
-from .ops import bmm, conv4, deconv4, dropout, invx, logp, logsoftmax, logsumexp, mat, pool, softmax, tanh, unpool
-from .optim import (
-    SGD,
-    Adadelta,
-    Adagrad,
-    Adam,
-    Momentum,
-    Nesterov,
-    Rmsprop,
-    adadelta,
-    adagrad,
-    adam,
-    momentum,
-    nesterov,
-    rmsprop,
-    sgd,
+from .models import (
+    bilinear,
+    cat1d,
+    diff,
+    gcheck,
+    grad,
+    gradloss,
+    minibatch,
+    optimizers,
+    param,
+    param0,
+    setseed,
+    update,
 )
+from .ops import bmm, conv4, deconv4, dropout, invx, logp, logsoftmax, logsumexp, mat, pool, sigm, softmax, tanh, unpool
+from .optim import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, Rmsprop
+from .rnn import RNN, rnnforw, rnninit, rnnparam, rnnparams
 
 Sgd = SGD
 
@@ -60,7 +59,9 @@ _WITHOUT = {  # names of Knet's that are not here, and what to write
     "knetgc": "nothing: memory is given back by itself", "gc": "nothing: memory is given back by itself",
     "save": "kn.save(path, tree)", "load": "kn.load(path)", "train": "a loop over adam(f, data), sgd(f, data) ...",
     "epochs": "repeat(data, epochs)", "updates": "take(cycle(data), updates)", "ncycle": "repeat(data, epochs)",
-    "Data": "minibatch(x, y, 100)", "seed": "setseed(n)", "getval": "value(x)", "rnntype": "RNN(..., rnnType=...)",
+    "takenth": "a loop over enumerate(adam(f, data), 1) with if step % n == 0",
+    "Data": "minibatch(x, y, 100), which is of kn.data.Minibatches", "rnntype": "RNN(..., rnnType=...)",
+    "seed": "setseed(n)", "getval": "value(x)",
     "conv": "conv4, or kn.conv(x, w)", "linear": "x @ w + b, or kn.linear(x, w, b)", "sigmoid": "sigm",
     "gradcheck": "gcheck(f, x), or kn.gradcheck(f, x)", "recording": "training()", "full": "nothing: g[p] is dense",
     "clone": "copy.copy(opt)", "dir": "kn.data, which has the data sets", "mnist": "kn.data.mnist()",

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ..calls import told
+from ..calls import telling, told
+from ..core.errors import warn
 from ..devices import maybe, surely
 from ..ops.arguments import array_of, constant_of, flag, integers
 from ..ops.bce import bce as _bce
@@ -14,18 +15,21 @@ from ..ops.nll import nll as _nll
 from ..ops.nll import zeroone as _zeroone
 from .ops import axis_of_dims, one_number
 
+MANY = 10  # labels for each class, of which every class has one, but for chances of e**-10
 
-@told
+
+@telling("nll(f(x), labels), or nll(lambda x: predict(w, x), data=batches)")
 def nll(scores, labels=None, *, data=None, dims=1, average=True):
     """Negative log likelihood: the mean of -log(softmax(scores)) at the labels, which are from 1, and 0 for none.
 
     Parameters:
       scores: (..., C), floating, raw; Julia's (C, ...). Or a model, a function from x to scores.
-      labels=None: integers from 1 to C, one for each place, in any shape; a label of 0 is passed over.
+      labels=None: integers from 1 to C, one for each place, in any shape; a label of 0 is passed over. A vector
+        of 10 * C or more with all numbers from 0 to C - 1, but no C, is warned of: such labels seem to be from 0.
       data=None: with a model, batches (x, y) that it is computed for; nll(model, data) is the same.
       dims=1: along which of Julia's axes the classes lie: 1 is our last axis, 2 the one before it.
       average=True: False for the pair (total, how many labels count).
-    Returns: a scalar, which has a derivative by the scores; 0 where no label counts. Of data a float.
+    Returns: a scalar, which has a derivative by the scores; 0 where no label counts. Of data a float, NaN there.
 
     >>> import numpy as np, knetpy as kn
     >>> scores = np.array([[12.2, 2.0, 0.0], [0.3, 21.5, -21.0]])  # of a cat and a dog
@@ -40,7 +44,7 @@ def nll(scores, labels=None, *, data=None, dims=1, average=True):
     return _nll(scores, labels, axis, ignore=ignore, reduction="sum"), int((labels >= 0).sum())
 
 
-@told
+@telling("accuracy(f(x), labels), or accuracy(lambda x: predict(w, x), data=batches)")
 def accuracy(scores, labels=None, *, data=None, dims=1, average=True):
     """The share of labels, which are from 1, at which the highest score lies.
 
@@ -119,6 +123,7 @@ def _from_one(name, scores, labels, data, dims):
         raise TypeError(f"{name}: it takes scores and labels, or a model and data, as {name}(model, data=batches)")
     one_number(name, "dims", dims, (1, 2))
     scores, labels = array_of(name, "scores", scores), integers(name, "labels", constant_of(name, "labels", labels))
+    given = labels
     (axis,) = axis_of_dims(name, scores, dims)
     shape = tuple(np.delete(scores.shape, axis).tolist())
     if labels.shape != shape and labels.size == math.prod(shape):
@@ -127,7 +132,23 @@ def _from_one(name, scores, labels, data, dims):
     if surely((labels < 0) | (labels > classes)):
         worst = labels.max() if labels.max() > classes else labels.min()
         raise ValueError(f"{name}: labels run from 1 to {classes}, and 0 is passed over; got {worst}")
+    _warn_of_zeros(name, given, classes)
     return scores, labels - 1, axis, -1 if maybe(labels == 0) else None
+
+
+def _warn_of_zeros(name, labels, classes):
+    """Warn of labels that seem to be from 0: a long vector of all numbers up to the last class, but never that.
+
+    Where 0 is for the ends of sentences there are mostly rows of labels. Of so many, each class is among them by
+    chance, if they are about equally frequent.
+    """
+    if labels.ndim != 1 or labels.size < MANY * classes or not surely(labels == 0) or (labels == classes).any():
+        return
+    if len(np.unique(labels)) == classes > 1:
+        warn(
+            f"{name}: labels hold each number from 0 to {classes - 1} and no {classes}. Knet's are from 1, and 0 is "
+            f"passed over: write labels + 1, or take kn.{name}, whose labels are from 0"
+        )
 
 
 def _of_data(name, loss, model, labels, data, dims, average):

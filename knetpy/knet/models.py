@@ -1,25 +1,54 @@
 """Knet's gradients, params, batches and updates."""
 
+from functools import update_wrapper
+
 import numpy as np
 
-from ..calls import speaking, told
+from ..calls import speaking, telling, told
 from ..check.gradcheck import gradcheck
-from ..core.value import value
+from ..core.errors import label_of
+from ..core.value import Param, value
 from ..data.minibatch import minibatch as _minibatch
-from ..ops.arguments import count_of, number
+from ..ops.arguments import count_of, number, whole
 from ..optim import Optimizer
 from ..optim import update as _update
 from ..parameters import init as inits
 from ..parameters.param import param as _param
+from ..random import seed
 from ..transforms.grad import grad as _grad
 from ..transforms.grad import value_and_grad
 from ..transforms.gradients import Gradients
+from ..transforms.record import tape
 from ..tree import children, tree_map
 from .optim import SGD
 
+setseed = speaking(seed="setseed")(seed)
 
-@speaking(argnums="argnum")
+
 @told
+def diff(f, *args, **options):
+    """Run f(*args) and take the gradients of all Params that it touches: Knet's @diff, and `kn.tape`.
+
+    Parameters:
+      f: a function that returns a real scalar; @diff of an expression is diff(lambda: expression).
+      *args, **options: its arguments, which are constants.
+    Returns: a `kn.Record` J: value(J) is the scalar, grad(J, w) a gradient, params(J) the Params. It prints as a table.
+    Raises: DerivativeError if f does not return a real scalar.
+
+    >>> import numpy as np, knetpy as kn
+    >>> w = kn.knet.param([1, 2])
+    >>> J = kn.knet.diff(lambda x: (w * x).sum(), np.array([3, 4], "f4"))
+    >>> kn.knet.value(J), kn.knet.grad(J, w)
+    (np.float32(11.0), array([3., 4.], dtype=float32))
+    """
+    if not callable(f):
+        raise TypeError(
+            f"diff: @diff f(x) is diff(f, x), and @diff expression diff(lambda: expression), got {_kind(f)}"
+        )
+    return tape(f, *args, **options)
+
+
+@telling("grad(f)(x, y)")
 def grad(f, argnum=1):
     """The gradient function of f by one of its arguments; or, of what `diff` returned, the gradient of a Param.
 
@@ -35,13 +64,16 @@ def grad(f, argnum=1):
     >>> kn.knet.grad(kn.knet.diff(lambda: (w * w).sum()), w)
     array([2., 4., 6.], dtype=float32)
     """
-    if isinstance(f, Gradients):
-        return f[argnum] if argnum in f else None
-    return _grad(f, count_of("grad", "argnum", argnum, 1) - 1)
+    if not isinstance(f, Gradients):
+        return _of_argument("grad", _grad, f, argnum)
+    if not isinstance(argnum, Param):
+        raise TypeError(
+            f"grad: with what diff returned goes a Param, grad(J, w), got {_kind(argnum)}; of all, J[[w, b]]"
+        )
+    return f[argnum] if argnum in f else None
 
 
-@speaking(value_and_grad="gradloss", argnums="argnum")
-@told
+@telling("gradloss(f)(x, y)")
 def gradloss(f, argnum=1):
     """`grad`, but the function returns the pair (gradient, value of f).
 
@@ -54,13 +86,36 @@ def gradloss(f, argnum=1):
     >>> kn.knet.gradloss(lambda x: (x * x).sum())(np.array([1.0, 2.0, 3.0]))
     (array([2., 4., 6.]), np.float64(14.0))
     """
-    both = value_and_grad(f, count_of("gradloss", "argnum", argnum, 1) - 1)
+    both = _of_argument("gradloss", value_and_grad, f, argnum)
 
     def gradient(*args, **kwargs):
         loss, found = both(*args, **kwargs)
         return found, loss
 
     return gradient
+
+
+def _of_argument(name, transform, f, argnum):
+    """transform(f, argnum - 1), whose function says by Knet's number that it was given no such argument."""
+    if not callable(f):
+        raise TypeError(f"{name}: f must be a function, got {_kind(f)}; write {name}(f)(x)")
+    if whole(argnum) is None:
+        way = f"the function that it returns is called, as {name}(f)(x, y)"
+        raise TypeError(f"{name}: argnum must be an integer from 1, got {_kind(argnum)}; {way}")
+    if argnum < 1:
+        raise ValueError(f"{name}: argnum must be at least 1, got {argnum}")
+    gradient = transform(f, whole(argnum) - 1)
+
+    def counted(*args, **kwargs):
+        if len(args) < argnum:
+            raise TypeError(f"{name}: argnum is {argnum}, but {label_of(f)} got {len(args)} arguments by position")
+        return gradient(*args, **kwargs)
+
+    return update_wrapper(counted, f)
+
+
+def _kind(x):
+    return type(value(x)).__name__
 
 
 @speaking(gradcheck="gcheck", tolerance="rtol")
@@ -79,6 +134,8 @@ def gcheck(f, *x, kw=(), rtol=0.05):
     >>> kn.knet.gcheck(lambda x: (w * x).sum(), np.arange(3.0))
     True
     """
+    if not callable(f):
+        raise TypeError(f"gcheck: f must be a function, got {_kind(f)}; @gcheck f(x) is gcheck(f, x)")
     report = gradcheck(
         lambda: f(*x, **dict(kw)), order=1, modes="reverse", tolerance=number("gcheck", "rtol", rtol), raises=False
     )
@@ -180,6 +237,8 @@ def minibatch(
     >>> [(x.shape, y.tolist()) for x, y in data]
     [((2, 1, 28, 28), [1, 2]), ((2, 1, 28, 28), [3, 10])]
     """
+    if batchsize is None and not (ytype is None and ysize is None):
+        raise TypeError("minibatch: ytype and ysize are for y, and there is none")
     x, y = _shaped("x", x, xsize), y if batchsize is None else _shaped("y", y, ysize)
     return _minibatch(x, y, batchsize, shuffle=shuffle, partial=partial, xtype=xtype, ytype=ytype)
 
@@ -219,9 +278,15 @@ def update(w, g, p=None, *, lr=0.1, gclip=0):
     """
     if g is None:
         return
+    if callable(w) and not callable(g) and not isinstance(g, Gradients):
+        way = "J = diff(loss, x, y), then update(model, J); grad(loss) is by an argument"
+        raise TypeError(f"update: with a function or model goes what diff returned: {way}; got {_kind(g)}")
     if p is None or isinstance(p, Optimizer):
         _update(w, g, SGD(lr, gclip) if p is None else p)
         return
+    if isinstance(p, type) or children(p) is None:
+        given = f"the class {p.__name__}" if isinstance(p, type) else repr(p)[:60]
+        raise TypeError(f"update: p must be an optimizer, such as Adam(), or a container of them like w, got {given}")
     steps: list = []
     try:
         tree_map(lambda opt, w, g: steps.append((w, g, opt)), p, w, g)

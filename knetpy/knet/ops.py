@@ -5,6 +5,7 @@ import numpy as np
 from ..calls import speaking, told
 from ..core.errors import ShapeError
 from ..core.value import bare
+from ..ops.activation import sigmoid
 from ..ops.arguments import array_of, as_floating, count_of, flag, number, whole
 from ..ops.conv import conv, conv_transpose
 from ..ops.dropout import dropout as _dropout
@@ -19,6 +20,7 @@ from ..random import DROPOUT, drawing_from
 from ..settings import training
 
 tanh = np.tanh
+sigm = speaking(sigmoid="sigm")(sigmoid)
 MODES = {0: "max", 1: "mean", 2: "mean_valid", 3: "max"}
 
 

@@ -1,15 +1,13 @@
-"""Knet's optimizers with the defaults of its version 1.4, and the iterators that train with them."""
+"""Knet's optimizers, with the defaults of its version 1.4."""
 
 import numpy as np
 
-from ..calls import told
 from ..graphs import capture
 from ..optim import SGD as _SGD
 from ..optim import Adadelta as _Adadelta
 from ..optim import Adam as _Adam
 from ..optim import ClipNorm, Optimizer
 from ..optim.settings import AMOUNT, SHARE
-from ..train import minimize
 
 
 class _Clipping(Optimizer):
@@ -209,111 +207,3 @@ class Adam(_Clipping, _Adam):
 
     def __init__(self, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, gclip=0):
         self.lr, self.beta1, self.beta2, self.eps, self.gclip = lr, beta1, beta2, eps, gclip
-
-
-# ---------------------------------------------------------------------------------------------------- iterators
-
-
-@told
-def sgd(f, data, *, lr=0.1, gclip=0, params=None):
-    """An iterable that makes a step of `SGD` for each item of `data`, and yields f of it: `minimize` with that rule.
-
-    Knet's sgd!, which only trains, is a loop that does nothing: for loss in sgd(f, data): pass.
-
-    Parameters:
-      f: a function that returns a real scalar; called as f(*item) for a tuple, else as f(item).
-      data: items, such as of `minibatch`; of more epochs `repeat` of it.
-      lr=0.1, gclip=0: as for `SGD`.
-      params=None: what to train, by default every Param that f touches.
-    Returns: what `minimize` returns.
-
-    >>> import knetpy as kn
-    >>> w = kn.param([1.0])
-    >>> [float(loss) for loss in kn.knet.sgd(lambda x: (w * x).sum(), [2.0, 2.0], lr=0.25)]
-    [2.0, 1.0]
-    """
-    return minimize(f, data, SGD(lr, gclip), params=params)
-
-
-@told
-def momentum(f, data, *, lr=0.05, gamma=0.95, gclip=0, params=None):
-    """`sgd` with the rule `Momentum`.
-
-    Parameters and returns: as for `sgd`; lr=0.05, gamma=0.95: as for `Momentum`.
-
-    >>> import knetpy as kn
-    >>> w = kn.param([1.0])
-    >>> [round(float(loss), 3) for loss in kn.knet.momentum(lambda x: (w * x).sum(), [2.0, 2.0])]
-    [2.0, 1.8]
-    """
-    return minimize(f, data, Momentum(lr, gamma, gclip), params=params)
-
-
-@told
-def nesterov(f, data, *, lr=0.05, gamma=0.95, gclip=0, params=None):
-    """`sgd` with the rule `Nesterov`.
-
-    Parameters and returns: as for `sgd`; lr=0.05, gamma=0.95: as for `Nesterov`.
-
-    >>> import knetpy as kn
-    >>> w = kn.param([1.0])
-    >>> [round(float(loss), 3) for loss in kn.knet.nesterov(lambda x: (w * x).sum(), [2.0, 2.0])]
-    [2.0, 1.61]
-    """
-    return minimize(f, data, Nesterov(lr, gamma, gclip), params=params)
-
-
-@told
-def adagrad(f, data, *, lr=0.05, eps=1e-6, gclip=0, params=None):
-    """`sgd` with the rule `Adagrad`.
-
-    Parameters and returns: as for `sgd`; lr=0.05, eps=1e-6: as for `Adagrad`.
-
-    >>> import knetpy as kn
-    >>> w = kn.param([1.0])
-    >>> [round(float(loss), 3) for loss in kn.knet.adagrad(lambda x: (w * x).sum(), [2.0, 2.0])]
-    [2.0, 1.9]
-    """
-    return minimize(f, data, Adagrad(lr, eps, gclip), params=params)
-
-
-@told
-def rmsprop(f, data, *, lr=0.01, rho=0.9, eps=1e-6, gclip=0, params=None):
-    """`sgd` with the rule `Rmsprop`.
-
-    Parameters and returns: as for `sgd`; lr=0.01, rho=0.9, eps=1e-6: as for `Rmsprop`.
-
-    >>> import knetpy as kn
-    >>> w = kn.param([1.0])
-    >>> [round(float(loss), 3) for loss in kn.knet.rmsprop(lambda x: (w * x).sum(), [2.0, 2.0])]
-    [2.0, 1.937]
-    """
-    return minimize(f, data, Rmsprop(lr, rho, eps, gclip), params=params)
-
-
-@told
-def adadelta(f, data, *, lr=1.0, rho=0.9, eps=1e-6, gclip=0, params=None):
-    """`sgd` with the rule `Adadelta`.
-
-    Parameters and returns: as for `sgd`; lr=1.0, rho=0.9, eps=1e-6: as for `Adadelta`.
-
-    >>> import knetpy as kn
-    >>> w = kn.param([1.0])
-    >>> [round(float(loss), 3) for loss in kn.knet.adadelta(lambda x: (w * x).sum(), [2.0, 2.0])]
-    [2.0, 1.994]
-    """
-    return minimize(f, data, Adadelta(lr, rho, eps, gclip), params=params)
-
-
-@told
-def adam(f, data, *, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, gclip=0, params=None):
-    """`sgd` with the rule `Adam`.
-
-    Parameters and returns: as for `sgd`; lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8: as for `Adam`.
-
-    >>> import knetpy as kn
-    >>> w = kn.param([1.0])
-    >>> [round(float(loss), 3) for loss in kn.knet.adam(lambda x: (w * x).sum(), [2.0, 2.0])]
-    [2.0, 1.998]
-    """
-    return minimize(f, data, Adam(lr, beta1, beta2, eps, gclip), params=params)

@@ -362,6 +362,10 @@ def _knet():
     yield Call("rnnparam", ask.rnnparam, {"r": ask.RNN(3, 5)}, {"layer": 1, "id": 2, "par": 1})
     yield Call("Momentum", ask.Momentum, {}, {"lr": 0.1, "gamma": 0.9, "gclip": 1.0})
     yield Call("Rmsprop", ask.Rmsprop, {}, {"lr": 0.1, "rho": 0.9, "eps": 1e-6, "gclip": 1.0})
+    yield Call("sigm", ask.sigm, {"x": F(2, 3)})
+    yield Call("diff", lambda f, x: ask.diff(f, x), {"f": _loss, "x": F(2)})
+    yield Call("progress", lambda msg, itr, **o: _three(ask.progress(msg, itr, **o)), {"msg": repr, "itr": [1, 2]},
+               {"steps": 1, "seconds": 1.0})  # fmt: skip
     yield Call("gradloss", lambda f, argnum, x: ask.gradloss(f, argnum)(x), {"f": _loss, "argnum": 1, "x": F(2)})
     yield Call("bilinear", ask.bilinear, {"T": np.float32, "fw": 2, "fh": 2, "IN": 3, "ON": 3})
     yield Call("minibatch", lambda x, y, batchsize, **o: list(ask.minibatch(x, y, batchsize, **o)),

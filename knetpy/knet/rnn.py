@@ -1,4 +1,4 @@
-"""Knet's layers with a state of their own: batch normalisation and recurrent networks."""
+"""Knet's recurrent networks: a layer that may keep its state, and the older pair of functions that keep nothing."""
 
 from functools import partial
 from typing import Any
@@ -10,95 +10,13 @@ from ..core.errors import ShapeError
 from ..core.trace import active
 from ..core.value import Result, bare, value
 from ..journal import is_replaying
-from ..ops.arguments import MOST, array_of, as_floating, count_of, flag, flags, number, one_of
-from ..ops.batchnorm import Moments
-from ..ops.batchnorm import batchnorm as _batchnorm
+from ..ops.arguments import array_of, as_floating, count_of, flags, number, one_of
 from ..ops.dropout import dropout as drop
 from ..ops.rnn import MOST_LAYERS, gru, lstm, rnn
 from ..parameters import init
 from ..parameters.param import param
-from ..settings import training as is_training
+from ..random import as_dtype
 from ..transforms.run import defer
-
-
-class _Moments(Moments):
-    biased = True
-
-
-@speaking(Moments="bnmoments")
-@told
-def bnmoments(*, momentum=0.1, mean=None, var=None):
-    """The running mean and variance of a `batchnorm`: `kn.Moments`, with the biased variance, as Knet has it.
-
-    Parameters:
-      momentum=0.1: the share of the newest batch.
-      mean=None, var=None: floating arrays (C,) to begin with, instead of Knet's meaninit and varinit; by default 0 and
-        1, of the size that the first batch has.
-    Returns: `kn.Moments`, whose mean and var are arrays (C,).
-
-    >>> import numpy as np, knetpy as kn
-    >>> moments = kn.knet.bnmoments(momentum=0.5)
-    >>> y = kn.knet.batchnorm(np.array([[1.0], [3.0]]), moments, training=True)
-    >>> moments.mean, moments.var
-    (array([1.]), array([1.]))
-    """
-    return _Moments(momentum, mean=mean, var=var)
-
-
-@speaking(ones="bnparams", dtype="etype")
-@told
-def bnparams(etype, channels=None):
-    """The scales and biases of a `batchnorm` in one vector: ones, then zeros; `param` makes a Param of it.
-
-    Parameters:
-      etype: the dtype; or, in place of both, the number of channels, for float32 (where Knet takes Float64).
-      channels=None: how many.
-    Returns: an array (2 * channels,).
-
-    >>> import knetpy as kn
-    >>> kn.knet.bnparams(2)
-    array([1., 1., 0., 0.], dtype=float32)
-    """
-    etype, channels = (np.float32, etype) if channels is None else (etype, channels)
-    n = count_of("bnparams", "channels", channels, 1, MOST)
-    return np.concatenate([init.ones(n, dtype=etype), init.zeros(n, dtype=etype)])
-
-
-@told
-def batchnorm(x, moments=None, params=None, *, eps=1e-5, training=None):
-    """Batch normalisation with Knet's `bnmoments` and `bnparams`: `kn.batchnorm`.
-
-    Parameters:
-      x: (N, C, *S), floating: Julia's (W, H, C, N) read from the last axis to the first.
-      moments=None: what `bnmoments` returned; it is written in training mode, read otherwise, and needed then.
-      params=None: a vector of C scales and C biases, of the dtype of x.
-      eps=1e-5: a number of at least 0, added to the variance.
-      training=None: True or False to decide by it instead of by `training`.
-    Returns: an array of the shape and dtype of x.
-
-    >>> import numpy as np, knetpy as kn
-    >>> x = np.array([[1.0, 5.0], [3.0, 5.0]])
-    >>> kn.knet.batchnorm(x, None, np.array([1.0, 1.0, 0.0, 7.0]), eps=0.25, training=True).round(3)
-    array([[-0.894,  7.   ],
-           [ 0.894,  7.   ]])
-    """
-    if moments is None and not (is_training() if training is None else flag("batchnorm", "training", training)):
-        raise TypeError("batchnorm: outside of training it needs moments, which bnmoments() makes; or training=True")
-    if not (moments is None or isinstance(moments, Moments)):
-        raise TypeError(f"batchnorm: moments must be of bnmoments(), or None, got {type(bare(moments)).__name__}")
-    if params is None:
-        return _batchnorm(x, moments, eps=eps, training=training)
-    x, params = as_floating("batchnorm", x=x, params=params)
-    shape = x.shape
-    if len(shape) < 2 or params.shape != (2 * shape[1],):
-        raise ShapeError(
-            f"batchnorm: params must be a vector of scales and biases of each channel (axis 1 of x {shape}), as of "
-            f"bnparams(channels), got {params.shape}"
-        )
-    return _batchnorm(x, moments, params[: shape[1]], params[shape[1] :], eps=eps, training=training)
-
-
-# ------------------------------------------------------------------------------------------- recurrent networks
 
 GATES = {"relu": 1, "tanh": 1, "lstm": 4, "gru": 3}
 
@@ -158,6 +76,8 @@ class RNN:
     def _made(self, winit, binit, finit, atype):
         """The weights of each layer and direction."""
         gates, H, directions = GATES[self.rnnType], self.hiddenSize, 1 + self.bidirectional
+        atype = as_dtype("RNN", atype, option="atype", drawn=True)
+        winit, binit, finit = [_drawing(*pair) for pair in (("winit", winit), ("binit", binit), ("finit", finit))]
         inits = [finit if self.rnnType == "lstm" and gate == 1 else binit for gate in range(gates)]
         found = []
         for k in range(self.numLayers * directions):
@@ -206,6 +126,7 @@ class RNN:
         self._state[name] = new
         self._live.pop(name, None)
 
+    @partial(told, name="RNN", elsewhere={"batchSizes": "kn.lstm(x, r.w, lengths=...)"})
     def __call__(self, x):
         if not (self.h is None and self.c is None):
             _refuse_replays()
@@ -240,14 +161,33 @@ class RNN:
             return np.zeros_like(bare(x), shape=shape)
         state = array_of("RNN", name, state)
         if (1,) * (3 - len(state.shape)) + tuple(state.shape) != shape:
-            raise ShapeError(f"RNN: {name} must be None, 0 or (layers, B, hiddenSize) = {shape}, got {state.shape}")
+            raise ShapeError(
+                f"RNN: {name} must be None, 0 or (layers, B, hiddenSize) = {shape}, got {state.shape}; 0 begins anew"
+            )
         return np.reshape(state, shape)
 
     def __repr__(self):
         name = {"relu": "RNNRELU", "tanh": "RNNTANH"}.get(self.rnnType, self.rnnType.upper())
         more = [",bidirectional"] * self.bidirectional + [f",layers={self.numLayers}"] * (self.numLayers > 1)
         more += [f",dropout={self.dropout:g}"] * (self.dropout > 0) + [",skipinput"] * self.skipInput
+        dtype = self.w[0][1].dtype
+        more += [f",{dtype}"] * (dtype != np.float32)
         return f"{name}(input={self.inputSize},hidden={self.hiddenSize}{''.join(more)})"
+
+
+def _drawing(name, init):
+    """An initialiser, which says what it must be if it cannot be called as one."""
+
+    def draw(*sizes, dtype):
+        try:
+            return init(*sizes, dtype=dtype)
+        except TypeError as failure:
+            raise TypeError(
+                f"RNN: {name} must be a function of the sizes and dtype=, such as kn.init.xavier, got {init!r:.60} "
+                f"({failure})"
+            ) from failure
+
+    return draw
 
 
 def _refuse_replays():
@@ -308,6 +248,8 @@ def rnnparams(r):
     return [rnnparam(r, layer, i, par) for par in (1, 2) for layer in range(1, 1 + len(r.w)) for i in ids]
 
 
+@speaking(RNN="rnninit")
+@told
 def rnninit(inputSize, hiddenSize, **options):
     """Knet's older pair with `rnnforw`: an `RNN`, and its weights as plain arrays.
 
