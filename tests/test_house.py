@@ -1,6 +1,7 @@
 """The house rules of the package: who imports whom, what an import loads, no traces of anyone's machine."""
 
 import ast
+import configparser
 import re
 import subprocess
 import sys
@@ -294,6 +295,20 @@ def test_typing_mistakes_and_other_spellings_lead_to_names():
     for private in ("__wrapped__", "_repr_html_"):  # asked for by tools, often
         code = f"import sys, knetpy; hasattr(knetpy, {private!r}); print('knetpy.nn' in sys.modules)"
         assert run_python(code).split() == ["False"]
+
+
+def test_every_extra_that_is_named_exists():
+    extras = configparser.ConfigParser()
+    extras.read(ROOT / "setup.cfg", encoding="utf-8")
+    files = [
+        *(ROOT / "knetpy").rglob("*.py"),
+        *(ROOT / "tests").rglob("*.py"),
+        ROOT / "README.md",
+        ROOT / "bench/README.md",
+    ]
+    texts = [path.read_text(encoding="utf-8") for path in files]
+    named = {name for text in texts for name in re.findall(r"(?:knetpy|\"\.)\[([a-z][\w-]*)\]", text)}
+    assert {"plot", "scipy", "cuda13"} <= named <= set(extras["options.extras_require"])
 
 
 def test_the_package_can_be_imported_from_a_zip_file(tmp_path):
