@@ -311,7 +311,7 @@ def checked_optimizer(opt: Any, caller: str) -> Optimizer:
     raise TypeError(f"{caller}: opt must be an optimizer such as {example}, got {type(opt).__name__}")
 
 
-class uninterrupted:  # noqa: N801  in lower case, as it is used
+class uninterrupted:  # in lower case, as it is used
     """Let Ctrl-C wait until the block has ended, so that it cannot leave half of it done.
 
     >>> import signal
