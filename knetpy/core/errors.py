@@ -277,6 +277,6 @@ def warn(message, category=UserWarning):
         category,
         frame.f_code.co_filename,
         frame.f_lineno,
-        module=frame.f_globals.get("__name__"),
+        module=frame.f_globals.get("__name__", "__main__"),  # of None Python says nothing, as of exec(code, {})
         registry=frame.f_globals.setdefault("__warningregistry__", {}),
     )
