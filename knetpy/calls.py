@@ -1,13 +1,14 @@
-"""Calls that Python refuses, told in a sentence: what is missing, what is unknown and what may have been meant."""
+"""Calls and names that Python refuses, told in a sentence: what is missing or unknown, and what may have been meant."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType, MappingProxyType
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 F = TypeVar("F", bound=Callable)
 Kind = TypeVar("Kind", bound=type)
@@ -117,3 +118,35 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     found = get_close_matches(name, list(known), 1)
     return f"; did you mean {found[0]}? It" if found else "; it"
+
+
+def no_attribute(owner: str, name: str, write: str, known: Iterable[str] = ()) -> AttributeError:
+    """The error of a name that `owner` does not have: what to write instead, or which of the known may be meant.
+
+    Python would add the nearest name of its own (IPython would not), beside the point where we know what to write.
+    """
+    from difflib import get_close_matches
+
+    near = [] if write else get_close_matches(name, list(known), 1)
+    end = f": write {write}" if write else f". Did you mean: {near[0]!r}?" if near else ""
+    return AttributeError(f"{owner} has no attribute {name!r}{end}", name=None)
+
+
+def spelled(name: str, known: Iterable[str]) -> str:
+    """The known name of the same letters but for capitals, underscores and an ending, as of LeakyReLU and nll_loss."""
+    ours = {one.replace("_", "").lower(): one for one in known}
+    letters = name.replace("_", "").lower()
+    return ours.get(letters) or ours.get(letters.removesuffix("loss"), "")
+
+
+def pointing(module: str, elsewhere: Mapping[str, str]) -> Callable[[str], NoReturn]:
+    """The `__getattr__` of a module: names of other libraries lead to ours, other names to the nearest that it has."""
+
+    def missing(name: str) -> NoReturn:
+        known = [n for n, x in vars(sys.modules[module]).items() if callable(x) and not n.startswith("_")]
+        known = [] if name.startswith("_") else known
+        same = spelled(name, known)
+        write = elsewhere.get(name) or (f"kn.{module.rpartition('.')[2]}.{same}" if same else "")
+        raise no_attribute(f"module {module!r}", name, write, known)
+
+    return missing

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 
-class uninterrupted:  # noqa: N801  in lower case, as it is used
+class uninterrupted:  # in lower case, as it is used
     """Let Ctrl-C wait until the block has ended, so that it cannot leave half of it done.
 
     >>> import signal

@@ -484,3 +484,12 @@ def test_info_of_what_is_not_as_usual(tmp_path):
     assert found["backend:"] == "reference, as NUMBA_DISABLE_JIT is set" and found["data:"] == "."
     assert found["kernels:"].startswith("not kept: ")
     assert "KNETPY_NUM_THREADS must be a whole number" in facts(tmp_path, status=2, KNETPY_NUM_THREADS="many")
+
+
+@pytest.mark.parametrize("arguments", [("warmup",), ("quickstart", "--epochs", "1", "--limit", "50")])
+def test_without_compiling_nothing_is_said_to_be_kept(tmp_path, arguments):
+    line, options = command(*arguments, folder=tmp_path)
+    options["env"] = {**ENVIRONMENT, "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run(line, timeout=120, **options)
+    assert done.returncode == 0, done.stderr
+    assert "NUMBA_DISABLE_JIT is set" in done.stdout and "kept" not in done.stdout

@@ -1,6 +1,7 @@
 """The house rules of the package: who imports whom, what an import loads, no traces of anyone's machine."""
 
 import ast
+import configparser
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -138,9 +140,12 @@ def test_importing_the_package_loads_nothing_slow():
         import sys
         import knetpy
         print(*{name.partition('.')[0] for name in sys.modules})
+        print(*{name for name in sys.modules if name.startswith("knetpy.")})
     """
-    loaded = run_python(code).split()
-    assert "knetpy" in loaded
+    loaded, ours = [line.split() for line in run_python(code).splitlines()]
+    assert "knetpy.ops" in ours
+    assert not {f"knetpy.{late}" for late in ("data", "nn", "optim", "store", "train")} & set(ours)
+    assert not {"http", "ssl", "email", "zipfile", "tempfile"} & set(loaded)  # what those would bring
     assert not {"numba", "llvmlite", "cupy", "tqdm", "matplotlib", "scipy", "IPython"} & set(loaded)
 
 
@@ -261,11 +266,52 @@ def test_importing_the_package_loads_only_the_families_that_are_needed():
 
 def test_hints_lead_to_names_that_exist():
     import knetpy as kn
+    from knetpy.core.errors import PYTORCH
+    from knetpy.nn.layer import _ASKED
+    from knetpy.optim.settings import ATTRIBUTES
 
-    for name, hint in kn._ELSEWHERE.items():
-        assert name not in kn.__all__
-        found = hint.removeprefix("kn.").partition("(")[0].split()[0]
-        assert hint == "1 / x" or hint.startswith("np.") or callable(attrgetter(found)(kn))
+    for room in (kn, kn.nn, kn.optim, kn.data, kn.train):
+        assert not set(room._ELSEWHERE) & {name for name in dir(room) if not name.startswith("_")}
+        for name in room._ELSEWHERE:
+            with pytest.raises(AttributeError, match=f"^module '{room.__name__}' has no attribute {name!r}: write "):
+                getattr(room, name)
+    hints = [hint for room in (kn, kn.nn, kn.optim, kn.data, kn.train) for hint in room._ELSEWHERE.values()]
+    for hint in [*hints, *PYTORCH.values(), *_ASKED.values(), *ATTRIBUTES.values()]:
+        for name in re.findall(r"\b(?:kn|np)(?:\.\w+)+", hint):
+            assert callable(attrgetter(name[3:])({"kn": kn, "np": np}[name[:2]])), hint
+    assert len(hints) - sum(["kn." in hint or "np." in hint for hint in hints]) < 7  # a list, x.item() and so on
+
+
+def test_typing_mistakes_and_other_spellings_lead_to_names():
+    wrong = {
+        "kn.sofmax": "'softmax'", "kn.leaky_relu": "write kn.leakyrelu", "kn.nll_loss": "write kn.nll",
+        "kn.ReLU": "write kn.relu", "kn.CrossEntropyLoss": "write kn.nll", "kn.randn": "write kn.random.randn",
+        "kn.kaiming_normal": "write kn.init.kaiming_normal", "kn.nn.Dens": "'Dense'",
+        "kn.nn.Hardtanh": "write kn.hardtanh", "kn.nn.BCELoss": "write kn.bce",
+        "kn.StepLR": "write kn.schedules.Step", "kn.optim.ADAM": "write kn.optim.Adam", "kn.optim.SDG": "'SGD'",
+        "kn.train.throtle": "'throttle'", "kn.nn.Dense(2, 3).parameters": "write kn.params(model)",
+        "kn.Adam().learning_rate": "write opt.lr", "kn.param(2).half": "write x.astype(np.float16)",
+    }  # fmt: skip
+    for code, end in wrong.items():  # Python adds nothing to what we know
+        told = run_python(f"import knetpy as kn; {code}", fails=True).splitlines()[-1]
+        assert told.endswith((end, f"Did you mean: {end}?")), told
+    for private in ("__wrapped__", "_repr_html_"):  # asked for by tools, often
+        code = f"import sys, knetpy; hasattr(knetpy, {private!r}); print('knetpy.nn' in sys.modules)"
+        assert run_python(code).split() == ["False"]
+
+
+def test_every_extra_that_is_named_exists():
+    extras = configparser.ConfigParser()
+    extras.read(ROOT / "setup.cfg", encoding="utf-8")
+    files = [
+        *(ROOT / "knetpy").rglob("*.py"),
+        *(ROOT / "tests").rglob("*.py"),
+        ROOT / "README.md",
+        ROOT / "bench/README.md",
+    ]
+    texts = [path.read_text(encoding="utf-8") for path in files]
+    named = {name for text in texts for name in re.findall(r"(?:knetpy|\"\.)\[([a-z][\w-]*)\]", text)}
+    assert {"plot", "scipy", "cuda13"} <= named <= set(extras["options.extras_require"])
 
 
 def test_the_package_can_be_imported_from_a_zip_file(tmp_path):

@@ -50,6 +50,11 @@ def installed(name: str) -> str:
         return ""
 
 
+def uncompiled() -> str:
+    """Why no kernels of NumPy arrays are compiled, nothing if they are."""
+    return backend_of(np.ndarray)("pool", "maxpool")[1]
+
+
 def backend() -> str:
     """What serves the kernels of NumPy arrays, and why, if it is not Numba."""
     name, reason = backend_of(np.ndarray)("pool", "maxpool")

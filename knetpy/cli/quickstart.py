@@ -11,6 +11,7 @@ import numpy as np
 import knetpy as kn
 from knetpy.show import plot
 
+from .info import uncompiled
 from .outcome import say
 
 BATCH = 50
@@ -51,7 +52,8 @@ def quickstart(seed: int, epochs: int, limit: int) -> None:
     say("model: convolution 5x5 to 16 channels, pool, convolution 5x5 to 32, pool, dense to 10; relu between")
     say(f"training: Adam(lr=0.001), batches of {BATCH}, epochs: {epochs}, seed: {seed}, threads: {kn.threads()}")
     compiling = kn.kernels.warmup(kn.grad(loss), xtrn[:BATCH], ytrn[:BATCH])
-    say(f"compiling kernels (once): {compiling:.1f} s{'' if compiling else ', they were kept from an earlier run'}")
+    kept = "they were kept from an earlier run" if not (reason := uncompiled()) else f"there are none, as {reason}"
+    say(f"compiling kernels (once): {compiling:.1f} s{'' if compiling else f', {kept}'}")
 
     begin = perf_counter()
     losses = train(loss, kn.minibatch(xtrn, ytrn, BATCH, shuffle=True), epochs)

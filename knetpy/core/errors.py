@@ -168,7 +168,11 @@ PYTORCH = {  # what its users type after an array, and what to write
     "grad": ": write g = kn.grad(loss)(x, y), then g[p]", "backward": ": kn.grad(loss)(x, y) gives the gradients",
     "detach": ": write kn.value(x)", "numpy": ": write kn.value(x)", "view": ": write x.reshape(...)",
     "permute": ": write x.transpose(...)", "unsqueeze": ": write x[:, None]", "clone": ": write x.copy()",
-    "t": ": write x.T", "cpu": ": leave it out", "to": ": leave it out, or write x.astype(...)",
+    "t": ": write x.T", "cpu": ": write kn.cpu(x)", "cuda": ": write kn.gpu(x)", "dim": ": write x.ndim",
+    "to": ": write kn.gpu(x), kn.cpu(x) or x.astype(...)", "half": ": write x.astype(np.float16)",
+    "float": ": write x.astype(np.float32)", "double": ": write x.astype(np.float64)",
+    "long": ": write x.astype(np.int64)", "norm": ": write np.linalg.norm(x)", "pow": ": write x ** n",
+    **dict.fromkeys(("add_", "mul_", "copy_", "assign"), ": write p[...] = new values, outside a transform"),
     "at": ": write np.where(...)", "flat": ": write x.ravel()", "tofile": ": write kn.save",
     "requires_grad": ": kn.param makes what is trained, kn.grad(f, 0) differentiates by an argument",
     **{name: f": write kn.{name}(x)" for name in ("relu", "sigmoid", "softmax", "logsoftmax", "gelu", "silu")},
@@ -276,6 +280,6 @@ def warn(message, category=UserWarning):
         category,
         frame.f_code.co_filename,
         frame.f_lineno,
-        module=frame.f_globals.get("__name__"),
+        module=frame.f_globals.get("__name__", "__main__"),  # of None Python says nothing, as of exec(code, {})
         registry=frame.f_globals.setdefault("__warningregistry__", {}),
     )

@@ -97,7 +97,7 @@ class Value(Displayed):
             raise MutationError(f"{name}() writes in place, which {kind_of(self)} refuses; {INSTEAD[kind_of(self)]}")
         ours = "np.{0}(x)" if callable(getattr(np, name, None)) else "kn.value(x).{0}" * hasattr(np.ndarray, name)
         hint = PYTORCH.get(name, f": write {ours.format(name)}" if ours else "")
-        raise AttributeError(f"{kind_of(self)} has no attribute {name!r}{hint}")
+        raise AttributeError(f"{kind_of(self)} has no attribute {name!r}{hint}", **({"name": None} if hint else {}))
 
     def __dir__(self):
         return sorted({*super().__dir__(), *METHODS, *_PLAIN})

@@ -1,5 +1,8 @@
 """Data sets and iterators over them."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+from ..calls import pointing as _pointing
 from .augment import crop as crop
 from .augment import cutout as cutout
 from .augment import flip as flip
@@ -41,3 +44,13 @@ from .toys import iris as iris
 from .toys import moons as moons
 from .toys import spirals as spirals
 from .windows import windows as windows
+
+# Names that users of other libraries type, and what to write.
+_ELSEWHERE = {
+    "Dataset": "kn.DataLoader((x, y), 50)", "TensorDataset": "kn.minibatch(x, y, 50)",
+    "random_split": "kn.data.split", "train_test_split": "kn.data.split", "splitobs": "kn.data.split",
+    "MNIST": "kn.data.mnist", "FashionMNIST": "kn.data.fashion_mnist", "CIFAR10": "kn.data.cifar10",
+    "CIFAR100": "kn.data.cifar100", "Iris": "kn.data.iris", "make_moons": "kn.data.moons",
+}  # fmt: skip
+if not _TYPE_CHECKING:  # which knows what is here
+    __getattr__ = _pointing(__name__, _ELSEWHERE)

@@ -86,7 +86,7 @@ class Numbers:
         make: Callable[[str], float] = _float
         if column in self.texts:
             known = {text: float(i) for i, text in enumerate(self.texts[column])}
-            make = lambda field: known[field.strip()]  # noqa: E731
+            make = lambda field: known[field.strip()]
         filler = self.filler
         if filler is None:
             return make

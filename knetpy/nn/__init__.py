@@ -1,9 +1,10 @@
 """Layers: plain dataclasses that hold params and are called. Any function is one, too; no base class is needed."""
 
 from importlib import import_module as _import
-from sys import modules as _modules
 from typing import Any as _Any
 
+from ..calls import no_attribute as _no_attribute
+from ..calls import spelled as _spelled
 from ..calls import told_class as _told_class
 from .attention import MultiHeadAttention, TransformerBlock
 from .cells import GRUCell, GRUv3Cell, LSTMCell, Recurrence, RNNCell, initialstates
@@ -15,6 +16,7 @@ from .embedding import Embedding, EmbeddingBag
 from .first import init_from
 from .freeze import freeze, thaw
 from .layer import is_layer_class as _is_layer_class
+from .layer import lacks as _lacks
 from .layer import outline
 from .norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from .pool import (
@@ -66,26 +68,30 @@ for _layer in [globals()[name] for name in __all__]:
         _told_class(_layer, _OPTIONS)
         if _is_layer_class(_layer):  # one line here for one in each of them
             _layer._repr_html_ = _displayed  # type: ignore[attr-defined]
+            _layer.__getattr__ = _lacks  # type: ignore[attr-defined]
 
-# Names that users of PyTorch type, and what to write.
+# Names that users of PyTorch and Keras type, and what to write.
 _ELSEWHERE = {
     "Linear": "kn.nn.Dense", "Sequential": "kn.nn.Chain", "Flatten": "kn.nn.flatten", "Identity": "lambda x: x",
     **{f"{name}{axes}d": f"kn.nn.{name}" for name in ("Conv", "ConvTranspose", "MaxPool", "BatchNorm", "InstanceNorm")
        for axes in (1, 2, 3)},
     **{f"{name}{axes}d": f"kn.nn.{ours}" for name, ours in (("AvgPool", "MeanPool"), ("Dropout", "Dropout"),
        ("AdaptiveAvgPool", "AdaptiveMeanPool"), ("AdaptiveMaxPool", "AdaptiveMaxPool")) for axes in (1, 2, 3)},
+    **{f"{name}{axes}D": f"kn.nn.{ours}" for name, ours in (("Conv", "Conv"), ("MaxPooling", "MaxPool"),
+       ("AveragePooling", "MeanPool"), ("GlobalAveragePooling", "GlobalMeanPool")) for axes in (1, 2, 3)},
     "ReLU": "kn.relu", "Sigmoid": "kn.sigmoid", "Tanh": "np.tanh", "GELU": "kn.gelu", "SiLU": "kn.silu",
     "ELU": "kn.elu", "LeakyReLU": "kn.leakyrelu", "Softmax": "kn.softmax", "LogSoftmax": "kn.logsoftmax",
     "CrossEntropyLoss": "kn.nll", "NLLLoss": "kn.nll", "MSELoss": "kn.mse", "BCEWithLogitsLoss": "kn.bce",
     "MultiheadAttention": "kn.nn.MultiHeadAttention", "TransformerEncoderLayer": "kn.nn.TransformerBlock",
     "Module": "a dataclass with __call__; no base class is needed", "ModuleList": "a list", "ModuleDict": "a dict",
-    "Parameter": "kn.param", "relu": "kn.relu",
+    "Parameter": "kn.param", "relu": "kn.relu", "Bidirectional": "kn.nn.LSTM(8, 16, bidirectional=True)",
+    "L1Loss": "kn.mae", "KLDivLoss": "kn.kl", "LazyLinear": "kn.nn.Dense", "SimpleRNN": "kn.nn.RNN",
 }  # fmt: skip
 
 
 def __getattr__(name: str) -> _Any:
-    here = _ELSEWHERE.get(name)
-    if not here and not name.startswith("_") and callable(getattr(_import("knetpy"), name, None)):
-        here = f"kn.{name}"
-    hint = f": write {here}" if here else ""
-    raise AttributeError(f"module 'knetpy.nn' has no attribute {name!r}{hint}", name=name, obj=_modules[__name__])
+    write = ""
+    if not name.startswith("_"):
+        kn, ours = _import("knetpy"), _spelled(name, __all__)
+        write = f"kn.nn.{ours}" if ours else _ELSEWHERE.get(name) or kn._spelled(name) or kn._ELSEWHERE.get(name, "")
+    raise _no_attribute("module 'knetpy.nn'", name, write, __all__)

@@ -14,18 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..ops.arguments import per_axis
+from .layer import lacks
 from .printing import brief, printed
-
-_TORCH = {  # what users of PyTorch ask a model for, and what to write
-    "parameters": "kn.params(model)", "named_parameters": "kn.named_params(model)", "state_dict": "kn.state(model)",
-    "load_state_dict": "kn.load_state(model, state), or kn.load_torch for a state_dict of PyTorch's",
-    "to": "kn.gpu(model) or kn.cpu(model)", "cuda": "kn.gpu(model)", "cpu": "kn.cpu(model)",
-    "half": "kn.nn.cast(model, np.float16)", "float": "kn.nn.cast(model, np.float32)",
-    "double": "kn.nn.cast(model, np.float64)", "forward": "model(x)", "append": "Chain(*model, layer)",
-    "train": "kn.minimize(loss, data), which switches training on, or with kn.training():",
-    "eval": "nothing: training is off outside of kn.minimize", "zero_grad": "nothing: gradients are results here",
-    "requires_grad_": "kn.nn.freeze(model) or kn.nn.thaw(model)", "children": "list(model)",
-}  # fmt: skip
 
 
 class _Group:
@@ -44,9 +34,7 @@ class _Group:
             has = f"it has {', '.join(self.layers)}" if isinstance(self.layers, dict) else f"it has {len(self)}"
             raise IndexError(f"{type(self).__name__} has no layer {key!r:.60}; {has}") from None
 
-    def __getattr__(self, name: str) -> Any:
-        hint = f": write {_TORCH[name]}" if name in _TORCH else ""
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
+    __getattr__ = lacks
 
     def __len__(self) -> int:
         return len(self.layers)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import settings
+from ..calls import no_attribute
 from ..core.errors import DtypeError, ShapeError
 from ..core.value import Param, Value, bare
 from ..devices import asarray, moved, on_gpu
@@ -93,6 +94,34 @@ def unmake_later(layer: Any, names: list[str], x: Any) -> None:
     grown = _outline.get()
     if x is not None and grown is not None:
         grown.append((layer, names))
+
+
+# What users of PyTorch and Keras ask a model for, and what to write.
+_ASKED = {
+    "parameters": "kn.params(model)", "named_parameters": "kn.named_params(model)", "state_dict": "kn.state(model)",
+    "load_state_dict": "kn.load_state(model, state), or kn.load_torch for a state_dict of PyTorch's",
+    "to": "kn.gpu(model) or kn.cpu(model)", "cuda": "kn.gpu(model)", "cpu": "kn.cpu(model)",
+    "half": "kn.nn.cast(model, np.float16)", "float": "kn.nn.cast(model, np.float32)",
+    "double": "kn.nn.cast(model, np.float64)", "forward": "model(x)", "append": "Chain(*model, layer)",
+    "train": "kn.minimize(loss, data), which switches training on, or with kn.training():",
+    "eval": "nothing: training is off outside of kn.minimize", "zero_grad": "nothing: gradients are results here",
+    "requires_grad_": "kn.nn.freeze(model) or kn.nn.thaw(model)", "children": "list(model)", "modules": "list(model)",
+    "add": "Chain(*model, layer)", "fit": "kn.minimize(loss, data, kn.Adam())", "predict": "model(x)",
+    "compile": "nothing: kn.minimize(loss, data, kn.Adam()) takes loss and optimizer",
+    "evaluate": "kn.evaluate(model, data)", "summary": "kn.nn.summary(model, x)",
+    "save": "kn.save(path, model)", "save_weights": "kn.save(path, model)",
+    "load_weights": "kn.load(path, into=model)", "get_weights": "kn.state(model)",
+    "set_weights": "kn.load_state(model, state)", "trainable_variables": "kn.params(model)",
+    "trainable": "kn.nn.freeze(model) or kn.nn.thaw(model)", "kernel": "layer.weight", "W": "layer.weight",
+    "b": "layer.bias",
+}  # fmt: skip
+
+
+def lacks(layer: Any, name: str) -> Any:
+    """The `__getattr__` of layers: what is asked of a model elsewhere leads to what is written here."""
+    if name in _ASKED:
+        raise no_attribute(type(layer).__name__, name, _ASKED[name])
+    raise AttributeError(f"{type(layer).__name__} has no attribute {name!r}")
 
 
 def is_layer(x: Any) -> bool:

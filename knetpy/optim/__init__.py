@@ -1,5 +1,8 @@
 """Optimizers: rules that change params by their gradients, and `update`, which applies one."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+from ..calls import pointing as _pointing
 from . import schedules as schedules
 from .adam import AdaBelief as AdaBelief
 from .adam import Adam as Adam
@@ -34,3 +37,14 @@ from .momentum import Rprop as Rprop
 from .optimizer import Optimizer as Optimizer
 from .precision import MixedPrecision as MixedPrecision
 from .update import update as update
+
+# Names that users of other libraries type, and what to write.
+_ELSEWHERE = {
+    "lr_scheduler": "kn.schedules.Cosine and so on", "StepLR": "kn.schedules.Step",
+    "ExponentialLR": "kn.schedules.Exponential", "CosineAnnealingLR": "kn.schedules.Cosine",
+    "ReduceLROnPlateau": "kn.schedules.Plateau", "OneCycleLR": "kn.schedules.OneCycle",
+    "clip_grad_norm_": "kn.optim.ClipGlobalNorm", "Descent": "kn.SGD", "OptimiserChain": "kn.chain",
+    "setup": "kn.Adam(); optimizers hold their state themselves",
+}  # fmt: skip
+if not _TYPE_CHECKING:  # which knows what is here
+    __getattr__ = _pointing(__name__, _ELSEWHERE)

@@ -75,7 +75,7 @@ def loss_scaler(opt: Optimizer) -> Any:
     return next(filter(None, map(loss_scaler, opt.inside())), None) if isinstance(opt, Several) else None
 
 
-class chain(Several):  # noqa: N801  in lower case, as in itertools
+class chain(Several):  # in lower case, as in itertools
     """An optimizer of several, in order: what is done to gradients, a rule, and what follows it.
 
     Each gets the Params or arrays of an update with the gradients as the one before it left them. All prepare their

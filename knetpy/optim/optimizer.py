@@ -98,7 +98,8 @@ class Optimizer:
         return self
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{ATTRIBUTES.get(name, '')}")
+        silent = {"name": None} if name in ATTRIBUTES else {}  # or Python would add the nearest name
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{ATTRIBUTES.get(name, '')}", **silent)
 
     def init(self, w: Any) -> tuple:
         """The arrays to remember about `w`, at its first update; `w` has the dtype that `step` computes in."""

@@ -24,6 +24,7 @@ SETTINGS = {  # of PyTorch's, and what to write
     "momentum": ". Momentum is a rule: kn.Momentum(lr, momentum)",
     "nesterov": ". It is a rule: kn.Nesterov(lr, momentum)",
     "amsgrad": ". It is a rule: kn.AMSGrad(lr)",
+    "eta": ". Write lr=0.001",
     "betas": ". Write beta1=0.9, beta2=0.999",
     "alpha": ". Write rho=0.99",
     "params": ". Params are given to update or minimize",
@@ -33,6 +34,13 @@ SETTINGS = {  # of PyTorch's, and what to write
 ATTRIBUTES = {
     "zero_grad": ": no gradients are kept; each step has new ones, g = kn.grad(loss)(x, y)",
     "param_groups": ": settings are attributes, as opt.lr; for other settings of some params see kn.optim.Choose",
+    "state_dict": ": write kn.save(path, {'model': model, 'opt': opt})",
+    "load_state_dict": ": write kn.load(path, into={'model': model, 'opt': opt})",
+    "minimize": ": write kn.minimize(loss, data, opt)",
+    "update": ": write kn.update(params, grads, opt)",
+    "apply_gradients": ": write kn.update(params, grads, opt)",
+    "learning_rate": ": write opt.lr",
+    "eta": ": write opt.lr",
 }
 
 

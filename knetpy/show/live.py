@@ -1,16 +1,19 @@
-"""`kn.show.history`: the curves of a training that redraw themselves while it runs."""
+"""`kn.show.history`: the curves of a training that redraw themselves while it runs.
+
+What belongs to training is imported when it is called, for `import knetpy` imports this.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..ops.arguments import number
-from ..train.arguments import iterable_of
-from ..train.bar import in_notebook
-from . import curves
-from .recorder import History, Recorded
+from .curves import html
+
+if TYPE_CHECKING:
+    from .recorder import History, Recorded
 
 SHARE = 10  # a drawing that took so long is followed by at least so many times that without one
 
@@ -37,6 +40,9 @@ def history(losses: Iterable, *, seconds: float = 1.0) -> Live:
     >>> shown.history
     History of 3 steps: loss 0.0625
     """
+    from ..train.arguments import iterable_of
+    from .recorder import History, Recorded
+
     if isinstance(losses, History):
         raise TypeError(
             "show.history: write show.history(history(losses)), which draws while the loop runs; a History alone "
@@ -57,6 +63,8 @@ class Live:
         return len(self.losses)
 
     def __iter__(self) -> Iterator[Any]:
+        from ..train.bar import in_notebook
+
         if not in_notebook():
             yield from self.losses
             return
@@ -85,7 +93,7 @@ class _Shown:
         self.history = history
 
     def _repr_html_(self) -> str:
-        return curves.html(self.history)
+        return html(self.history)
 
     def __repr__(self) -> str:
         return repr(self.history)

@@ -1,5 +1,8 @@
 """Training loops: iterators that make a step whenever they are asked for the next loss, and what goes around them."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+from ..calls import pointing as _pointing
 from .bar import progress as progress
 from .callbacks import every as every
 from .callbacks import tap as tap
@@ -29,3 +32,12 @@ from .signals import Stop as Stop
 from .stopping import early_stopping as early_stopping
 from .stopping import patience as patience
 from .stopping import plateau as plateau
+
+# Names that users of other libraries type, and what to write.
+_ELSEWHERE = {
+    "train": "kn.minimize(loss, data, kn.Adam())", "fit": "kn.minimize(loss, data, kn.Adam())",
+    "EarlyStopping": "kn.train.early_stopping", "History": "kn.History",
+    "ModelCheckpoint": "kn.save(path, state, keep=3) in the loop", "ReduceLROnPlateau": "kn.schedules.Plateau",
+}  # fmt: skip
+if not _TYPE_CHECKING:  # which knows what is here
+    __getattr__ = _pointing(__name__, _ELSEWHERE)

@@ -333,3 +333,9 @@ def test_a_function_that_copies_a_value_into_a_plain_array_is_named():
     }.items():
         with pytest.raises(kn.MutationError, match=f"np.copyto, which {name} of a plain array calls"):
             kn.grad(lambda x, f=f: np.sum(f(x)))(1.0)
+
+
+def test_code_without_a_module_is_warned_too():
+    code = "for value in kn.minimize(lambda x: np.sum(w * x), [np.float32(np.nan)], kn.SGD()):\n    pass"
+    with pytest.warns(UserWarning, match="the loss is nan"):
+        exec(code, {"kn": kn, "np": np, "w": kn.param(3)})

@@ -131,7 +131,7 @@ def test_moments_of_the_model_run_along():
     for captured in (False, True):
         kn.seed(1)
         moments, w = kn.Moments(), kn.gpu(kn.param(5, 3))
-        loss = lambda x, y, m=moments, w=w: kn.nll(kn.batchnorm(x, m) @ w, y)  # noqa: E731
+        loss = lambda x, y, m=moments, w=w: kn.nll(kn.batchnorm(x, m) @ w, y)
         with graphs.alike_captured():
             list(kn.minimize(loss, batches(X, LABELS), kn.SGD(), capture=captured))
         found.append((moments.count, kn.cpu(moments.mean), kn.cpu(moments.var)))
@@ -155,7 +155,7 @@ def test_changes_between_steps_are_followed():
         if n == 7:
             opt.parts[1].states.clear()
 
-    make = lambda: kn.chain(kn.optim.ClipNorm(0.5), kn.Adam(lr=0.1))  # noqa: E731
+    make = lambda: kn.chain(kn.optim.ClipNorm(0.5), kn.Adam(lr=0.1))
     data = batches(X, LABELS, 12)
     same(*[trained(mlp, data, make(), captured, change) for captured in (True, False)])
 
@@ -380,7 +380,7 @@ def test_tables_live_as_long_as_their_graph(model):
 
 def test_constants_of_the_loss_live_as_long_as_its_graph():
     w, constants = kn.gpu(kn.param(5, 3)), [kn.gpu(np.arange(1, 4, dtype="f4"))]
-    loss = lambda x, y: kn.nll((x @ w) * constants[0], y)  # noqa: E731  # a product of CuPy's
+    loss = lambda x, y: kn.nll((x @ w) * constants[0], y)  # a product of CuPy's
     found = []
     for captured in (True, False):
         w[...] = kn.gpu(np.ones((5, 3), "f4"))

@@ -119,7 +119,7 @@ def test_dtypes_that_a_gpu_does_not_have(x):
 
 def test_what_prints_and_shows():
     w, x = kn.gpu([kn.param([[1.0, 2.0]]), kn.param(0.5)]), kn.gpu(np.ones((3, 1), "f4"))
-    loss = lambda x: np.mean(x @ w[0] * w[1])  # noqa: E731
+    loss = lambda x: np.mean(x @ w[0] * w[1])
     assert "norm=2.236" in repr(w[0]) and f"{w[1]:.2f}" == "0.50" and "2." in str(w[0])
     grads, tape = kn.grad(loss)(x), kn.tape(loss, x)
     assert "w[0]" in repr(grads) and "matmul" in repr(tape)

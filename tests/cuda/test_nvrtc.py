@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("cupy")
 pytest.importorskip("cupy_backends.cuda.libs.nvrtc")
 
-from tests.cuda.registers import ARCHS, FAMILIES, compiled, figures, stored  # noqa: E402
+from tests.cuda.registers import ARCHS, FAMILIES, compiled, figures, stored
 
 QUICK = (75, 90, 120)  # the others are `slow`: they rarely differ
 LEAST = 25  # percent of the warps that a multiprocessor could hold, at blocks of 256 threads

@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("cupy")
 pytest.importorskip("cupy_backends.cuda.libs.nvrtc")
 
-from knetpy.kernels.cuda import conv, convdw  # noqa: E402
-from tests.cudacpu import nvrtc  # noqa: E402
+from knetpy.kernels.cuda import conv, convdw
+from tests.cudacpu import nvrtc
 
 LEAST = 0.72  # of a loop's instructions are multiplications and additions in one
 TENSOR = {  # of a loop's instructions are those of tensor cores; by one of m16n8k16 in 8 they would be busy on sm_80

@@ -130,7 +130,7 @@ TABLES = {
 def test_constants_of_all_kinds(name):
     """As lists, as arrays of NumPy, on the GPU: the same value and gradient."""
     f, table = TABLES[name]
-    loss = lambda x, t: np.sum(np.sin(f(x, t)))  # noqa: E731
+    loss = lambda x, t: np.sum(np.sin(f(x, t)))
     wanted = kn.value_and_grad(loss, 0)(x, np.asarray(table))
     for given in (table, np.asarray(table), kn.gpu(np.asarray(table))):
         if name == "getitem mask" and given is table:
@@ -160,7 +160,7 @@ def test_draws_are_those_of_the_cpu():
         "fractional": lambda x: kn.fractional_pool(x[None], 2, size=3),
     }
     for name, f in draws.items():
-        loss = lambda x, f=f: np.sum(np.sin(f(x)))  # noqa: E731
+        loss = lambda x, f=f: np.sum(np.sin(f(x)))
         wanted, found = [], []
         for into, a in ((wanted, X), (found, kn.gpu(X))):
             kn.seed(7)
@@ -293,7 +293,7 @@ def test_a_step_does_not_wait_for_the_gpu(monkeypatch):
 
 def test_metrics_and_predictions():
     params, _ = made(mlp, "gpu")
-    model = lambda x: x @ params[0] @ params[2]  # noqa: E731
+    model = lambda x: x @ params[0] @ params[2]
     scores = model(kn.gpu(X))
     assert kn.accuracy(scores, LABELS) == kn.accuracy(scores, kn.gpu(LABELS)) == kn.accuracy(kn.cpu(scores), LABELS)
     assert kn.zeroone(scores, LABELS) == 1 - kn.accuracy(scores, LABELS)

@@ -402,14 +402,6 @@ def empty_like(a, dtype=None, order="C", subok=None, shape=None):
     return empty(a.shape if shape is None else shape, dtype or a.dtype, order)
 
 
-def fuse(*args, **kwargs):
-    return args[0] if args and callable(args[0]) else lambda f: f
-
-
-def get_array_module(*args):
-    return sys.modules[__name__] if any(isinstance(a, ndarray) for a in args) else np
-
-
 # ---------------------------------------------------------------------- cupyx
 def _scatter(ufunc, kinds):
     """CuPy's twin of `ufunc.at`, by atomic operations, for dtypes of which their order does not matter."""
@@ -466,64 +458,6 @@ class RawKernel:
             self.stats = self._m.launch(self.name, blocks, threads, args, shared_mem, most, **trace)
 
         _done(launch, args)
-
-
-_CTYPES = {
-    "?": "bool",
-    "b": "signed char",
-    "B": "unsigned char",
-    "h": "short",
-    "H": "unsigned short",
-    "i": "int",
-    "I": "unsigned",
-    "l": "long long",
-    "L": "unsigned long long",
-    "q": "long long",
-    "Q": "unsigned long long",
-    "f": "float",
-    "d": "double",
-}
-
-
-class ElementwiseKernel:
-    """Contiguous, broadcast arguments; `raw` ones; type letters; `i` and `n`."""
-
-    def __init__(self, in_params, out_params, operation, name="kernel", preamble="", **_):
-        split = lambda s: [p.split() for p in s.split(",") if p.strip()]
-        self._in, self._out = split(in_params), split(out_params)
-        self._op, self.name, self._preamble, self._built = operation, name, preamble, {}
-
-    def __call__(self, *args, size=None, block_size=128):
-        types_, n_in = {}, len(self._in)
-        resolve = lambda t: types_.get(t) or np.dtype(t)
-        for (*_, t, _n), a in zip(self._in + self._out, args):
-            if len(t) == 1 and isinstance(a, ndarray):
-                types_.setdefault(t, a.dtype)
-        ins = [np.asarray(_un(a), resolve(p[-2])) for p, a in zip(self._in, args)]
-        shape = (
-            np.broadcast_shapes(*(a.shape for p, a in zip(self._in, ins) if p[0] != "raw")) if size is None else (size,)
-        )
-        outs = list(args[n_in:]) or [empty(shape, resolve(p[-2])) for p in self._out]
-        ins = [a if p[0] == "raw" else np.ascontiguousarray(np.broadcast_to(a, shape)) for p, a in zip(self._in, ins)]
-        n = int(np.prod(shape))
-        key = tuple(a.dtype.char for a in ins + [o._a for o in outs])
-        if key not in self._built:
-            params, body = [], ""
-            for k, (p, c) in enumerate(zip(self._in + self._out, key)):
-                const, raw, name = "const " * (k < n_in), p[0] == "raw", p[-1]
-                params.append(f"{const}{_CTYPES[c]}* {name if raw else '_' + name}")
-                body += "" if raw else f"{const}{_CTYPES[c]}{'&' * (k >= n_in)} {name} = _{name}[i]; "
-            code = (
-                f'{self._preamble}\nextern "C" __global__ void {self.name}({", ".join(params)}, long long n) {{\n'
-                "const long long step = (long long)gridDim.x * blockDim.x;\n"
-                "for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += step) {\n"
-                f"{body}\n{self._op};\n}} }}"
-            )
-            self._built[key] = emulator.Module(code, (), (), self.name + ".cu")
-        if n:
-            arrays, built = [*ins, *(o._a for o in outs)], self._built[key]
-            _done(lambda: built.launch(self.name, (-(-n // block_size),), (block_size,), [*arrays, n]), arrays)
-        return outs[0] if len(outs) == 1 else tuple(outs)
 
 
 # ------------------------------------------------------------- cupy.cuda, etc.

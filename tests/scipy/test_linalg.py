@@ -172,7 +172,7 @@ def test_complex(name):
 def test_third_derivatives_of_expm():
     """d3/dt3 of expm(t a) at t = 0 is a @ a @ a."""
     a = random("third").normal(size=S)
-    derivative = lambda t: kn.scipy.linalg.expm(t * a)  # noqa: E731
+    derivative = lambda t: kn.scipy.linalg.expm(t * a)
     for _ in range(3):
         derivative = (lambda f: lambda t: kn.jvp(f, (t,), (1.0,))[1])(derivative)
     np.testing.assert_allclose(derivative(0.0), a @ a @ a, atol=1e-10)
@@ -203,4 +203,4 @@ def test_errors_name_the_function():
     np.testing.assert_array_equal(kn.scipy.linalg.null_space(np.ones((2, 2))), sla.null_space(np.ones((2, 2))))
     assert kn.scipy.linalg.LinAlgError is np.linalg.LinAlgError
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        kn.scipy.linalg.nothing  # noqa: B018
+        kn.scipy.linalg.nothing

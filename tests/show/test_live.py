@@ -21,7 +21,7 @@ class Place:
 @pytest.fixture
 def notebook(monkeypatch):
     place = Place()
-    monkeypatch.setattr(live, "in_notebook", lambda: True)
+    monkeypatch.setattr("knetpy.train.bar.in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", lambda shown, display_id: place)
     monkeypatch.setattr("knetpy.show.curves.can_plot", lambda: False)
     return place

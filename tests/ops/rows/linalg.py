@@ -90,7 +90,7 @@ def _rows():
         for ord in ("nuc", 2, -2):
             yield row(f"norm {ord} {name}", la.norm, lambda x, o=ord: la.norm(apart(x), o, axis=(-2, -1)), shapes)
     for ord in ("fro", "nuc", 2, -2, 1, -1, inf, -inf):
-        f = lambda x, o=ord: la.matrix_norm(apart(x), ord=o)  # noqa: E731
+        f = lambda x, o=ord: la.matrix_norm(apart(x), ord=o)
         yield row(f"matrix_norm {ord}", la.matrix_norm, f, STACK)
     yield row("norm nuc kept", la.norm, lambda x: la.norm(apart(x), "nuc", axis=(2, 0), keepdims=True), ((3, 2, 3),))
     yield row("matrix_norm kept", la.matrix_norm, lambda x: la.matrix_norm(apart(x), keepdims=True, ord=2), TALL)
@@ -204,7 +204,7 @@ def _complex(row):
         op = getattr(la, name.split()[0])
         turn = (lambda z: z + _adjoint(z)) if name in hermitian else (lambda z: z)
         for wide in (False, True) if tall else (False,):
-            f = lambda x, y, f=call, t=turn, w=wide: f(t(_turned(apart(x) + 0.3j * y, w)))  # noqa: E731
+            f = lambda x, y, f=call, t=turn, w=wide: f(t(_turned(apart(x) + 0.3j * y, w)))
             yield row(f"{name} of complex{' wide' * wide}", op, f, (part, part))
     four = ((3, 3), (3, 3), (3, 2), (3, 2))
     yield row("solve of complex", la.solve, lambda a, b, c, d: la.solve(apart(a) + 1j * b, c + 1j * d), four)
@@ -245,7 +245,6 @@ ROWS = list(_rows())
 
 CONSTANTS = {la.matrix_rank: lambda x: la.matrix_rank(x)}
 
-SINGULAR = np.array([[1.0, 2.0], [2.0, 4.0]])
 WRONG = [
     Wrong("inv", la.inv, ((2, 3),), la.LinAlgError, ("inv", "(2, 3)", "square")),
     Wrong("inv vector", la.inv, ((2,),), la.LinAlgError, ("inv", "(2,)", "two-dimensional")),

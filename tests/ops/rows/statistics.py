@@ -20,11 +20,11 @@ def _nan():
     for f, domain in ((np.nansum, "any"), (np.nanprod, "near1"), (np.nanmean, "any"), (np.nanvar, "any"),
                       (np.nanstd, "any"), (np.nanmax, "apart"), (np.nanmin, "apart")):  # fmt: skip
         for case, options in {"": {}, " 0": {"axis": 0}, " kept": {"axis": (0, 2), "keepdims": True}}.items():
-            same = lambda x, f=f, o=options: f(x, **o)  # noqa: E731
+            same = lambda x, f=f, o=options: f(x, **o)
             yield Row(f.__name__ + case, f, same, CUBE, domain, exact=False, special=False)
-        some = lambda x, f=f: f(_holed(x), axis=1)  # noqa: E731
+        some = lambda x, f=f: f(_holed(x), axis=1)
         yield Row(f"{f.__name__} of some", f, some, X23, domain, exact=False, special=False)
-    some = lambda x: np.nanvar(_holed(x), axis=1, ddof=0, where=[True, True, False])  # noqa: E731
+    some = lambda x: np.nanvar(_holed(x), axis=1, ddof=0, where=[True, True, False])
     yield Row("nanvar where", np.nanvar, some, ((2, 3),), exact=False, twice=True, special=False)
     yield Row(
         "nanstd ddof", np.nanstd, lambda x: np.nanstd(_holed(x), 1, ddof=1, mean=0.5), X23, exact=False, special=False

@@ -33,14 +33,14 @@ def _methods():
         for case, options in {"": {}, " -1": {"axis": -1}, " all": {"axis": None}, " 2": {"axis": (0, -1)},
                               " kept": {"axis": 1, "keepdims": True}}.items():  # fmt: skip
             yield Row(f"{f.__name__}.reduce{case}", f, lambda x, f=f, o=options: f.reduce(x, **o), CUBE, domain)
-        start = lambda x, f=f: f.reduce(x, axis=1, initial=0.5)  # noqa: E731
+        start = lambda x, f=f: f.reduce(x, axis=1, initial=0.5)
         yield Row(f"{f.__name__}.reduce initial", f, start, CUBE, domain, exact=False)
-        some = lambda x, f=f: f.reduce(x, axis=1, initial=-0.1, where=HOLES)  # noqa: E731
+        some = lambda x, f=f: f.reduce(x, axis=1, initial=-0.1, where=HOLES)
         yield Row(f"{f.__name__}.reduce where", f, some, CUBE, domain, exact=False)
     for f, domain in (REDUCED | ORDERED).items():
         yield Row(f"{f.__name__}.accumulate", f, lambda x, f=f: f.accumulate(x), CUBE, domain, exact=f is not np.power)
         yield Row(f"{f.__name__}.accumulate -1", f, lambda x, f=f: f.accumulate(x, axis=-1), CUBE, domain)
-        parts = lambda x, f=f: f.reduceat(x, [0, 2, 1, 3], axis=0)  # noqa: E731
+        parts = lambda x, f=f: f.reduceat(x, [0, 2, 1, 3], axis=0)
         yield Row(f"{f.__name__}.reduceat", f, parts, ((4, 2),), domain, exact=False)
         yield Row(f"{f.__name__}.outer", f, f.outer, ((2, 3), (2,)), domain)
         yield Row(f"{f.__name__}.outer number", f, lambda x, f=f: f.outer([0.5, 1.5], x), ((2,),), domain)
@@ -53,9 +53,9 @@ def _methods():
 def _options():
     for f, domain in ((np.sum, "any"), (np.mean, "any"), (np.prod, "near1"), (np.var, "any"), (np.std, "any")):
         for case, options in {"": {}, " 0": {"axis": 0}, " kept": {"axis": (0, 2), "keepdims": True}}.items():
-            some = lambda x, f=f, o=options: f(x, where=HOLES, **o)  # noqa: E731
+            some = lambda x, f=f, o=options: f(x, where=HOLES, **o)
             yield Row(f"{f.__name__} where{case}", f, some, CUBE, domain, exact=False)
-        stretched = lambda x, f=f: f(x, 1, where=COLUMNS)  # noqa: E731
+        stretched = lambda x, f=f: f(x, 1, where=COLUMNS)
         yield Row(f"{f.__name__} where stretched", f, stretched, X23, domain, exact=False)
     for f, start in ((np.max, -0.1), (np.min, 0.1), (np.nanmax, -0.1), (np.nanmin, 0.1)):
         name = f.__name__
@@ -64,9 +64,9 @@ def _options():
             f"{name} where", f, lambda x, f=f, s=start: f(x, 1, initial=s, where=HOLES, keepdims=True), CUBE, "apart"
         )
     for f, domain in ((np.sum, "any"), (np.prod, "near1")):
-        start = lambda x, f=f: f(x, 0, initial=0.5, dtype=np.float64)  # noqa: E731
+        start = lambda x, f=f: f(x, 0, initial=0.5, dtype=np.float64)
         yield Row(f"{f.__name__} initial", f, start, X23, domain, exact=False)
-        by = lambda x, f=f: f(x, 0, initial=np.exp(x[0, 0]))  # noqa: E731
+        by = lambda x, f=f: f(x, 0, initial=np.exp(x[0, 0]))
         yield Row(f"{f.__name__} initial value", f, by, X23, domain, exact=False)
     yield Row("var mean", np.var, lambda x: np.var(x, 0, mean=np.mean(x, 0, keepdims=True)), X23, exact=False)
     yield Row("std mean", np.std, lambda x, m: np.std(x, axis=1, mean=m, ddof=1), ((2, 3), (2, 1)), exact=False)
