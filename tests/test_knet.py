@@ -614,8 +614,8 @@ def test_progress_with_a_message(monkeypatch):
         def __init__(self, *_):
             pass
 
-        __enter__ = lambda self: self  # noqa: E731
-        __exit__ = update = lambda *_: None  # noqa: E731
+        __enter__ = lambda self: self
+        __exit__ = update = lambda *_: None
 
         def set_postfix_str(self, text, refresh=True):
             shown.append(text)
