@@ -16,6 +16,7 @@ from .first import init_from
 from .freeze import freeze, thaw
 from .layer import is_layer_class as _is_layer_class
 from .layer import outline
+from .layer import replaceable as _replaceable
 from .norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from .pool import (
     AdaptiveMaxPool,
@@ -66,6 +67,11 @@ for _layer in [globals()[name] for name in __all__]:
         _told_class(_layer, _OPTIONS)
         if _is_layer_class(_layer):  # one line here for one in each of them
             _layer._repr_html_ = _displayed  # type: ignore[attr-defined]
+            _replaceable(_layer)
+
+for _name in [name.rpartition(".")[2] for name in _modules if name.startswith(f"{__name__}.")]:
+    if _name not in __all__:  # a file: kn.nn.conv(x, w) is told to be kn.conv(x, w)
+        globals().pop(_name, None)
 
 # Names that users of PyTorch type, and what to write.
 _ELSEWHERE = {
@@ -78,6 +84,8 @@ _ELSEWHERE = {
     "ELU": "kn.elu", "LeakyReLU": "kn.leakyrelu", "Softmax": "kn.softmax", "LogSoftmax": "kn.logsoftmax",
     "CrossEntropyLoss": "kn.nll", "NLLLoss": "kn.nll", "MSELoss": "kn.mse", "BCEWithLogitsLoss": "kn.bce",
     "MultiheadAttention": "kn.nn.MultiHeadAttention", "TransformerEncoderLayer": "kn.nn.TransformerBlock",
+    "functional": "a function of kn, such as kn.relu",
+    "init": "an initialiser of kn.init", "embedding": "kn.embed",
     "Module": "a dataclass with __call__; no base class is needed", "ModuleList": "a list", "ModuleDict": "a dict",
     "Parameter": "kn.param", "relu": "kn.relu",
 }  # fmt: skip

@@ -58,7 +58,9 @@ class _Group:
 
 
 def _layers(name: str, layers: tuple, named: dict) -> tuple | dict:
-    """The layers as a tuple, or by name as a dict."""
+    """The layers as a tuple, or by name as a dict; as layers=, too, which is how `dataclasses.replace` gives them."""
+    if not layers and named.keys() == {"layers"} and isinstance(named["layers"], (list, tuple, dict)):
+        layers, named = (named["layers"],), {}
     if layers and named:
         raise TypeError(f"{name}: either none of the layers has a name or all have one, got {len(layers)} without")
     if len(layers) == 1 and isinstance(layers[0], (list, tuple, dict)):

@@ -20,6 +20,7 @@ from .layer import (
     changed,
     choice,
     explain_axis,
+    first_call,
     grow,
     inputs_of,
     known,
@@ -100,7 +101,7 @@ class BatchNorm:
 
     def __call__(self, x: Any, residual: Any = None) -> Any:
         if self.scale is None and self.affine:
-            self.init_from(x)
+            return first_call(self, lambda: self(x, residual), x)
         how: dict = dict(residual=residual, activation=self.activation, eps=self.eps, training=self.active)
         try:
             return batchnorm(x, self.moments, self.scale, self.bias, **how)
@@ -173,7 +174,7 @@ class InstanceNorm:
 
     def __call__(self, x: Any) -> Any:
         if self.scale is None and self.affine:
-            self.init_from(x)
+            return first_call(self, lambda: self(x), x)
         try:
             y = instancenorm(x, self.scale, self.bias, moments=self.moments, eps=self.eps, training=self.active)
         except ShapeError:
@@ -281,7 +282,7 @@ class LayerNorm:
 
     def __call__(self, x: Any) -> Any:
         if self.scale is None and self.affine:
-            self.init_from(x)
+            return first_call(self, lambda: self(x), x)
         axes = tuple(range(-max(len(self.sizes), 1), 0))
         if self.sizes and shape_of("LayerNorm", x)[-len(self.sizes) :] != self.sizes:
             raise ShapeError(f"LayerNorm: the last axes of x must be {self.sizes}, got x of shape {x.shape}")
@@ -328,7 +329,7 @@ class RMSNorm:
 
     def __call__(self, x: Any) -> Any:
         if self.scale is None and self.affine:
-            self.init_from(x)
+            return first_call(self, lambda: self(x), x)
         shape = np.shape(bare(x))
         if self.sizes and shape[-len(self.sizes) :] != self.sizes:
             raise ShapeError(f"RMSNorm: the last axes of x must be {self.sizes}, got x of shape {shape}")

@@ -227,6 +227,12 @@ def test_options_are_checked_when_a_layer_is_made(kind, wrong):
         kind(*SIZES.get(kind, (4,)), **wrong)
 
 
+@pytest.mark.parametrize("name", ["conv", "pool", "dropout", "attention", "batchnorm", "softmax"])
+def test_functions_are_those_of_knetpy(name):
+    with pytest.raises(AttributeError, match=f"^module 'knetpy.nn' has no attribute '{name}': write kn.{name}$"):
+        getattr(nn, name)
+
+
 @pytest.mark.parametrize("name", nn._ELSEWHERE)
 def test_names_of_pytorch_lead_to_ours(name):
     with pytest.raises(AttributeError, match=f"'{name}': write "):
