@@ -33,13 +33,13 @@ def combined(ys, scale=1.0, dtype=None):
 
 
 def gradients(loss, xs):
-    """What `grad` gives by every argument, as a list."""
+    """What `grad` gives by every argument, as a tuple."""
     return _whole(grad(loss, tuple(range(len(xs))))(*xs))
 
 
 def _whole(gradients):
     """Gradients with arrays for the rows that there are of a Param's which is an embedding's table."""
-    return [g.dense() if hasattr(g, "dense") else g for g in gradients]
+    return tuple([g.dense() if hasattr(g, "dense") else g for g in gradients])
 
 
 def along(gradients, direction):
