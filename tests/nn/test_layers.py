@@ -279,3 +279,19 @@ def test_a_bias_that_was_given_stays_when_a_first_call_fails():
         layer(np.ones((5, 3), int))
     assert layer.bias is bias and layer.weight is None
     assert layer(X).shape == (5, 2)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        SkipConnection(Dense(3, 1)),
+        Parallel(np.add, Dense(3, 1), Dense(3, 4)),
+        nn.PairwiseFusion(np.add, Dense(3, 1), np.sin),
+    ],
+)
+def test_a_sum_stretches_nothing(layer):
+    kind = type(layer).__name__
+    with pytest.raises(kn.ShapeError, match=rf"^{kind}: np.add would stretch one of \(5, 1\) and .* write lambda a, b"):
+        layer(X)
+    other = dataclasses.replace(layer, connection=lambda a, b: a + b)
+    assert np.ndim(other(X)[-1]) and SkipConnection(Dense(3, 1), np.multiply)(X).shape == (5, 3)
