@@ -46,8 +46,13 @@ class _Group:
             raise IndexError(f"{type(self).__name__} has no layer {key!r:.60}; {has}") from None
 
     def __getattr__(self, name: str) -> Any:
-        hint = f": write {_TORCH[name]}" if name in _TORCH else ""
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
+        named = name in vars(self).get("layers", ())
+        way = f"{type(self).__name__.lower()}[{name!r}]" if named else _TORCH.get(name)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{f': write {way}' if way else ''}")
+
+    def __setitem__(self, key: Any, layer: Any) -> None:
+        kind = type(self).__name__
+        raise TypeError(f"{kind}: its layers are not replaced in place; make another, as {kind}(*layers[:-1], layer)")
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -180,7 +185,7 @@ class Parallel(_Group):
             inputs = inputs[0]
         if len(self.layers) == 1:
             ((key, layer),) = _keyed(self.layers)
-            return self.connection(_call(self, key, layer, *inputs))
+            return _joined(self, _call(self, key, layer, *inputs))
         if len(inputs) == 1:
             inputs = inputs * len(self.layers)
         _check_count("Parallel", inputs, self.layers)

@@ -87,6 +87,8 @@ class Dense:
         grow(self, x, weight=((inputs, self.outputs), self._init), bias=self._biased and ((self.outputs,), inits.zeros))
 
     def __call__(self, x: Any) -> Any:
+        if x.__class__ is tuple:  # a list is an array to `kn.linear`
+            shape_of("Dense", x)
         if self.weight is None:
             return first_call(self, lambda: self(x), x)
         try:

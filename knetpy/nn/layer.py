@@ -269,7 +269,12 @@ def choice(name: str, option: str, given: Any) -> bool | None:
 def shape_of(name: str, x: Any) -> tuple[int, ...]:
     """The shape of an input, which must be an array."""
     if not hasattr(x, "shape"):
-        raise TypeError(f"{name}: x must be an array, got {type(x).__name__}; write np.asarray(x, np.float32)")
+        way = (
+            "a cell, and a layer with return_state=True, return (y, state): take the first"
+            if isinstance(x, tuple)
+            else "write np.asarray(x, np.float32)"
+        )
+        raise TypeError(f"{name}: x must be an array, got {type(x).__name__}; {way}")
     return x.shape
 
 

@@ -33,9 +33,9 @@ def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: b
         params_or_model, as `grad(f, 0)(...)` returns. Each gradient has the shape and dtype of its param, or float32
         for float16; None leaves the param alone. Complex params are updated as pairs of real numbers.
       opt=None: the optimizer, such as `kn.Adam()`. Make it once, before the loop: it remembers what the rule needs.
-      check_finite=False: refuse gradients with NaN or Inf. Without, the last one warns if it begins with such, on the
-        CPU: NaN in the data, and a learning rate with which the loss diverges, are seen there as a rule.
+      check_finite=False: refuse gradients with NaN or Inf.
     Returns: None. A param that the call of f did not touch is left alone, and warns once; a frozen one is left alone.
+      On the CPU it warns if the last gradient begins with NaN or Inf, as those of a loss that is NaN do.
     Raises: TypeError, ShapeError, DtypeError, MutationError (in a transform, or into what cannot be written),
       NonFiniteError, ValueError if none of the params was touched or all are frozen. A failed update has changed
       nothing.

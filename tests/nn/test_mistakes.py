@@ -73,6 +73,26 @@ MISTAKES = {
     "a list to scale": (lambda: Scale(3)([1.0, 2, 3]), "Scale: x must be an array, got list"),
     "a list to flatten": (lambda: flatten([[1.0]]), "flatten: x must be an array, got list"),
     "a list of times": (lambda: nn.GRUCell(2, 3)([1.0, 2.0]), "GRUCell: x must be an array, got list"),
+    "a cell among layers": (
+        lambda: Chain(nn.GRUCell(4), Dense(3))(ROWS),
+        "Dense: x must be an array, got tuple; a cell, and a layer with return_state=True, return (y, state): take the",
+    ),
+    "a state among layers": (
+        lambda: Chain(nn.LSTM(4, return_state=True), LayerNorm(4))(X[:, 0]),
+        "LayerNorm: x must be an array, got tuple; a cell, and a layer with return_state=True, return (y, state)",
+    ),
+    "all times of an encoder": (
+        lambda: kn.nll(Chain(nn.LSTM(4), Dense(3))(X[:, 0]), LABELS),
+        "nll: scores (6, 8, 3) .* of a sequence take one time, scores[:, -1]",
+    ),
+    "another layer in place": (
+        lambda: mlp().__setitem__(0, Dense(64, 16)),
+        "Chain: its layers are not replaced in place; make another, as Chain(*layers[:-1], layer)",
+    ),
+    "a shape without examples": (
+        lambda: nn.outputsize(mlp(), (64,)),
+        "Dense(64 => 16, relu): .* got (0,); the first size is that of the examples: write (None, 64)",
+    ),
     "double precision": (lambda: mlp()(ROWS.astype(float)), "linear: x has dtype float64 .* x.astype(np.float32)"),
     "double images": (lambda: cnn()(X.astype(float)), "conv: x has dtype float64 .* x.astype(np.float32)"),
     "double times": (lambda: nn.LSTM(8, 3)(X[:, 0].astype(float)), "lstm: x has dtype float64 .* x.astype(np.float32)"),
@@ -193,6 +213,11 @@ def test_saving_while_training_saves_the_last_whole_step(tmp_path):
     for _ in kn.minimize(lambda x, y: kn.nll(model(x), y), [(ROWS, LABELS)] * 3, kn.SGD()):
         kn.save(tmp_path / "model", model)
     np.testing.assert_array_equal(kn.load(tmp_path / "model", mlp())(ROWS), model(ROWS))
+
+
+def test_a_layer_by_its_name_is_an_index():
+    with pytest.raises(AttributeError, match=r"^Chain has no attribute 'hidden': write chain\['hidden'\]$"):
+        Chain(hidden=Dense(3, 4)).hidden  # noqa: B018
 
 
 @pytest.mark.parametrize("name", ["parameters", "to", "eval", "train", "state_dict", "zero_grad", "append", "cuda"])
