@@ -59,7 +59,8 @@ _OPTIONS = {
     "embed_dim": "features", "num_heads": "heads", "nheads": "heads", "dropout_prob": "dropout", "nhead": "heads",
     "d_model": "features", "dim_feedforward": "hidden", "scale_factor": "scale", "output_size": "size",
     "batch_first": "nothing, since the batch is always first", "kernel_init": "init", "init_kernel": "init",
-    "init_recurrent_kernel": "recurrent_init", "return_sequences": "nothing, since all times are returned",
+    "init_recurrent_kernel": "recurrent_init", "init_beta": "bias_init", "init_gamma": "scale_init",
+    "return_sequences": "nothing, since all times are returned",
 }  # fmt: skip
 
 for _layer in [globals()[name] for name in __all__]:

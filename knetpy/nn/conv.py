@@ -132,7 +132,7 @@ class _Convolution:
             return
         one = len(shape) == axes + 1 and (shape[0] == inputs or inputs == "C" and shape[0] in (1, 3))
         insert = "one image is x[None]" if one else "x[:, None] inserts a channel axis"
-        window = f"; a window for sequences is ({self.window[0]},)" if len(shape) == 3 and axes == 2 else ""
+        window = f"; a window for sequences is ({self.window[0]},)" if len(shape) == 3 and axes == 2 and not one else ""
         raise ShapeError(
             f"{self!r}: x must be (N, {inputs}, *S) with {axes} spatial ax{'es' if axes > 1 else 'is'}, got "
             f"{shape}; {insert}{window}"

@@ -22,6 +22,7 @@ from .layer import (
     explain_axis,
     first_call,
     grow,
+    initialiser,
     inputs_of,
     known,
     lists_of_axes,
@@ -31,9 +32,10 @@ from .layer import (
 )
 
 
-def _channels(layer: Any, arguments: tuple, activation: Any) -> None:
+def _channels(layer: Any, arguments: tuple, activation: Any, scale_init: Any, bias_init: Any) -> None:
     """Set what the constructor of a norm by channels was told."""
     name = type(layer).__name__
+    layer._init = initialiser(name, scale_init, "scale_init"), initialiser(name, bias_init, "bias_init")
     channels, layer.activation = told(name, arguments, activation, "(channels), or nothing", 0, 1)
     layer.channels = size(name, "channels", *channels) if channels else None
     layer.scale = layer.bias = None
@@ -43,7 +45,8 @@ def _channels(layer: Any, arguments: tuple, activation: Any) -> None:
 def _grow_channels(layer: Any, x: Any) -> None:
     if layer.affine:
         shape = (layer.channels or inputs_of(type(layer).__name__, x, 1),)
-        grow(layer, x, scale=(shape, inits.ones), bias=(shape, inits.zeros))
+        scale_init, bias_init = getattr(layer, "_init", (inits.ones, inits.zeros))
+        grow(layer, x, scale=(shape, scale_init), bias=(shape, bias_init))
 
 
 @dataclass(eq=False, repr=False)
@@ -55,7 +58,8 @@ class BatchNorm:
     Parameters:
       *channels: how many; without, the first call tells. An activation may follow.
       activation=None: a function of an array, applied last; kn.relu costs no pass over memory of its own.
-      affine=True: whether there are scale and bias, beginning with 1 and 0.
+      affine=True: whether there are scale and bias.
+      scale_init=kn.init.ones, bias_init=kn.init.zeros: of them.
       track_stats=True: whether there are running moments; without, the statistics of the batch always serve.
       active=None: whether the statistics are those of the batch; None asks `kn.training()`.
       eps=1e-5: a number >= 0. momentum=0.1: the share of a batch in the running moments, see `kn.Moments`.
@@ -77,6 +81,7 @@ class BatchNorm:
     affine: bool
     active: bool | None
     eps: float
+    _init: tuple[Callable, Callable]
 
     def __init__(
         self,
@@ -87,13 +92,15 @@ class BatchNorm:
         active: bool | None = None,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
+        scale_init: Callable = inits.ones,
+        bias_init: Callable = inits.zeros,
     ):
         self.affine, self.active = flag("BatchNorm", "affine", affine), choice("BatchNorm", "active", active)
         self.eps = number("BatchNorm", "eps", eps, 0)
         if momentum is not None:
             number("BatchNorm", "momentum", momentum, 0, 1)
         self.moments = Moments(momentum) if flag("BatchNorm", "track_stats", track_stats) else None
-        _channels(self, channels, activation)
+        _channels(self, channels, activation, scale_init, bias_init)
 
     def init_from(self, x: Any = None) -> None:
         """Make the params, for x (N, channels, *S)."""
@@ -150,6 +157,7 @@ class InstanceNorm:
     affine: bool
     active: bool | None
     eps: float
+    _init: tuple[Callable, Callable]
 
     def __init__(
         self,
@@ -160,13 +168,15 @@ class InstanceNorm:
         active: bool | None = None,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
+        scale_init: Callable = inits.ones,
+        bias_init: Callable = inits.zeros,
     ):
         self.affine, self.active = flag("InstanceNorm", "affine", affine), choice("InstanceNorm", "active", active)
         self.eps = number("InstanceNorm", "eps", eps, 0)
         if momentum is not None:
             number("InstanceNorm", "momentum", momentum, 0, 1)
         self.moments = Moments(momentum) if flag("InstanceNorm", "track_stats", track_stats) else None
-        _channels(self, channels, activation)
+        _channels(self, channels, activation, scale_init, bias_init)
 
     def init_from(self, x: Any = None) -> None:
         """Make the params, for x (N, channels, *S)."""

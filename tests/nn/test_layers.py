@@ -1,5 +1,6 @@
 """What layers do where PyTorch has no such layer: as Flux's do, or by their formulas."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -295,3 +296,15 @@ def test_a_sum_stretches_nothing(layer):
         layer(X)
     other = dataclasses.replace(layer, connection=lambda a, b: a + b)
     assert np.ndim(other(X)[-1]) and SkipConnection(Dense(3, 1), np.multiply)(X).shape == (5, 3)
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm, nn.InstanceNorm])
+def test_what_norms_by_channels_begin_with(kind):
+    x = RNG.normal(size=(2, 4, 5)).astype("f4")
+    for layer in (kind(4, affine=True), kind(affine=True)):
+        layer(x)
+        assert layer.scale.value.tolist() == [1] * 4 and layer.bias.value.tolist() == [0] * 4
+    for sizes in ((4,), ()):
+        layer = kind(*sizes, affine=True, scale_init=kn.init.zeros, bias_init=kn.init.ones)
+        np.testing.assert_array_equal(layer(x), np.ones_like(x))
+        assert copy.deepcopy(layer).scale.shape == dataclasses.replace(layer).scale.shape == (4,)
