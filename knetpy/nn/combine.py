@@ -191,19 +191,20 @@ class Parallel(_Group):
         _check_count("Parallel", inputs, self.layers)
         ys = [_call(self, key, layer, x) for (key, layer), x in zip(_keyed(self.layers), inputs)]
         if isinstance(self.connection, np.ufunc) and self.connection.nin == 2:
-            return functools.reduce(lambda *pair: _joined(self, *pair), ys)
+            return functools.reduce(functools.partial(_joined, self), ys)
         return _joined(self, *ys)
 
 
 def _joined(where: Any, *ys: Any) -> Any:
     """connection(*ys), where np.add is the + of arrays in Flux: it stretches none of them."""
     y = _call(where, "connection", where.connection, *ys)
-    if where.connection is np.add and len({getattr(part, "shape", ()) for part in ys}) > 1:
-        shapes = " and ".join([str(getattr(part, "shape", ())) for part in ys])
-        raise ShapeError(
-            f"{type(where).__name__}: np.add would stretch one of {shapes} to {y.shape}; let the branches return one "
-            "shape, or write lambda a, b: a + b for the connection if that is meant"
-        )
+    if where.connection is np.add:
+        a, b = getattr(ys[0], "shape", ()), getattr(ys[-1], "shape", ())
+        if a != b:
+            raise ShapeError(
+                f"{type(where).__name__}: np.add would stretch one of {a} and {b} to {y.shape}; let the branches "
+                "return one shape, or write lambda a, b: a + b for the connection if that is meant"
+            )
     return y
 
 
