@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 # Each row may import from the rows above it and from its own, but for core and kernels, which meet in ops.
 ROWS = [
-    ["arrays", "calls", "devices", "files", "graphs", "journal", "settings", "tree"],
+    ["arrays", "calls", "devices", "files", "graphs", "interrupts", "journal", "settings", "tree"],
     ["random"],
     ["core", "kernels"],
     ["parameters"],

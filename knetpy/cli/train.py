@@ -16,7 +16,8 @@ import numpy as np
 
 import knetpy as kn
 from knetpy.core.errors import StoreError
-from knetpy.optim.optimizer import Optimizer, uninterrupted
+from knetpy.interrupts import uninterrupted
+from knetpy.optim.optimizer import Optimizer
 from knetpy.parameters.search import Search
 from knetpy.store.describe import describe
 from knetpy.train.bar import is_iterable

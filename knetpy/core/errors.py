@@ -130,6 +130,8 @@ def explain_broadcasting(name, shapes):
             f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast; counted from the last, each axis must "
             "agree or be 1: reshape one, or insert an axis with x[:, None]"
         ) from None
+    except RuntimeError:  # NumPy cannot tell of more than 32 axes, and says itself what is wrong
+        pass
 
 
 def refuse_mixed(name, operands, args):

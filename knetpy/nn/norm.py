@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,16 +32,6 @@ from .layer import (
 )
 
 
-def _channels(layer: Any, arguments: tuple, activation: Any, scale_init: Any, bias_init: Any) -> None:
-    """Set what the constructor of a norm by channels was told."""
-    name = type(layer).__name__
-    layer._init = initialiser(name, scale_init, "scale_init"), initialiser(name, bias_init, "bias_init")
-    channels, layer.activation = told(name, arguments, activation, "(channels), or nothing", 0, 1)
-    layer.channels = size(name, "channels", *channels) if channels else None
-    layer.scale = layer.bias = None
-    begin(layer, channels)
-
-
 def _grow_channels(layer: Any, x: Any) -> None:
     if layer.affine:
         shape = (layer.channels or inputs_of(type(layer).__name__, x, 1),)
@@ -49,8 +39,56 @@ def _grow_channels(layer: Any, x: Any) -> None:
         grow(layer, x, scale=(shape, scale_init), bias=(shape, bias_init))
 
 
-@dataclass(eq=False, repr=False)
-class BatchNorm:
+def _explain(layer: Any, x: Any) -> None:
+    """Raise in the layer's own terms if x has another number of channels than it needs."""
+    channels = layer.channels if layer.scale is None else layer.scale.shape[0]
+    explain_axis(layer, x, 1, channels, "channels")
+
+
+@dataclass(eq=False, repr=False, init=False)
+class _ChannelNorm:
+    """How BatchNorm and InstanceNorm are constructed and print; they differ in two defaults and in how they are called.
+
+    channels (None before the first call), scale and bias (None without), moments (None without), and the options.
+    """
+
+    channels: int | None
+    activation: Callable | None
+    scale: Param | None
+    bias: Param | None
+    moments: Moments | None
+    affine: bool
+    active: bool | None
+    eps: float
+    _init: tuple[Callable, Callable]
+
+    _usual: ClassVar[bool]  # whether there are scale, bias and running moments by default
+
+    def _construct(self, channels, activation, affine, track_stats, active, eps, momentum, scale_init, bias_init):
+        name = type(self).__name__
+        self._init = initialiser(name, scale_init, "scale_init"), initialiser(name, bias_init, "bias_init")
+        self.affine, self.active = flag(name, "affine", affine), choice(name, "active", active)
+        self.eps = number(name, "eps", eps, 0)
+        if momentum is not None:
+            number(name, "momentum", momentum, 0, 1)
+        self.moments = Moments(momentum) if flag(name, "track_stats", track_stats) else None
+        channels, self.activation = told(name, channels, activation, "(channels), or nothing", 0, 1)
+        self.channels = size(name, "channels", *channels) if channels else None
+        self.scale = self.bias = None
+        begin(self, channels)
+
+    def init_from(self, x: Any = None) -> None:
+        """Make the params, for x (N, channels, *S)."""
+        _grow_channels(self, x)
+
+    def __repr__(self) -> str:
+        usual, tracks = self._usual, self.moments is not None
+        options = changed(affine=(self.affine, usual), track_stats=(tracks, usual), active=(self.active, None))
+        options |= changed(eps=(self.eps, 1e-5), momentum=(getattr(self.moments, "momentum", 0.1), 0.1))
+        return call_of(type(self).__name__, known(self.scale, 0, self.channels), self.activation, **options)
+
+
+class BatchNorm(_ChannelNorm):
     """activation((x - mean) / sqrt(var + eps) * scale + bias), mean and variance of each channel; see `kn.batchnorm`.
 
     In training these are those of the batch, and the running moments take them in; else the running moments serve.
@@ -73,15 +111,7 @@ class BatchNorm:
     ((2, 3, 4, 4), BatchNorm(3, relu))
     """
 
-    channels: int | None
-    activation: Callable | None
-    scale: Param | None
-    bias: Param | None
-    moments: Moments | None
-    affine: bool
-    active: bool | None
-    eps: float
-    _init: tuple[Callable, Callable]
+    _usual = True
 
     def __init__(
         self,
@@ -95,16 +125,7 @@ class BatchNorm:
         scale_init: Callable = inits.ones,
         bias_init: Callable = inits.zeros,
     ):
-        self.affine, self.active = flag("BatchNorm", "affine", affine), choice("BatchNorm", "active", active)
-        self.eps = number("BatchNorm", "eps", eps, 0)
-        if momentum is not None:
-            number("BatchNorm", "momentum", momentum, 0, 1)
-        self.moments = Moments(momentum) if flag("BatchNorm", "track_stats", track_stats) else None
-        _channels(self, channels, activation, scale_init, bias_init)
-
-    def init_from(self, x: Any = None) -> None:
-        """Make the params, for x (N, channels, *S)."""
-        _grow_channels(self, x)
+        self._construct(channels, activation, affine, track_stats, active, eps, momentum, scale_init, bias_init)
 
     def __call__(self, x: Any, residual: Any = None) -> Any:
         if self.scale is None and self.affine:
@@ -116,26 +137,8 @@ class BatchNorm:
             _explain(self, x)
             raise
 
-    def __repr__(self) -> str:
-        return _by_channel(self, affine=True, track_stats=True)
 
-
-def _by_channel(layer: Any, **defaults: bool) -> str:
-    """A norm by channels as a call."""
-    now = dict(affine=layer.affine, track_stats=layer.moments is not None)
-    options = changed(**{k: (now[k], default) for k, default in defaults.items()}, active=(layer.active, None))
-    options |= changed(eps=(layer.eps, 1e-5), momentum=(getattr(layer.moments, "momentum", 0.1), 0.1))
-    return call_of(type(layer).__name__, known(layer.scale, 0, layer.channels), layer.activation, **options)
-
-
-def _explain(layer: Any, x: Any) -> None:
-    """Raise in the layer's own terms if x has another number of channels than it needs."""
-    channels = layer.channels if layer.scale is None else layer.scale.shape[0]
-    explain_axis(layer, x, 1, channels, "channels")
-
-
-@dataclass(eq=False, repr=False)
-class InstanceNorm:
+class InstanceNorm(_ChannelNorm):
     """`BatchNorm` of each example by itself; see `kn.instancenorm`.
 
     Parameters: as for `BatchNorm`, but
@@ -149,15 +152,7 @@ class InstanceNorm:
     (2, 3, 4, 4)
     """
 
-    channels: int | None
-    activation: Callable | None
-    scale: Param | None
-    bias: Param | None
-    moments: Moments | None
-    affine: bool
-    active: bool | None
-    eps: float
-    _init: tuple[Callable, Callable]
+    _usual = False
 
     def __init__(
         self,
@@ -171,16 +166,7 @@ class InstanceNorm:
         scale_init: Callable = inits.ones,
         bias_init: Callable = inits.zeros,
     ):
-        self.affine, self.active = flag("InstanceNorm", "affine", affine), choice("InstanceNorm", "active", active)
-        self.eps = number("InstanceNorm", "eps", eps, 0)
-        if momentum is not None:
-            number("InstanceNorm", "momentum", momentum, 0, 1)
-        self.moments = Moments(momentum) if flag("InstanceNorm", "track_stats", track_stats) else None
-        _channels(self, channels, activation, scale_init, bias_init)
-
-    def init_from(self, x: Any = None) -> None:
-        """Make the params, for x (N, channels, *S)."""
-        _grow_channels(self, x)
+        self._construct(channels, activation, affine, track_stats, active, eps, momentum, scale_init, bias_init)
 
     def __call__(self, x: Any) -> Any:
         if self.scale is None and self.affine:
@@ -191,9 +177,6 @@ class InstanceNorm:
             _explain(self, x)
             raise
         return y if self.activation is None else self.activation(y)
-
-    def __repr__(self) -> str:
-        return _by_channel(self, affine=False, track_stats=False)
 
 
 @dataclass(eq=False, repr=False)

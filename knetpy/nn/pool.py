@@ -76,7 +76,19 @@ def sizes_of(name: str, option: str, given: Any) -> None:
 
 
 @dataclass(eq=False)
-class AdaptiveMaxPool:
+class _AdaptivePool:
+    size: Any
+
+    _mode: ClassVar[str] = "max"
+
+    def __post_init__(self) -> None:
+        sizes_of(type(self).__name__, "size", self.size)
+
+    def __call__(self, x: Any) -> Any:
+        return adaptive_pool(x, self.size, mode=self._mode)
+
+
+class AdaptiveMaxPool(_AdaptivePool):
     """The largest element of each of `size` bins along the spatial axes; see `kn.adaptive_pool`.
 
     Parameters:
@@ -87,17 +99,8 @@ class AdaptiveMaxPool:
     (1, 3, 2, 2)
     """
 
-    size: Any
 
-    def __post_init__(self) -> None:
-        sizes_of("AdaptiveMaxPool", "size", self.size)
-
-    def __call__(self, x: Any) -> Any:
-        return adaptive_pool(x, self.size, mode="max")
-
-
-@dataclass(eq=False)
-class AdaptiveMeanPool:
+class AdaptiveMeanPool(_AdaptivePool):
     """The mean of each of `size` bins along the spatial axes; see `kn.adaptive_pool`.
 
     Parameters:
@@ -108,17 +111,18 @@ class AdaptiveMeanPool:
     (1, 3, 1, 2)
     """
 
-    size: Any
-
-    def __post_init__(self) -> None:
-        sizes_of("AdaptiveMeanPool", "size", self.size)
-
-    def __call__(self, x: Any) -> Any:
-        return adaptive_pool(x, self.size)
+    _mode = "mean"
 
 
 @dataclass(eq=False)
-class GlobalMaxPool:
+class _GlobalPool:
+    _mode: ClassVar[str] = "max"
+
+    def __call__(self, x: Any) -> Any:
+        return global_pool(x, self._mode)
+
+
+class GlobalMaxPool(_GlobalPool):
     """The largest element over all spatial axes, which stay with size 1: (N, C, *S) to (N, C, 1, ...).
 
     >>> import numpy as np, knetpy as kn
@@ -126,12 +130,8 @@ class GlobalMaxPool:
     (2, 3, 1, 1)
     """
 
-    def __call__(self, x: Any) -> Any:
-        return global_pool(x, "max")
 
-
-@dataclass(eq=False)
-class GlobalMeanPool:
+class GlobalMeanPool(_GlobalPool):
     """The mean over all spatial axes, which stay with size 1: (N, C, *S) to (N, C, 1, ...).
 
     >>> import numpy as np, knetpy as kn
@@ -139,8 +139,7 @@ class GlobalMeanPool:
     (2, 3, 1, 1)
     """
 
-    def __call__(self, x: Any) -> Any:
-        return global_pool(x)
+    _mode = "mean"
 
 
 @dataclass(eq=False, repr=False)

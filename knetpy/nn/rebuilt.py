@@ -75,7 +75,10 @@ def destructure(model: Any) -> tuple[np.ndarray, Callable]:
     places = np.cumsum([p.size for p in found]).tolist()
 
     def rebuild(vector: Any) -> Any:
-        vector = vector if isinstance(vector, Value) else asarray(vector)
+        try:
+            vector = vector if isinstance(vector, Value) else asarray(vector)
+        except (TypeError, ValueError, RuntimeError) as failure:
+            raise TypeError(f"rebuild: the vector must be an array of numbers: {failure!s:.200}") from None
         if vector.shape != (places[-1],):
             raise ShapeError(f"rebuild: the vector must have shape ({places[-1]},), got {vector.shape}")
         if vector.dtype.kind not in "fc":

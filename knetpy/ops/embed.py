@@ -142,14 +142,12 @@ def _looked_up(name, table, indices, padding_index):
     if len(table.shape) != 2:
         raise ShapeError(f"{name}: table must be (V, D), got {table.shape}; kn.gather takes slices of any shape")
     rows = table.shape[0]
+    (padding,) = (None,) if padding_index is None else per_axis(name, "padding_index", padding_index, 1, 0)
+    if padding is not None and padding >= rows:
+        raise IndexError(f"{name}: padding_index {padding} is out of range: table {table.shape} has {rows} rows")
     indices = places(name, "indices", indices, rows, f"table {table.shape} has {rows} rows")
     indices = placed(name, "indices", indices, table, "table")
-    if padding_index is None:
-        return table, indices, indices
-    (padding,) = per_axis(name, "padding_index", padding_index, 1, 0)
-    if padding >= rows:
-        raise IndexError(f"{name}: padding_index {padding} is out of range: table {table.shape} has {rows} rows")
-    return table, indices, np.where(indices == padding, -1, indices)
+    return table, indices, indices if padding is None else np.where(indices == padding, -1, indices)
 
 
 def places(name, operand, given, size, because, error=IndexError):

@@ -45,7 +45,7 @@ def _by_axes(flat):
     """Arrays without brackets, in groups: two matrices, and the vectors that follow."""
     groups = []
     for path, w in flat:
-        if not groups or (len(groups[-1]) > 1 and len(getattr(w, "shape", ())) != 1):
+        if not groups or (len(groups[-1]) > 1 and getattr(w, "ndim", 0) != 1):
             groups.append([])
         groups[-1].append((path, w))
     return groups

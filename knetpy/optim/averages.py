@@ -12,8 +12,9 @@ from ..arrays import Holder
 from ..core.errors import MutationError, warn
 from ..core.value import Param
 from ..devices import on_gpu
+from ..interrupts import uninterrupted
 from ..parameters.search import named_params
-from .optimizer import Optimizer, uninterrupted
+from .optimizer import Optimizer
 from .settings import AMOUNT, COUNT, SHARE
 from .state import as_complex
 from .update import check_writable

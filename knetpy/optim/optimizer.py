@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-# The module `signal` makes enums of the same numbers, which takes as long as a small update.
-import _signal  # type: ignore[import-not-found]
 import copy
 import inspect
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,6 +13,7 @@ import numpy as np
 from ..core.errors import DtypeError
 from ..devices import GPU, on_gpu
 from ..graphs import capture
+from ..interrupts import uninterrupted
 from ..kernels import kernel
 from ..ops.rowsparse import RowSparse
 from . import captured
@@ -308,40 +306,3 @@ def checked_optimizer(opt: Any, caller: str) -> Optimizer:
         raise TypeError(f"{caller}: opt is missing; before the loop write opt = kn.Adam(), and pass it at every step")
     example = f"kn.Adam(lr={opt})" if is_number(opt) else "kn.Adam()"
     raise TypeError(f"{caller}: opt must be an optimizer such as {example}, got {type(opt).__name__}")
-
-
-class uninterrupted:  # noqa: N801  in lower case, as it is used
-    """Let Ctrl-C wait until the block has ended, so that it cannot leave half of it done.
-
-    >>> import signal
-    >>> from knetpy.optim.optimizer import uninterrupted
-    >>> done = []
-    >>> try:
-    ...     with uninterrupted():
-    ...         signal.raise_signal(signal.SIGINT)
-    ...         done.append("the block")
-    ... except KeyboardInterrupt:
-    ...     done.append("then the interrupt")
-    >>> done
-    ['the block', 'then the interrupt']
-    """
-
-    __slots__ = ("before", "received")
-
-    def __enter__(self) -> None:
-        self.received, self.before = False, _signal.getsignal(_signal.SIGINT)
-        waits = isinstance(getattr(self.before, "__self__", None), uninterrupted)  # the block stands in another
-        alone = threading.current_thread() is threading.main_thread()  # signals come to the main thread only
-        if waits or not alone or self.before in (None, _signal.SIG_IGN):
-            self.before = None
-        else:
-            _signal.signal(_signal.SIGINT, self._receive)
-
-    def _receive(self, *_: Any) -> None:
-        self.received = True
-
-    def __exit__(self, *_: Any) -> None:
-        if self.before is not None:
-            _signal.signal(_signal.SIGINT, self.before)
-            if self.received:
-                _signal.raise_signal(_signal.SIGINT)

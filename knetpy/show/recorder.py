@@ -16,10 +16,10 @@ from ..arrays import norm
 from ..calls import nearest, told_class
 from ..core.errors import gpu_is_lost, warn
 from ..devices import on_gpu
+from ..interrupts import uninterrupted
 from ..ops.arguments import count_of, real
 from ..ops.rowsparse import RowSparse
 from ..optim import layerwise
-from ..optim.optimizer import uninterrupted
 from ..train.arguments import function_of, iterable_of
 from . import curves
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.errors import StoreError
 from ..core.value import Param, Value, bare
 from ..devices import beside, on_gpu
-from ..optim.optimizer import uninterrupted
+from ..interrupts import uninterrupted
 from ..tree import children, rebuild
 from .objects import Stored, dotted, kind_of, named, names_of, stored
 from .rebuild import PLAIN, Rebuilder, fields, keyed, kind_and_content, listed, object_of, opened

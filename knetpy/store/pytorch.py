@@ -16,9 +16,9 @@ from ..core.trace import active
 from ..core.value import Param, Value, bare
 from ..devices import beside, host
 from ..files import file_named
+from ..interrupts import uninterrupted
 from ..nn.printing import brief
 from ..nn.rebuilt import own_params
-from ..optim.optimizer import uninterrupted
 from ..tree import children
 from . import npz
 from .header import MAX_HEADER

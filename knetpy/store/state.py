@@ -12,10 +12,10 @@ from ..core.errors import MutationError, StoreError, warn
 from ..core.trace import active
 from ..core.value import Param, bare
 from ..devices import beside, host
+from ..interrupts import uninterrupted
 from ..nn.layer import check_sized
 from ..ops.arguments import flag
 from ..ops.batchnorm import Moments
-from ..optim.optimizer import uninterrupted
 from .objects import dotted, named
 
 

@@ -13,9 +13,10 @@ from ..core.trace import active
 from ..core.value import Param
 from ..devices import cupy, on_gpu, why_not
 from ..graphs import Capture, Refused, Unready, alike_captured
+from ..interrupts import uninterrupted
 from ..optim.chain import Choose, chain
 from ..optim.gradients import ClipGlobalNorm, ClipNorm, ClipValue, SignDecay, WeightDecay
-from ..optim.optimizer import Optimizer, uninterrupted
+from ..optim.optimizer import Optimizer
 from ..parameters.search import Search, named_params
 from ..transforms.run import watch
 from ..tree import leaves, tree_map

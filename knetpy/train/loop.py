@@ -12,10 +12,11 @@ import numpy as np
 from ..calls import told
 from ..core.errors import DerivativeError, NonFiniteError, label_of, warn
 from ..devices import on_gpu
+from ..interrupts import uninterrupted
 from ..ops.arguments import flag
 from ..optim import Adam
 from ..optim.chain import loss_scaler
-from ..optim.optimizer import Optimizer, checked_optimizer, uninterrupted
+from ..optim.optimizer import Optimizer, checked_optimizer
 from ..optim.precision import are_finite
 from ..optim.update import check_roles, step
 from ..transforms.grad import by_params

@@ -400,9 +400,8 @@ def test_accesses_of_tiles(shape, forced, spy, tensor_cores):
     pixels = 8, shape.pixels // 8
     with emulator.configured(undefined=False):
         (spy, _) = spy(trace=200_000)
-        agree(
-            "conv", (random(1, 2, *pixels, dtype=dtype), random(shape.rows, 2, 3, 3, dtype=dtype), None), plain(2), 1e-2
-        )
+        x, w = random(1, 2, *pixels, dtype=dtype), random(shape.rows, 2, 3, 3, dtype=dtype)
+        agree("conv", (x, w, None), plain(2), 1e-2 if shape.factor == "BF16" else 2e-3)
     assert [stats.idle_blocks for _, stats in spy.launches] == [0, 0]
     requests = spy.launches[1][1].requests()
     assert {"conv.cu", "tiles.h"} == {r.line.split(":")[0] for r in requests}
@@ -428,7 +427,7 @@ def test_accesses_of_tiles_of_weights(outputs, dtype, factors, spy, tensor_cores
     x, dy = random(1, 16, 8, 8, dtype=dtype), random(1, outputs, 8, 8, dtype=dtype)
     with emulator.configured(undefined=False):
         (_, spy) = spy(trace=200_000)
-        agree("conv_dw", (x, dy), {**plain(2), "window": (3, 3)}, 1e-2)
+        agree("conv_dw", (x, dy), {**plain(2), "window": (3, 3)}, 1e-2 if factors == "bfloat16" else 2e-3)
     assert [stats.idle_blocks for _, stats in spy.launches] == [0] * (2 if factors == "float16" else 1)
     requests = spy.launches[0][1].requests()
     assert (

@@ -199,7 +199,7 @@ MOVED = {
 
 
 def is_of_scales(request):
-    """Whether a thread reads one scale after the other for the elements that it has read as one."""
+    """Whether a thread reads one scale after the other, out of the cache, for the elements that it has read as one."""
     name, line = request.line.split(":")
     text = (Path(normlong.__file__).parent / name).read_text().splitlines()[int(line) - 1]
     return "scale[" in text or "bias[" in text
@@ -220,8 +220,9 @@ def test_bytes_are_moved_once_and_together(name, monkeypatch):
         assert sum(launch.moved for launch in launches) <= 1.1 * most * x.nbytes
         for launch in launches:
             assert launch.stats.idle_blocks == 0, launch.name
-            if launch.moved > x.nbytes / 2:  # rows may begin within a sector, and scales are read out of the cache
-                assert [r for r in launch.wasteful(1.5) if not is_of_scales(r)] == [], launch.name
+            if launch.moved > x.nbytes / 2:  # rows may begin within a sector
+                apart = is_of_scales if name == "layernorm of rows in parts" else lambda request: False
+                assert [r for r in launch.wasteful(1.5) if not apart(r)] == [], launch.name
 
 
 @pytest.mark.parametrize("name", sorted(set(PATTERNS) - {"nothing"}))

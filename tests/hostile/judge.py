@@ -11,7 +11,7 @@ from knetpy.core import trace
 from knetpy.optim import Optimizer
 from knetpy.tree import leaves
 from tests.hostile.calls import METHOD_CALLS, OPS
-from tests.hostile.values import Boom, Changing
+from tests.hostile.values import Boom, Changing, ChangingShape
 
 ALLOWED = (kn.KnetpyError, TypeError, ValueError, MemoryError, OverflowError, Boom)
 # Derivatives name the function that is differentiated.
@@ -126,9 +126,9 @@ def own_words_of_python(failure, call):
 
 def outcome_of_numpy(drawn):
     """How the call fails on plain arrays, where NumPy answers for it."""
-    for option in drawn.options.values():
-        if isinstance(option, Changing):
-            option.begin_anew()  # NumPy is given the same numbers
+    for x in [*drawn.operands.values(), *drawn.options.values()]:
+        if type(x) in (Changing, ChangingShape):
+            x.begin_anew()  # NumPy is given the same
     try:
         drawn.call.f(*[kn.value(x) for x in drawn.operands.values()], **drawn.options)
     except Exception as failure:

@@ -175,11 +175,6 @@ def _itself():
     return type("Hostile", (), {"__array__": lambda self, *a, **k: self})()
 
 
-def _other_shapes():
-    sizes = itertools.count(1)
-    return type("Hostile", (), {"__array__": lambda self, *a, **k: np.ones((next(sizes), 2))})()
-
-
 def _reenter(self, *args, **options):
     kn.grad(lambda x: np.sum(kn.softmax(x)), 0)(np.ones(3))
     return np.ones((2, 3), np.float32)
@@ -209,6 +204,15 @@ class Changing:
 
     def __index__(self):
         return next(self.numbers)
+
+
+class ChangingShape(Changing):
+    """Another array whenever it is asked for one."""
+
+    __index__ = None
+
+    def __array__(self, *args, **options):
+        return np.ones((next(self.numbers), 2))
 
 
 def _nested():
@@ -255,7 +259,7 @@ OBJECTS = {
     "deep list": _deep,
     "__array__ raises": _object(__array__=_boom),
     "__array__ is itself": _itself,
-    "__array__ of other shapes": _other_shapes,
+    "__array__ of other shapes": ChangingShape,
     "__array__ is a list": _object(__array__=lambda self, *a, **k: [1.0]),
     "__array__ is huge": _object(__array__=lambda self, *a, **k: np.broadcast_to(np.float32(1), (HUGE,))),
     "__array__ re-enters": _object(__array__=_reenter),
