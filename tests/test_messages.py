@@ -72,6 +72,21 @@ MISTAKES = {  # call: what it says
         "matmul: a has 2 columns (axis 3 of (32, 8, 2, 2)) but b has 32 rows (axis 0 of (32, 16)); they must agree: "
         "write kn.mat(a), whose rows are whole images",
     ),
+    "images of three columns without mat": (
+        lambda: ones(6, 4, 3, 3) @ kn.param(36, 3),
+        "matmul: a has 3 columns (axis 3 of (6, 4, 3, 3)) but b has 36 rows (axis 0 of (36, 3)); they must agree: "
+        "write kn.mat(a), whose rows are whole images",
+    ),
+    "one example with a list of labels": (
+        lambda: kn.nll(ones(3), [1]),
+        "nll: scores (3,) with classes along axis 0 need labels of shape (), got (1,); write labels.reshape(())",
+    ),
+    "a label for each sequence": (
+        lambda: kn.nll(ones(6, 7, 3), [0] * 6),
+        "nll: scores (6, 7, 3) with classes along axis 2 need labels of shape (6, 7), got (6,); one label for each "
+        "example needs scores (6, classes): of a sequence take one time, scores[:, -1], of images write kn.mat before "
+        "the last layer",
+    ),
     "param0 of an array": (
         lambda: kn.param0(3.0),
         "param0 takes sizes, as param0(3, 4), got 3.0; zeros like an array are param(np.zeros_like(a))",

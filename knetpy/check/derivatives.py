@@ -34,7 +34,12 @@ def combined(ys, scale=1.0, dtype=None):
 
 def gradients(loss, xs):
     """What `grad` gives by every argument, as a tuple."""
-    return grad(loss, tuple(range(len(xs))))(*xs)
+    return _whole(grad(loss, tuple(range(len(xs))))(*xs))
+
+
+def _whole(gradients):
+    """Gradients with arrays for the rows that there are of a Param's which is an embedding's table."""
+    return tuple([g.dense() if hasattr(g, "dense") else g for g in gradients])
 
 
 def along(gradients, direction):
@@ -46,7 +51,7 @@ def along(gradients, direction):
 
 def _pulled(loss, xs, v):
     y, pullback = vjp(loss, *xs)
-    return along(pullback(np.ones_like(y)), v)
+    return along(_whole(pullback(np.ones_like(y))), v)
 
 
 TRANSFORMS = {  # `grad` may take fused kernels, `vjp` and `jvp` take what they stand for

@@ -12,7 +12,7 @@ from ..core.value import Param, Value, bare
 from ..devices import beside, host, on_gpu
 from ..journal import Journal
 from ..parameters.search import named_params
-from ..transforms.boundary import _alias
+from ..transforms.boundary import _alias, settings
 from ..transforms.run import run
 from ..tree import leaves, tree_map
 from .derivatives import combined, floating
@@ -52,8 +52,8 @@ class Point:
 
     def _arguments(self):
         for n, arg in enumerate(self.args):
-            for path, x in leaves(arg):
-                if is_variable(x):
+            for (path, x), is_setting in zip(leaves(arg), settings(arg)):
+                if is_variable(x) and not is_setting:
                     yield f"argument {n}{path}", x
 
     def _first_run(self):
@@ -142,7 +142,8 @@ class Point:
 
     def _rebuilt(self, xs):
         """The arguments, with `xs` in the places of the variables."""
-        return tree_map(lambda x: next(xs) if is_variable(x) else x, self.args)
+        fixed = iter(settings(self.args))
+        return tree_map(lambda x: x if next(fixed) or not is_variable(x) else next(xs), self.args)
 
 
 def is_variable(x):

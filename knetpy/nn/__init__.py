@@ -1,6 +1,7 @@
 """Layers: plain dataclasses that hold params and are called. Any function is one, too; no base class is needed."""
 
 from importlib import import_module as _import
+from sys import modules as _modules
 from typing import Any as _Any
 
 from ..calls import no_attribute as _no_attribute
@@ -18,6 +19,7 @@ from .freeze import freeze, thaw
 from .layer import is_layer_class as _is_layer_class
 from .layer import lacks as _lacks
 from .layer import outline
+from .layer import replaceable as _replaceable
 from .norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from .pool import (
     AdaptiveMaxPool,
@@ -60,7 +62,8 @@ _OPTIONS = {
     "embed_dim": "features", "num_heads": "heads", "nheads": "heads", "dropout_prob": "dropout", "nhead": "heads",
     "d_model": "features", "dim_feedforward": "hidden", "scale_factor": "scale", "output_size": "size",
     "batch_first": "nothing, since the batch is always first", "kernel_init": "init", "init_kernel": "init",
-    "init_recurrent_kernel": "recurrent_init", "return_sequences": "nothing, since all times are returned",
+    "init_recurrent_kernel": "recurrent_init", "init_beta": "bias_init", "init_gamma": "scale_init",
+    "return_sequences": "nothing, since all times are returned",
 }  # fmt: skip
 
 for _layer in [globals()[name] for name in __all__]:
@@ -69,6 +72,11 @@ for _layer in [globals()[name] for name in __all__]:
         if _is_layer_class(_layer):  # one line here for one in each of them
             _layer._repr_html_ = _displayed  # type: ignore[attr-defined]
             _layer.__getattr__ = _lacks  # type: ignore[attr-defined]
+            _replaceable(_layer)
+
+for _name in [name.rpartition(".")[2] for name in _modules if name.startswith(f"{__name__}.")]:
+    if _name not in __all__:  # a file: kn.nn.conv(x, w) is told to be kn.conv(x, w)
+        globals().pop(_name, None)
 
 # Names that users of PyTorch and Keras type, and what to write.
 _ELSEWHERE = {
@@ -83,6 +91,8 @@ _ELSEWHERE = {
     "ELU": "kn.elu", "LeakyReLU": "kn.leakyrelu", "Softmax": "kn.softmax", "LogSoftmax": "kn.logsoftmax",
     "CrossEntropyLoss": "kn.nll", "NLLLoss": "kn.nll", "MSELoss": "kn.mse", "BCEWithLogitsLoss": "kn.bce",
     "MultiheadAttention": "kn.nn.MultiHeadAttention", "TransformerEncoderLayer": "kn.nn.TransformerBlock",
+    "functional": "a function of kn, such as kn.relu",
+    "init": "kn.init.xavier", "embedding": "kn.embed",
     "Module": "a dataclass with __call__; no base class is needed", "ModuleList": "a list", "ModuleDict": "a dict",
     "Parameter": "kn.param", "relu": "kn.relu", "Bidirectional": "kn.nn.LSTM(8, 16, bidirectional=True)",
     "L1Loss": "kn.mae", "KLDivLoss": "kn.kl", "LazyLinear": "kn.nn.Dense", "SimpleRNN": "kn.nn.RNN",
@@ -92,6 +102,7 @@ _ELSEWHERE = {
 def __getattr__(name: str) -> _Any:
     write = ""
     if not name.startswith("_"):
-        kn, ours = _import("knetpy"), _spelled(name, __all__)
+        kn = _import("knetpy")
+        ours = "" if name in kn.__all__ else _spelled(name, __all__)  # functions, such as kn.conv, are not in here
         write = f"kn.nn.{ours}" if ours else _ELSEWHERE.get(name) or kn._spelled(name) or kn._ELSEWHERE.get(name, "")
     raise _no_attribute("module 'knetpy.nn'", name, write, __all__)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.errors import ShapeError
 from ..ops.arguments import per_axis
 from .layer import lacks
 from .printing import brief, printed
@@ -36,6 +37,10 @@ class _Group:
 
     __getattr__ = lacks
 
+    def __setitem__(self, key: Any, layer: Any) -> None:
+        kind = type(self).__name__
+        raise TypeError(f"{kind}: its layers are not replaced in place; make another, as {kind}(*layers[:-1], layer)")
+
     def __len__(self) -> int:
         return len(self.layers)
 
@@ -46,7 +51,9 @@ class _Group:
 
 
 def _layers(name: str, layers: tuple, named: dict) -> tuple | dict:
-    """The layers as a tuple, or by name as a dict."""
+    """The layers as a tuple, or by name as a dict; as layers=, too, which is how `dataclasses.replace` gives them."""
+    if not layers and named.keys() == {"layers"} and isinstance(named["layers"], (list, tuple, dict)):
+        layers, named = (named["layers"],), {}
     if layers and named:
         raise TypeError(f"{name}: either none of the layers has a name or all have one, got {len(layers)} without")
     if len(layers) == 1 and isinstance(layers[0], (list, tuple, dict)):
@@ -140,10 +147,11 @@ class Parallel(_Group):
     Parameters:
       connection: a function of as many arrays as there are branches, such as np.add, or of them joined:
         `lambda *ys: np.concatenate(ys, 1)`. One of two arguments (a NumPy ufunc) joins more branches one after another.
+        np.add takes arrays of one shape, as + in Flux; to stretch one write lambda a, b: a + b.
       *layers, **named: the branches, as for `Chain`.
     Returns: when called, with one input each branch gets it; with several, or one tuple, each branch gets its own; a
       single branch gets all.
-    Raises: TypeError, ValueError for another number of inputs than branches.
+    Raises: TypeError, ValueError for another number of inputs than branches, ShapeError if np.add is given two shapes.
 
     >>> import numpy as np, knetpy as kn
     >>> both = kn.nn.Parallel(np.add, np.sin, np.cos)
@@ -164,14 +172,27 @@ class Parallel(_Group):
             inputs = inputs[0]
         if len(self.layers) == 1:
             ((key, layer),) = _keyed(self.layers)
-            return self.connection(_call(self, key, layer, *inputs))
+            return _joined(self, _call(self, key, layer, *inputs))
         if len(inputs) == 1:
             inputs = inputs * len(self.layers)
         _check_count("Parallel", inputs, self.layers)
         ys = [_call(self, key, layer, x) for (key, layer), x in zip(_keyed(self.layers), inputs)]
         if isinstance(self.connection, np.ufunc) and self.connection.nin == 2:
-            return functools.reduce(lambda *pair: _call(self, "connection", self.connection, *pair), ys)
-        return _call(self, "connection", self.connection, *ys)
+            return functools.reduce(functools.partial(_joined, self), ys)
+        return _joined(self, *ys)
+
+
+def _joined(where: Any, *ys: Any) -> Any:
+    """connection(*ys), where np.add is the + of arrays in Flux: it stretches none of them."""
+    y = _call(where, "connection", where.connection, *ys)
+    if where.connection is np.add:
+        a, b = getattr(ys[0], "shape", ()), getattr(ys[-1], "shape", ())
+        if a != b:
+            raise ShapeError(
+                f"{type(where).__name__}: np.add would stretch one of {a} and {b} to {y.shape}; let the branches "
+                "return one shape, or write lambda a, b: a + b for the connection if that is meant"
+            )
+    return y
 
 
 def _connection(name: str, connection: Any) -> Callable:
@@ -195,7 +216,8 @@ class SkipConnection:
 
     Parameters:
       layer: a layer or function.
-      connection=np.add: a function of two arrays: np.add for a residual block.
+      connection=np.add: a function of two arrays: np.add for a residual block, whose layer returns the shape of x.
+    Raises: TypeError for what is no layer; when called ShapeError if np.add is given two shapes.
 
     >>> import numpy as np, knetpy as kn
     >>> kn.nn.SkipConnection(np.sin, np.add)(0.5) == 0.5 + np.sin(0.5)
@@ -212,7 +234,7 @@ class SkipConnection:
         self.connection = _connection("SkipConnection", connection)
 
     def __call__(self, x: Any) -> Any:
-        return _call(self, "connection", self.connection, _call(self, "layer", self.layer, x), x)
+        return _joined(self, _call(self, "layer", self.layer, x), x)
 
     __repr__ = printed
 
@@ -247,7 +269,7 @@ class PairwiseFusion(_Group):
         _check_count("PairwiseFusion", inputs, self.layers)
         ys: list = []
         for (key, layer), x in zip(_keyed(self.layers), inputs):
-            ys.append(_call(self, key, layer, self.connection(ys[-1], x) if ys else x))
+            ys.append(_call(self, key, layer, _joined(self, ys[-1], x) if ys else x))
         return tuple(ys)
 
 

@@ -14,7 +14,20 @@ from ..ops.arguments import flag, one_of, per_axis, several
 from ..ops.conv import PADDINGS, conv, conv_transpose
 from ..ops.window import window_padding
 from ..parameters import init as inits
-from .layer import begin, bias_of, call_of, changed, explain_axis, grow, initialiser, inputs_of, plain, size, told
+from .layer import (
+    begin,
+    bias_of,
+    call_of,
+    changed,
+    explain_axis,
+    first_call,
+    grow,
+    initialiser,
+    inputs_of,
+    plain,
+    size,
+    told,
+)
 
 
 @dataclass(frozen=True)
@@ -99,23 +112,31 @@ class _Convolution:
 
     def init_from(self, x: Any = None) -> None:
         """Make the params, for x (N, inputs, *S)."""
+        if x is not None:
+            self._check_axes(np.shape(bare(x)), "C" if self.inputs is None else self.inputs)
         inputs = self.inputs or inputs_of(type(self).__name__, x, 1)
         bias = self._biased and ((self.outputs,), inits.zeros)
         grow(self, x, weight=(self._shape(inputs, self._options["groups"]), self._init), bias=bias)
 
     def _explain(self, x: Any) -> None:
         """Raise in the layer's own terms if x has other axes or channels than it needs."""
-        shape, inputs, axes = np.shape(bare(x)), self.inputs or self._inputs(), len(self.window)
-        if len(shape) != axes + 2:
-            one = len(shape) == axes + 1
-            insert = "one image is x[None]" if one and shape[0] == inputs else "x[:, None] inserts a channel axis"
-            window = f"; a window for sequences is ({self.window[0]},)" if len(shape) == 3 and axes == 2 else ""
-            raise ShapeError(
-                f"{self!r}: x must be (N, {inputs}, *S) with {axes} spatial ax{'es' if axes > 1 else 'is'}, got "
-                f"{shape}; {insert}{window}"
-            ) from None
+        shape, inputs = np.shape(bare(x)), self.inputs or self._inputs()
+        self._check_axes(shape, inputs)
         last = "; if the channels lie last, write np.moveaxis(x, -1, 1)" if shape[-1] == inputs else ""
         explain_axis(self, x, 1, inputs, "channels", last)
+
+    def _check_axes(self, shape: tuple[int, ...], inputs: int | str) -> None:
+        """Raise in the layer's own terms if an input of this shape has other axes than it needs."""
+        axes = len(self.window)
+        if len(shape) == axes + 2:
+            return
+        one = len(shape) == axes + 1 and (shape[0] == inputs or inputs == "C" and shape[0] in (1, 3))
+        insert = "one image is x[None]" if one else "x[:, None] inserts a channel axis"
+        window = f"; a window for sequences is ({self.window[0]},)" if len(shape) == 3 and axes == 2 and not one else ""
+        raise ShapeError(
+            f"{self!r}: x must be (N, {inputs}, *S) with {axes} spatial ax{'es' if axes > 1 else 'is'}, got "
+            f"{shape}; {insert}{window}"
+        ) from None
 
     def __repr__(self) -> str:
         inputs = "?" if self.inputs is None and self.weight is None else self.inputs or self._inputs()
@@ -183,7 +204,7 @@ class Conv(_Convolution):
 
     def __call__(self, x: Any) -> Any:
         if self.weight is None:
-            self.init_from(x)
+            return first_call(self, lambda: self(x), x)
         try:
             return conv(x, self.weight, self.bias, activation=self.activation, **self._options)
         except ShapeError:
@@ -230,7 +251,7 @@ class ConvTranspose(_Convolution):
 
     def __call__(self, x: Any) -> Any:
         if self.weight is None:
-            self.init_from(x)
+            return first_call(self, lambda: self(x), x)
         try:
             return conv_transpose(x, self.weight, self.bias, activation=self.activation, **self._options)
         except ShapeError:

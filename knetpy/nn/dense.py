@@ -19,6 +19,7 @@ from .layer import (
     call_of,
     changed,
     explain_axis,
+    first_call,
     grow,
     initialiser,
     inputs_of,
@@ -86,12 +87,14 @@ class Dense:
         grow(self, x, weight=((inputs, self.outputs), self._init), bias=self._biased and ((self.outputs,), inits.zeros))
 
     def __call__(self, x: Any) -> Any:
+        if x.__class__ is tuple:  # a list is an array to `kn.linear`
+            shape_of("Dense", x)
         if self.weight is None:
-            self.init_from(x)
+            return first_call(self, lambda: self(x), x)
         try:
             return linear(x, self.weight, self.bias, activation=self.activation)
         except ShapeError:
-            shape, inputs = np.shape(bare(x)), self.weight.shape[0]  # type: ignore[union-attr]
+            shape, inputs = np.shape(bare(x)), self.weight.shape[0]
             turned = f"; x.T has {inputs}" if len(shape) == 2 and shape[0] == inputs else ""
             images = "; kn.nn.flatten before the layer makes rows of images" if prod(shape[1:]) == inputs else ""
             explain_axis(self, x, -1, inputs, "features", turned or images)
@@ -199,7 +202,7 @@ class Bilinear:
         if x2 is None:
             x1, x2 = x1 if isinstance(x1, tuple) else (x1, x1)
         if self.weight is None:
-            self.init_from(x1, x2)
+            return first_call(self, lambda: self(x1, x2), x1, x2)
         y = bilinear(x1, x2, self.weight, self.bias)
         return y if self.activation is None else self.activation(y)
 

@@ -22,7 +22,8 @@ def init_from(model: Callable, *inputs: Any) -> Callable:
 
     Parameters:
       model: a layer, Chain or function.
-      *inputs: what it is called with: arrays whose first axis is that of the examples, of which one is taken.
+      *inputs: what it is called with: arrays whose first axis is that of the examples, of which one is taken; or a
+        single vector of floating numbers, which is one example.
     Returns: the model.
     Raises: TypeError without an array among the inputs; else what the model does. Its layers are then as they were.
 
@@ -46,7 +47,7 @@ def init_from(model: Callable, *inputs: Any) -> Callable:
     kept = [(m, dict(vars(m))) for m in moments if isinstance(m, Moments)]
     try:
         with training(False), tracing(*[trace for trace in active() if not trace.derives]):
-            model(*tree_map(lambda x: x[:1] if is_array(x) else x, inputs))
+            model(*(inputs if _is_vector(*inputs) else tree_map(lambda x: x[:1] if is_array(x) else x, inputs)))
     except BaseException:
         for layer, names in none.values():
             for name in names:
@@ -59,6 +60,11 @@ def init_from(model: Callable, *inputs: Any) -> Callable:
         if after["calls"][1:] != before["calls"][1:] and after["seed"] == before["seed"]:
             random.restore({"seed": after["seed"], "calls": [after["calls"][random.INIT], *before["calls"][1:]]})
     return model
+
+
+def _is_vector(x: Any, *others: Any) -> bool:
+    """Whether a model is called with one example, as `Dense` can be."""
+    return not others and is_array(x) and len(x.shape) == 1 and x.dtype.kind == "f"
 
 
 def _nothings(x: Any, found: dict) -> dict[int, tuple[Any, list[str]]]:

@@ -7,6 +7,8 @@ take no memory: their shapes are all that they are made for.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -81,6 +83,18 @@ def made(layer: Any, shape: tuple[int, ...], init: Callable, x: Any = None) -> P
         ) from failure
 
 
+def first_call(layer: Any, call: Callable, *inputs: Any) -> Any:
+    """call(), the first one of a layer that takes its sizes from these inputs; if it fails the layer is as it was."""
+    lacking = [name for name, part in vars(layer).items() if part is None]
+    try:
+        layer.init_from(*inputs)
+        return call()
+    except BaseException:
+        for name in lacking:
+            setattr(layer, name, None)
+        raise
+
+
 def begin(layer: Any, is_told: Any) -> None:
     """At the end of a constructor: make the params, or leave that to the first call, if the sizes are not told."""
     if is_told:
@@ -119,9 +133,9 @@ _ASKED = {
 
 def lacks(layer: Any, name: str) -> Any:
     """The `__getattr__` of layers: what is asked of a model elsewhere leads to what is written here."""
-    if name in _ASKED:
-        raise no_attribute(type(layer).__name__, name, _ASKED[name])
-    raise AttributeError(f"{type(layer).__name__} has no attribute {name!r}")
+    kind = type(layer).__name__
+    named = name in vars(layer).get("layers", ())  # of a Chain
+    raise no_attribute(kind, name, f"{kind.lower()}[{name!r}]" if named else _ASKED.get(name, ""))
 
 
 def is_layer(x: Any) -> bool:
@@ -132,6 +146,21 @@ def is_layer(x: Any) -> bool:
 def is_layer_class(kind: type) -> bool:
     """Whether it is a class of such."""
     return dataclasses.is_dataclass(kind) and any(["__call__" in vars(base) for base in kind.__mro__])
+
+
+def replaceable(kind: type) -> None:
+    """Let `dataclasses.replace` make a layer although its constructor takes other arguments than it has fields."""
+    construct, names = kind.__init__, {f.name for f in dataclasses.fields(kind)}  # type: ignore[misc]
+    if names <= inspect.signature(construct).parameters.keys():
+        return
+
+    def init(self: Any, *args: Any, **options: Any) -> None:
+        if args or options.keys() != names:
+            construct(self, *args, **options)
+        else:
+            vars(self).update(options)
+
+    kind.__init__ = functools.update_wrapper(init, construct)  # type: ignore[misc]
 
 
 def attributes(layer: Any) -> dict[str, Any]:
@@ -255,6 +284,7 @@ def explain_axis(layer: Any, x: Any, axis: int, wanted: int | None, what: str, h
     if wanted is None or not -len(shape) <= axis < len(shape) or shape[axis] == wanted:
         return
     first = ", as at its first call" if getattr(layer, "inputs", getattr(layer, "channels", 0)) is None else ""
+    hint = hint or "; make the layer anew if that call was wrong" * bool(first)
     place = "its last axis" if axis == -1 else f"axis {axis}"
     what = what.removesuffix("s") if wanted == 1 else what
     raise ShapeError(f"{layer!r}: x must have {wanted} {what} on {place}{first}, got {shape}{hint}") from None
@@ -268,7 +298,12 @@ def choice(name: str, option: str, given: Any) -> bool | None:
 def shape_of(name: str, x: Any) -> tuple[int, ...]:
     """The shape of an input, which must be an array."""
     if not hasattr(x, "shape"):
-        raise TypeError(f"{name}: x must be an array, got {type(x).__name__}; write np.asarray(x, np.float32)")
+        way = (
+            "a cell, and a layer with return_state=True, return (y, state): take the first"
+            if isinstance(x, tuple)
+            else "write np.asarray(x, np.float32)"
+        )
+        raise TypeError(f"{name}: x must be an array, got {type(x).__name__}; {way}")
     return x.shape
 
 

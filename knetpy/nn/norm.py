@@ -20,7 +20,9 @@ from .layer import (
     changed,
     choice,
     explain_axis,
+    first_call,
     grow,
+    initialiser,
     inputs_of,
     known,
     lists_of_axes,
@@ -33,7 +35,8 @@ from .layer import (
 def _grow_channels(layer: Any, x: Any) -> None:
     if layer.affine:
         shape = (layer.channels or inputs_of(type(layer).__name__, x, 1),)
-        grow(layer, x, scale=(shape, inits.ones), bias=(shape, inits.zeros))
+        scale_init, bias_init = getattr(layer, "_init", (inits.ones, inits.zeros))
+        grow(layer, x, scale=(shape, scale_init), bias=(shape, bias_init))
 
 
 def _explain(layer: Any, x: Any) -> None:
@@ -57,11 +60,13 @@ class _ChannelNorm:
     affine: bool
     active: bool | None
     eps: float
+    _init: tuple[Callable, Callable]
 
     _usual: ClassVar[bool]  # whether there are scale, bias and running moments by default
 
-    def _construct(self, channels, activation, affine, track_stats, active, eps, momentum):
+    def _construct(self, channels, activation, affine, track_stats, active, eps, momentum, scale_init, bias_init):
         name = type(self).__name__
+        self._init = initialiser(name, scale_init, "scale_init"), initialiser(name, bias_init, "bias_init")
         self.affine, self.active = flag(name, "affine", affine), choice(name, "active", active)
         self.eps = number(name, "eps", eps, 0)
         if momentum is not None:
@@ -91,7 +96,8 @@ class BatchNorm(_ChannelNorm):
     Parameters:
       *channels: how many; without, the first call tells. An activation may follow.
       activation=None: a function of an array, applied last; kn.relu costs no pass over memory of its own.
-      affine=True: whether there are scale and bias, beginning with 1 and 0.
+      affine=True: whether there are scale and bias.
+      scale_init=kn.init.ones, bias_init=kn.init.zeros: of them.
       track_stats=True: whether there are running moments; without, the statistics of the batch always serve.
       active=None: whether the statistics are those of the batch; None asks `kn.training()`.
       eps=1e-5: a number >= 0. momentum=0.1: the share of a batch in the running moments, see `kn.Moments`.
@@ -116,12 +122,14 @@ class BatchNorm(_ChannelNorm):
         active: bool | None = None,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
+        scale_init: Callable = inits.ones,
+        bias_init: Callable = inits.zeros,
     ):
-        self._construct(channels, activation, affine, track_stats, active, eps, momentum)
+        self._construct(channels, activation, affine, track_stats, active, eps, momentum, scale_init, bias_init)
 
     def __call__(self, x: Any, residual: Any = None) -> Any:
         if self.scale is None and self.affine:
-            self.init_from(x)
+            return first_call(self, lambda: self(x, residual), x)
         how: dict = dict(residual=residual, activation=self.activation, eps=self.eps, training=self.active)
         try:
             return batchnorm(x, self.moments, self.scale, self.bias, **how)
@@ -155,12 +163,14 @@ class InstanceNorm(_ChannelNorm):
         active: bool | None = None,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
+        scale_init: Callable = inits.ones,
+        bias_init: Callable = inits.zeros,
     ):
-        self._construct(channels, activation, affine, track_stats, active, eps, momentum)
+        self._construct(channels, activation, affine, track_stats, active, eps, momentum, scale_init, bias_init)
 
     def __call__(self, x: Any) -> Any:
         if self.scale is None and self.affine:
-            self.init_from(x)
+            return first_call(self, lambda: self(x), x)
         try:
             y = instancenorm(x, self.scale, self.bias, moments=self.moments, eps=self.eps, training=self.active)
         except ShapeError:
@@ -265,7 +275,7 @@ class LayerNorm:
 
     def __call__(self, x: Any) -> Any:
         if self.scale is None and self.affine:
-            self.init_from(x)
+            return first_call(self, lambda: self(x), x)
         axes = tuple(range(-max(len(self.sizes), 1), 0))
         if self.sizes and shape_of("LayerNorm", x)[-len(self.sizes) :] != self.sizes:
             raise ShapeError(f"LayerNorm: the last axes of x must be {self.sizes}, got x of shape {x.shape}")
@@ -312,7 +322,7 @@ class RMSNorm:
 
     def __call__(self, x: Any) -> Any:
         if self.scale is None and self.affine:
-            self.init_from(x)
+            return first_call(self, lambda: self(x), x)
         shape = np.shape(bare(x))
         if self.sizes and shape[-len(self.sizes) :] != self.sizes:
             raise ShapeError(f"RMSNorm: the last axes of x must be {self.sizes}, got x of shape {shape}")

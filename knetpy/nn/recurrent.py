@@ -14,7 +14,19 @@ from ..core.value import Param
 from ..ops.arguments import count_of, flag, number
 from ..ops.rnn import MOST_LAYERS, gru, lstm, rnn
 from ..parameters import init as inits
-from .layer import begin, call_of, changed, explain_axis, initialiser, inputs_of, made, size, told, unmake_later
+from .layer import (
+    begin,
+    call_of,
+    changed,
+    explain_axis,
+    first_call,
+    initialiser,
+    inputs_of,
+    made,
+    size,
+    told,
+    unmake_later,
+)
 
 
 class Weights(NamedTuple):
@@ -105,7 +117,7 @@ class Recurrent:
 
     def _run(self, x, state, **options):
         if self.weights is None:
-            self.init_from(x)
+            return first_call(self, lambda: self._run(x, state, **options), x)
         kind = self._cell
         try:
             return kind.run(x, [group[: self._told] for group in self.groups()], state, **kind.options, **options)

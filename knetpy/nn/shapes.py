@@ -82,7 +82,12 @@ def run_empty(name: str, model: Callable, shapes: tuple, dtype: Any, trace: Trac
     values = [Result(x) if x.dtype.kind == "f" else x for x in inputs]
     with outline(), training(False), tracing(*active(), trace), np.errstate(all="ignore"), catch_warnings():
         simplefilter("ignore", RuntimeWarning)  # of the mean of no examples
-        return model(*values)
+        try:
+            return model(*values)
+        except ShapeError as failure:
+            for shape in [s for s in shapes if len(s) == 1 and dtype.kind == "f"]:
+                failure.args = (f"{failure}; the first size is that of the examples: write {(None, *shape)}",)
+            raise
 
 
 def outputsize(model: Callable, *shapes: Any, dtype: Any = np.float32) -> Any:

@@ -171,6 +171,9 @@ class _Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["layer"], name)
 
+    def __repr__(self) -> str:
+        return brief(self.layer)
+
 
 def _watched(x: Any, path: str, log: _Log, copies: dict[int, Any], listed: bool = True) -> Any:
     """A copy of a model in which layers, and the functions in lists of them, are watched; params are the same.

@@ -61,7 +61,12 @@ def _way_out(labels, scores, axis):
     if labels == scores:
         return f"; of one-hot labels write labels.argmax({axis})"
     if labels in ((*expected, 1), (*scores[:axis], 1, *scores[axis + 1 :])):
-        return "; write labels.reshape" + str(expected).replace(" ", "")
+        return "; write labels.reshape" + (str(expected).replace(" ", "") if expected else "(())")
+    if len(scores) > 2 and labels == scores[:1]:
+        return (
+            f"; one label for each example needs scores ({labels[0]}, classes): of a sequence take one time, "
+            "scores[:, -1], of images write kn.mat before the last layer"
+        )
     return "".join(f"; write axis={a}" for a in range(len(scores)) if labels == scores[:a] + scores[a + 1 :])
 
 

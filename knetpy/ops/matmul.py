@@ -40,12 +40,12 @@ def _check(a, b):
 
 def _way_out(a, b, rows):
     """What to write so that the columns of `a` are the rows of `b`."""
+    if len(b) == 2 < len(a) and math.prod(a[1:]) == rows:
+        return "write kn.mat(a), whose rows are whole images"
     if len(b) > 1 and b[-1] == a[-1]:
         return f"write {'b.T' if len(b) == 2 else 'np.swapaxes(b, -1, -2)'}"
     if len(a) > 1 and a[-2] == rows:
         return f"write {'a.T' if len(a) == 2 else 'np.swapaxes(a, -1, -2)'}"
-    if math.prod(a[1:]) == rows:
-        return "write kn.mat(a), whose rows are whole images"
     return f"make b of shape {(*b[:-2], a[-1], *b[-1:]) if len(b) > 1 else (a[-1],)}, or give a {rows} columns"
 
 

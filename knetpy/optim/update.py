@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..ops.rowsparse import RowSparse
 from ..parameters.search import named_params
 from ..transforms.gradients import Gradients
 from ..tree import children, leaves, tree_map
+from .chain import loss_scaler
 from .optimizer import Optimizer, checked_optimizer
 from .settings import is_number
 from .state import Pairs, as_reals, identity, working_dtype
@@ -33,6 +35,7 @@ def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: b
       opt=None: the optimizer, such as `kn.Adam()`. Make it once, before the loop: it remembers what the rule needs.
       check_finite=False: refuse gradients with NaN or Inf.
     Returns: None. A param that the call of f did not touch is left alone, and warns once; a frozen one is left alone.
+      On the CPU it warns if the last gradient begins with NaN or Inf, as those of a loss that is NaN do.
     Raises: TypeError, ShapeError, DtypeError, MutationError (in a transform, or into what cannot be written),
       NonFiniteError, ValueError if none of the params was touched or all are frozen. A failed update has changed
       nothing.
@@ -50,6 +53,11 @@ def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: b
     check_roles(params_or_model, grads)
     check_finite = flag("update", "check_finite", check_finite)
     opt = checked_optimizer(opt, "update")
+    step(params_or_model, grads, opt, check_finite, warns=not check_finite)
+
+
+def step(params_or_model: Any, grads: Any, opt: Optimizer, check_finite: bool, *, warns: bool = False) -> None:
+    """`update` whose arguments have their roles; `warns`, whether it tells of gradients that are not finite."""
     if any(trace.derives for trace in active()):
         raise MutationError(
             "update was called while a transform runs; take the gradient first, then update outside of the function"
@@ -63,6 +71,8 @@ def update(params_or_model: Any, grads: Any, opt: Any = None, *, check_finite: b
     changes = apart(once(pairs, paths))
     if some_complex:
         changes = [(w, as_reals(g)) for w, g in changes]
+    if warns and changes and begins_unfit(changes[-1][1]):
+        warn_of_unfit(opt)
     try:
         opt.apply(changes, _Places(pairs, paths))
     except Exception as failure:
@@ -278,6 +288,23 @@ def check_values(g: Any, name: str) -> None:
         raise NonFiniteError(
             f"update: the gradient of {name} has {int((~finite).sum())} of {g.size} elements not finite ({kind} among "
             "them); nothing was changed. kn.check_nonfinite() finds where it comes from"
+        )
+
+
+def begins_unfit(g: Any) -> bool:
+    """Whether the first number of a gradient is NaN or Inf; a GPU is not waited for."""
+    return g.__class__ is np.ndarray and g.size > 0 and not math.isfinite(abs(g.item(0)))
+
+
+def warn_of_unfit(opt: Optimizer) -> None:
+    """Say it, but of gradients of a scaled loss, which are left out if they overflow."""
+    if loss_scaler(opt) is None:
+        lr = getattr(opt, "lr", None)
+        rate = f" than {lr:g}" if is_number(lr) else ""
+        warn(
+            "update: the gradients have NaN or Inf in them, and with this step so have the params: look for NaN in the "
+            f"data, or take a smaller learning rate{rate}; check_finite=True refuses such a step, "
+            "kn.check_nonfinite() finds where it comes from"
         )
 
 

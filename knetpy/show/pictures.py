@@ -11,7 +11,6 @@ from ..core.errors import ShapeError
 from ..core.value import bare
 from ..devices import host
 from ..ops.arguments import count_of
-from ..train.arguments import is_iterable
 from . import plot
 from .pieces import cut
 
@@ -51,7 +50,7 @@ def images(x: Any, titles: Sequence | None = None, *, columns: int = 8) -> Any:
             f"show.images: x must be images (N, H, W) or (N, C, H, W) with 1, 3 or 4 channels, got shape {array.shape}"
             + _instead(array.shape)
         )
-    if titles is not None and not is_iterable(titles):
+    if titles is not None and (not hasattr(titles, "__iter__") or getattr(titles, "shape", None) == ()):
         raise TypeError(f"show.images: titles must be a list, a text for each image, got {type(titles).__name__}")
     names = None if titles is None else [str(bare(title)) for title in titles]
     if names is not None and len(names) < min(len(shown), MOST):

@@ -143,7 +143,9 @@ class _Reading:
     def _slot(self, slot: Slot, prefix: str, path: str) -> None:
         missing = [prefix + name for name in slot.names if prefix + name not in self.left]
         if missing:
-            self.misfits += [] if slot.optional else [f"{name!r:.80} is missing, for {path}" for name in missing]
+            self.misfits += (
+                [] if slot.optional else [f"{name!r:.80} is missing, for {path or 'the model'}" for name in missing]
+            )
             return
         given = [self.left[prefix + name] for name in slot.names]
         names = " and ".join([f"{prefix + name!r:.80} {a.shape}" for name, a in zip(slot.names, given)])

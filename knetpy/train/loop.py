@@ -14,10 +14,11 @@ from ..core.errors import DerivativeError, NonFiniteError, label_of, warn
 from ..devices import on_gpu
 from ..interrupts import uninterrupted
 from ..ops.arguments import flag
-from ..optim import Adam, update
+from ..optim import Adam
 from ..optim.chain import loss_scaler
 from ..optim.optimizer import Optimizer, checked_optimizer
 from ..optim.precision import are_finite
+from ..optim.update import check_roles, step
 from ..transforms.grad import by_params
 from .arguments import function_of, is_iterable
 from .capture import Captured, check_capture
@@ -161,8 +162,10 @@ class Minimize:
         self._update(grads, commit if fit else skip, False)
 
     def _update(self, grads: Any, commit: Callable, check_finite: bool) -> None:
+        params = grads if self.params is None else self.params
+        check_roles(params, grads)
         with uninterrupted():
-            update(grads if self.params is None else self.params, grads, self.opt, check_finite=check_finite)
+            step(params, grads, self.opt, check_finite)
             commit()
 
     def _check(self, value: Any) -> None:

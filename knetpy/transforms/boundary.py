@@ -25,10 +25,17 @@ def is_number(x):
 def enter(tree, trace, what):
     """`tree` with a fresh Result, which `trace` follows, for each array and number in it.
 
-    Strings, booleans, None and other objects inside a container stay as they are; `what` names the tree in errors.
+    Strings, booleans, None and other objects inside a container stay as they are, and so do the settings of a layer;
+    `what` names the tree in errors.
     """
 
-    def leaf(path, x):
+    pairs = leaves(tree)
+    found = iter(zip(pairs, settings(tree) if pairs and pairs[0][0] else [False]))
+
+    def leaf(x):
+        (path, _), is_setting = next(found)
+        if is_setting:
+            return x
         if isinstance(x, Value):
             new = _alias(x)
             new = new if isinstance(new, Result) else Result(new)
@@ -43,8 +50,29 @@ def enter(tree, trace, what):
         trace.leaf(new)
         return new
 
-    pairs = iter(leaves(tree))
-    return tree_map(lambda x: leaf(next(pairs)[0], x), tree)
+    return tree_map(leaf, tree)
+
+
+def settings(tree, inside=False):
+    """Of each leaf in order, whether it is a setting: a number or an integer array in a dataclass that is called.
+
+    Such a dataclass is a layer: its weights are arrays, its numbers are sizes, strides, rates.
+    """
+    nodes = children(tree)
+    if nodes is None:
+        return [inside and not isinstance(tree, Value) and _is_setting(tree)]
+    inside = inside or callable(tree)
+    return [found for _, part in nodes for found in settings(part, inside)]
+
+
+def _is_setting(x):
+    return is_number(x) or getattr(getattr(x, "dtype", None), "kind", "f") in "iub"
+
+
+def without_settings(tree):
+    """`tree` with None for the settings of the layers in it."""
+    found = iter(settings(tree))
+    return tree_map(lambda x: None if next(found) else x, tree)
 
 
 def _differentiable(x, what):

@@ -28,7 +28,8 @@ def grad(f: Callable, argnums: Positions = None, *misplaced: Any, has_aux: bool 
     Parameters:
       f: any callable that returns a real scalar; with has_aux, a pair (scalar, anything).
       argnums=None: None for the params that f touches; a position or a tuple of positions for derivatives by arguments,
-        which may be arrays, numbers or nested containers of them. Params are then constants.
+        which may be arrays, numbers or nested containers of them. Params are then constants. A layer, a dataclass that
+        can be called, is differentiated by its arrays only: its numbers are settings, and have the gradient None.
       has_aux=False: whether the gradient function returns (gradient, aux).
     Returns: a function of f's arguments. With argnums=None it gives `Gradients`, a mapping from each Param touched; if
       f touches no Param, the gradient by the first argument, for which f is run a second time when it is met first

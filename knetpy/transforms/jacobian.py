@@ -11,7 +11,7 @@ from ..core.errors import DerivativeError, label_of
 from ..core.value import Value, bare
 from ..journal import Journal
 from ..tree import leaves, tree_map
-from .boundary import is_number
+from .boundary import is_number, without_settings
 from .grad import grad
 from .products import jvp, vjp
 from .run import check_argnums, positions
@@ -58,15 +58,16 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None =
         journal = Journal()  # further passes see the random numbers and params of the first, and make no side effects
         with journal.recording():
             y, pullback = vjp(of_chosen, *chosen)
-        forward = mode == "forward" or (mode is None and _size(y) > _size(chosen))
+        variables = without_settings(chosen)
+        forward = mode == "forward" or (mode is None and _size(y) > _size(variables))
 
         def push(tangents):
             with journal.replaying():
                 return jvp(of_chosen, chosen, tangents)[1]
 
-        linear, sources = (push, chosen) if forward else (pullback, y)
+        linear, sources = (push, variables) if forward else (pullback, y)
         block = functools.partial(_block, [_lines(linear, sources, one) for one in (1, 1j)], forward)
-        inputs = chosen if isinstance(argnums, tuple) else chosen[0]
+        inputs = variables if isinstance(argnums, tuple) else variables[0]
         return _numbered(
             lambda i, out: _numbered(lambda j, x: block(i, out, j, x), inputs) if _is_array(out) else None, y
         )

@@ -74,6 +74,8 @@ RIGHT = {
     "conv": (kn.conv, RNG(0).normal(size=(2, 3, 4, 4)), RNG(1).normal(size=(2, 3, 2, 2))),
     "checkpoint": (kn.checkpoint(lambda x: np.tanh(x @ W)), X),
     "grad inside": (lambda x: kn.grad(lambda x: np.sum(np.tanh(x @ W)), 0)(x), X),
+    "rows of a param": (lambda: np.sin(kn.embed(W, [0, 1, 0]) @ W),),
+    "bags of a param's rows": (lambda: np.sin(kn.embedding_bag(W, [[0, 1], [1, 1]])),),
     "grad by params inside": (lambda x: kn.grad(lambda: np.sum(np.tanh(x @ W)))()[W], X),
 }
 

@@ -1,5 +1,8 @@
 """What layers do where PyTorch has no such layer: as Flux's do, or by their formulas."""
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -228,3 +231,80 @@ def test_layers_print_as_they_are_written():
 
 def test_sizes_of_axes_in_a_tuple():
     assert nn.LayerNorm((4, 3)).scale.shape == nn.Scale((4, 3)).scale.shape == nn.RMSNorm((4, 3)).scale.shape == (4, 3)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Dense(3, 2, kn.relu), Dense(2), Conv(4, 3, padding="same"), nn.BatchNorm(3), nn.LSTM(3, 2, layers=2), Scale(3),
+        nn.GRUCell(2), Chain(Dense(3, 2), np.tanh), Chain(a=Dense(3, 2)), Parallel(np.add, a=np.sin, b=np.cos),
+        SkipConnection(np.sin), WeightNorm(Dense(3, 2)), nn.MultiHeadAttention(4, 2), nn.TransformerBlock(4, 2),
+        nn.Embedding(4, 2), nn.Dropout(0.3), MaxPool(2),
+    ],
+)  # fmt: skip
+def test_layers_are_replaced_as_dataclasses_are(layer):
+    other = dataclasses.replace(layer)
+    assert type(other) is type(layer) and repr(other) == repr(layer) and other is not layer
+    assert all(p is q for p, q in zip(kn.params(other), kn.params(layer), strict=True))
+
+
+def test_a_replaced_activation():
+    layer = Dense(3, 2)
+    other = dataclasses.replace(layer, activation=kn.relu)
+    np.testing.assert_array_equal(other(X), kn.relu(layer(X)))
+    assert dataclasses.replace(Chain(np.sin), layers=[np.cos])(0.0) == 1.0
+    with pytest.raises(TypeError, match="Dense has no argument 'inputs'"):
+        Dense(inputs=3, outputs=2)
+
+
+@pytest.mark.parametrize(
+    "layer, wrong, right",
+    [
+        (Conv(4, 3), (1, 8, 8), (6, 1, 8, 8)), (Conv(4, 3), (6, 8, 8, 1), (6, 1, 8, 8)),
+        (nn.ConvTranspose(4, 3), (8, 8), (6, 1, 8, 8)), (nn.LSTM(4), (8,), (6, 7, 3)),
+        (nn.GRU(4), (6, 1, 7, 3), (7, 3)),
+    ],
+)  # fmt: skip
+def test_a_first_call_that_fails_leaves_the_layer_as_it_was(layer, wrong, right):
+    before = repr(layer)
+    with pytest.raises(kn.ShapeError):
+        layer(np.ones(wrong, "f4"))
+    assert repr(layer) == before and not kn.params(layer)
+    layer(np.ones(right, "f4"))
+
+
+def test_a_bias_that_was_given_stays_when_a_first_call_fails():
+    layer = Dense(2, bias=[1.0, 2.0])
+    bias = layer.bias
+    with pytest.raises(kn.DtypeError):
+        layer(np.ones((5, 3), int))
+    assert layer.bias is bias and layer.weight is None
+    assert layer(X).shape == (5, 2)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        SkipConnection(Dense(3, 1)),
+        Parallel(np.add, Dense(3, 1), Dense(3, 4)),
+        nn.PairwiseFusion(np.add, Dense(3, 1), np.sin),
+    ],
+)
+def test_a_sum_stretches_nothing(layer):
+    kind = type(layer).__name__
+    with pytest.raises(kn.ShapeError, match=rf"^{kind}: np.add would stretch one of \(5, 1\) and .* write lambda a, b"):
+        layer(X)
+    other = dataclasses.replace(layer, connection=lambda a, b: a + b)
+    assert np.ndim(other(X)[-1]) and SkipConnection(Dense(3, 1), np.multiply)(X).shape == (5, 3)
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm, nn.InstanceNorm])
+def test_what_norms_by_channels_begin_with(kind):
+    x = RNG.normal(size=(2, 4, 5)).astype("f4")
+    for layer in (kind(4, affine=True), kind(affine=True)):
+        layer(x)
+        assert layer.scale.value.tolist() == [1] * 4 and layer.bias.value.tolist() == [0] * 4
+    for sizes in ((4,), ()):
+        layer = kind(*sizes, affine=True, scale_init=kn.init.zeros, bias_init=kn.init.ones)
+        np.testing.assert_array_equal(layer(x), np.ones_like(x))
+        assert copy.deepcopy(layer).scale.shape == dataclasses.replace(layer).scale.shape == (4,)

@@ -73,6 +73,26 @@ MISTAKES = {
     "a list to scale": (lambda: Scale(3)([1.0, 2, 3]), "Scale: x must be an array, got list"),
     "a list to flatten": (lambda: flatten([[1.0]]), "flatten: x must be an array, got list"),
     "a list of times": (lambda: nn.GRUCell(2, 3)([1.0, 2.0]), "GRUCell: x must be an array, got list"),
+    "a cell among layers": (
+        lambda: Chain(nn.GRUCell(4), Dense(3))(ROWS),
+        "Dense: x must be an array, got tuple; a cell, and a layer with return_state=True, return (y, state): take the",
+    ),
+    "a state among layers": (
+        lambda: Chain(nn.LSTM(4, return_state=True), LayerNorm(4))(X[:, 0]),
+        "LayerNorm: x must be an array, got tuple; a cell, and a layer with return_state=True, return (y, state)",
+    ),
+    "all times of an encoder": (
+        lambda: kn.nll(Chain(nn.LSTM(4), Dense(3))(X[:, 0]), LABELS),
+        "nll: scores (6, 8, 3) .* of a sequence take one time, scores[:, -1]",
+    ),
+    "another layer in place": (
+        lambda: mlp().__setitem__(0, Dense(64, 16)),
+        "Chain: its layers are not replaced in place; make another, as Chain(*layers[:-1], layer)",
+    ),
+    "a shape without examples": (
+        lambda: nn.outputsize(mlp(), (64,)),
+        "Dense(64 => 16, relu): .* got (0,); the first size is that of the examples: write (None, 64)",
+    ),
     "double precision": (lambda: mlp()(ROWS.astype(float)), "linear: x has dtype float64 .* x.astype(np.float32)"),
     "double images": (lambda: cnn()(X.astype(float)), "conv: x has dtype float64 .* x.astype(np.float32)"),
     "double times": (lambda: nn.LSTM(8, 3)(X[:, 0].astype(float)), "lstm: x has dtype float64 .* x.astype(np.float32)"),
@@ -195,6 +215,11 @@ def test_saving_while_training_saves_the_last_whole_step(tmp_path):
     np.testing.assert_array_equal(kn.load(tmp_path / "model", mlp())(ROWS), model(ROWS))
 
 
+def test_a_layer_by_its_name_is_an_index():
+    with pytest.raises(AttributeError, match=r"^Chain has no attribute 'hidden': write chain\['hidden'\]$"):
+        Chain(hidden=Dense(3, 4)).hidden
+
+
 @pytest.mark.parametrize("name", ["parameters", "to", "eval", "train", "state_dict", "zero_grad", "append", "cuda"])
 def test_methods_of_pytorch_lead_to_functions(name):
     with pytest.raises(AttributeError, match=f"^Chain has no attribute '{name}': write "):
@@ -206,8 +231,8 @@ OPTIONS = {
            {"flip": 2}, {"bias": "no"}, {"init": 3}],
     nn.ConvTranspose: [{"stride": 0}, {"output_padding": -1}],
     MaxPool: [{"stride": 0}, {"padding": -1}],
-    BatchNorm: [{"eps": -1}, {"momentum": 2}, {"affine": 2}, {"active": 2}, {"track_stats": 2}],
-    nn.InstanceNorm: [{"eps": -1}, {"momentum": 2}, {"affine": 2}],
+    BatchNorm: [{"eps": -1}, {"momentum": 2}, {"affine": 2}, {"active": 2}, {"track_stats": 2}, {"scale_init": 0}],
+    nn.InstanceNorm: [{"eps": -1}, {"momentum": 2}, {"affine": 2}, {"bias_init": np.zeros(4)}],
     LayerNorm: [{"eps": "x"}, {"bias": np.ones(2)}, {"affine": 2}],
     nn.RMSNorm: [{"eps": -1}], nn.Dropout: [{"p": 2}, {"axis": "x"}, {"active": 2}], nn.AlphaDropout: [{"p": -1}],
     nn.LSTM: [{"layers": 0}, {"bidirectional": 2}, {"dropout": 2}, {"bias": np.ones(3)}, {"recurrent_init": 2}],
@@ -225,6 +250,12 @@ SIZES = {Conv: (4, 8, 3), nn.ConvTranspose: (4, 8, 3), MaxPool: (2,), nn.LSTM: (
 def test_options_are_checked_when_a_layer_is_made(kind, wrong):
     with pytest.raises((TypeError, ValueError, IndexError), match=f"^{kind.__name__}: .*{next(iter(wrong))}"):
         kind(*SIZES.get(kind, (4,)), **wrong)
+
+
+@pytest.mark.parametrize("name", ["conv", "pool", "dropout", "attention", "batchnorm", "softmax"])
+def test_functions_are_those_of_knetpy(name):
+    with pytest.raises(AttributeError, match=f"^module 'knetpy.nn' has no attribute '{name}': write kn.{name}$"):
+        getattr(nn, name)
 
 
 @pytest.mark.parametrize("name", nn._ELSEWHERE)

@@ -45,6 +45,13 @@ def test_notes_name_layers_within_layers():
 
 
 @pytest.mark.skipif(not hasattr(Exception, "add_note"), reason="notes came with Python 3.11")
+def test_notes_name_layers_in_a_summary():
+    with pytest.raises(kn.ShapeError) as caught:
+        kn.nn.summary(Chain(Dense(4, 3), Dense(4, 3)), (None, 4))
+    assert caught.value.__notes__ == ["in layer 1 of a Chain, Dense(4 => 3), called with shape (0, 3)"]
+
+
+@pytest.mark.skipif(not hasattr(Exception, "add_note"), reason="notes came with Python 3.11")
 @pytest.mark.parametrize("join", [SkipConnection, lambda layer: Parallel(np.add, layer, np.copy)])
 def test_notes_tell_what_did_not_fit_together(join):
     with pytest.raises(ValueError) as caught:

@@ -57,6 +57,11 @@ def test_a_failed_init_from_leaves_the_layers_unsized():
     assert model[0].weight is None and len(kn.params(model)) == 2
 
 
+def test_init_from_a_single_vector():
+    assert kn.nn.init_from(Dense(3), X[0, 0, 0]).weight.shape == (6, 3)
+    assert kn.nn.init_from(kn.nn.GRUCell(3), X[0, 0, 0]).weights[0].wx.shape == (6, 9)
+
+
 @pytest.mark.parametrize("inputs", [(), ((3, 4),), (None,), (3.0,), (np.float32(3),)])
 def test_init_from_wants_arrays(inputs):
     with pytest.raises(TypeError, match="init_from: the inputs must be arrays"):
