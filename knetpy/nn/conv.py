@@ -204,7 +204,7 @@ class Conv(_Convolution):
 
     def __call__(self, x: Any) -> Any:
         if self.weight is None:
-            return first_call(self, lambda: self(x), x)
+            return first_call(self, (x,), self, x)
         try:
             return conv(x, self.weight, self.bias, activation=self.activation, **self._options)
         except ShapeError:
@@ -251,7 +251,7 @@ class ConvTranspose(_Convolution):
 
     def __call__(self, x: Any) -> Any:
         if self.weight is None:
-            return first_call(self, lambda: self(x), x)
+            return first_call(self, (x,), self, x)
         try:
             return conv_transpose(x, self.weight, self.bias, activation=self.activation, **self._options)
         except ShapeError:

@@ -90,7 +90,7 @@ class Dense:
         if x.__class__ is tuple:  # a list is an array to `kn.linear`
             shape_of("Dense", x)
         if self.weight is None:
-            return first_call(self, lambda: self(x), x)
+            return first_call(self, (x,), self, x)
         try:
             return linear(x, self.weight, self.bias, activation=self.activation)
         except ShapeError:
@@ -202,7 +202,7 @@ class Bilinear:
         if x2 is None:
             x1, x2 = x1 if isinstance(x1, tuple) else (x1, x1)
         if self.weight is None:
-            return first_call(self, lambda: self(x1, x2), x1, x2)
+            return first_call(self, (x1, x2), self, x1, x2)
         y = bilinear(x1, x2, self.weight, self.bias)
         return y if self.activation is None else self.activation(y)
 

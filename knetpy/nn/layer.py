@@ -83,12 +83,15 @@ def made(layer: Any, shape: tuple[int, ...], init: Callable, x: Any = None) -> P
         ) from failure
 
 
-def first_call(layer: Any, call: Callable, *inputs: Any) -> Any:
-    """call(), the first one of a layer that takes its sizes from these inputs; if it fails the layer is as it was."""
+def first_call(layer: Any, inputs: tuple, call: Callable, *args: Any, **options: Any) -> Any:
+    """call(*args, **options), the first of a layer that takes its sizes from inputs; if it fails, that is as it was.
+
+    (A closure as call would slow down every later call of the layer, too.)
+    """
     lacking = [name for name, part in vars(layer).items() if part is None]
     try:
         layer.init_from(*inputs)
-        return call()
+        return call(*args, **options)
     except BaseException:
         for name in lacking:
             setattr(layer, name, None)

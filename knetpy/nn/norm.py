@@ -129,7 +129,7 @@ class BatchNorm(_ChannelNorm):
 
     def __call__(self, x: Any, residual: Any = None) -> Any:
         if self.scale is None and self.affine:
-            return first_call(self, lambda: self(x, residual), x)
+            return first_call(self, (x,), self, x, residual)
         how: dict = dict(residual=residual, activation=self.activation, eps=self.eps, training=self.active)
         try:
             return batchnorm(x, self.moments, self.scale, self.bias, **how)
@@ -170,7 +170,7 @@ class InstanceNorm(_ChannelNorm):
 
     def __call__(self, x: Any) -> Any:
         if self.scale is None and self.affine:
-            return first_call(self, lambda: self(x), x)
+            return first_call(self, (x,), self, x)
         try:
             y = instancenorm(x, self.scale, self.bias, moments=self.moments, eps=self.eps, training=self.active)
         except ShapeError:
@@ -275,7 +275,7 @@ class LayerNorm:
 
     def __call__(self, x: Any) -> Any:
         if self.scale is None and self.affine:
-            return first_call(self, lambda: self(x), x)
+            return first_call(self, (x,), self, x)
         axes = tuple(range(-max(len(self.sizes), 1), 0))
         if self.sizes and shape_of("LayerNorm", x)[-len(self.sizes) :] != self.sizes:
             raise ShapeError(f"LayerNorm: the last axes of x must be {self.sizes}, got x of shape {x.shape}")
@@ -322,7 +322,7 @@ class RMSNorm:
 
     def __call__(self, x: Any) -> Any:
         if self.scale is None and self.affine:
-            return first_call(self, lambda: self(x), x)
+            return first_call(self, (x,), self, x)
         shape = np.shape(bare(x))
         if self.sizes and shape[-len(self.sizes) :] != self.sizes:
             raise ShapeError(f"RMSNorm: the last axes of x must be {self.sizes}, got x of shape {shape}")

@@ -117,7 +117,7 @@ class Recurrent:
 
     def _run(self, x, state, **options):
         if self.weights is None:
-            return first_call(self, lambda: self._run(x, state, **options), x)
+            return first_call(self, (x,), self._run, x, state, **options)
         kind = self._cell
         try:
             return kind.run(x, [group[: self._told] for group in self.groups()], state, **kind.options, **options)
