@@ -99,16 +99,17 @@ def _of_argument(name, transform, f, argnum):
     """transform(f, argnum - 1), whose function says by Knet's number that it was given no such argument."""
     if not callable(f):
         raise TypeError(f"{name}: f must be a function, got {_kind(f)}; write {name}(f)(x)")
-    if whole(argnum) is None:
+    place = whole(argnum)
+    if place is None:
         way = f"the function that it returns is called, as {name}(f)(x, y)"
         raise TypeError(f"{name}: argnum must be an integer from 1, got {_kind(argnum)}; {way}")
-    if argnum < 1:
-        raise ValueError(f"{name}: argnum must be at least 1, got {argnum}")
-    gradient = transform(f, whole(argnum) - 1)
+    if place < 1:
+        raise ValueError(f"{name}: argnum must be at least 1, got {place}")
+    gradient = transform(f, place - 1)
 
     def counted(*args, **kwargs):
-        if len(args) < argnum:
-            raise TypeError(f"{name}: argnum is {argnum}, but {label_of(f)} got {len(args)} arguments by position")
+        if len(args) < place:
+            raise TypeError(f"{name}: argnum is {place}, but {label_of(f)} got {len(args)} arguments by position")
         return gradient(*args, **kwargs)
 
     return update_wrapper(counted, f)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import Any
 
 from ..calls import told
@@ -19,7 +20,7 @@ def repeat(data: Iterable, epochs: int) -> Repeat:
     Parameters:
       data: an iterable that can be gone through again, such as `kn.minibatch` or a list.
       epochs: an integer of at least 0.
-    Returns: an iterable of the same items.
+    Returns: an iterable of the same items. As `cycle` it ends if two rounds give nothing.
     Raises: TypeError if data is an iterator, which is used up after one pass, or epochs is not an integer; ValueError
       if it is negative.
 
@@ -41,8 +42,7 @@ class Repeat:
         return self.epochs * len(self.data)  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[Any]:
-        for _ in range(self.epochs):
-            yield from self.data
+        return _rounds(self.data, range(self.epochs))
 
     def __repr__(self) -> str:
         return f"repeat({self.data!r}, {self.epochs})"
@@ -74,15 +74,22 @@ class Cycle:
         self.data = data
 
     def __iter__(self) -> Iterator[Any]:
-        empty = 0
-        while empty < 2:
-            empty += 1
-            for item in self.data:
-                empty = 0
-                yield item
+        return _rounds(self.data, count())
 
     def __repr__(self) -> str:
         return f"cycle({self.data!r})"
+
+
+def _rounds(data: Iterable, numbers: Iterable) -> Iterator[Any]:
+    """The items of data, anew for each of the numbers; none any more once two rounds have given nothing."""
+    empty = 0
+    for _ in numbers:
+        empty += 1
+        for item in data:
+            empty = 0
+            yield item
+        if empty == 2:
+            return
 
 
 @told

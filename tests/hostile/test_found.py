@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import knetpy as kn
+from tests.hostile.values import Changing
 
 X = np.ones((2, 3), np.float32)
 ARRAYS = np.ones(2)
@@ -146,6 +147,7 @@ def test_taken_as_what_they_are():
     assert kn.hessian(lambda x: x * x)(Fraction(1, 3)) == 2
     assert kn.gradcheck(np.sin, 0.5, step=np.uint64(1), tolerance=10.0)
     np.testing.assert_array_equal(kn.grad(lambda w: np.bincount(MASK, w).sum(), 0)(X[0]), np.ones(3))
+    assert kn.knet.gradloss(lambda x: x * x, Changing())(3.0) == (6.0, 9.0)
     assert "stride=[2, 1]" in repr(kn.nn.MaxPool(2, stride=np.array([2, 1])))
     model = kn.nn.Dense(1, 1)
     assert kn.nn.destructure(model)[1](memoryview(ARRAYS.astype(np.float32))).weight[0, 0] == 1

@@ -85,6 +85,10 @@ class Shuffled:
         yield from (self.rounds, -self.rounds)
 
 
+def test_repeat_of_nothing_ends():
+    assert list(repeat([], 10**30)) == []
+
+
 def test_cycle_goes_through_again_without_keeping_anything():
     data = Shuffled()
     assert list(take(cycle(data), 5)) == [1, -1, 2, -2, 3] and data.rounds == 3
