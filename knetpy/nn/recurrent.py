@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 from ..core.errors import ShapeError
@@ -39,17 +40,17 @@ class Weights(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """A kind of cell: the function over sequences, its fixed options, how many gates, which biases it has."""
+    """A kind of cell: the function over sequences, how many gates, which biases it has, the activation if not tanh."""
 
     run: Callable
     gates: int
     biases: tuple[bool, bool]
-    options: dict
+    activation: str | None = None
 
 
-LSTM_KIND, GRU_KIND = Kind(lstm, 4, (True, False), {}), Kind(gru, 3, (True, True), {"reset": "after"})
-GRUV3_KIND = Kind(gru, 3, (True, False), {"reset": "before"})
-_RNN = {f: Kind(rnn, 1, (True, False), {"nonlinearity": f}) for f in ("tanh", "relu")}
+LSTM_KIND, GRU_KIND = Kind(lstm, 4, (True, False)), Kind(partial(gru, reset="after"), 3, (True, True))
+GRUV3_KIND = Kind(partial(gru, reset="before"), 3, (True, False))
+_RNN = {"tanh": Kind(rnn, 1, (True, False)), "relu": Kind(partial(rnn, nonlinearity="relu"), 1, (True, False), "relu")}
 
 
 def _plain(name: str, activation: Any) -> Kind:
@@ -118,9 +119,9 @@ class Recurrent:
     def _run(self, x, state, **options):
         if self.weights is None:
             return first_call(self, (x,), self._run, x, state, **options)
-        kind = self._cell
+        told = self._told
         try:
-            return kind.run(x, [group[: self._told] for group in self.groups()], state, **kind.options, **options)
+            return self._cell.run(x, [group[:told] for group in self.groups()], state, **options)
         except ShapeError:
             explain_axis(self, x, -1, self.groups()[0].wx.shape[0], "features")
             raise
@@ -133,13 +134,15 @@ class Recurrent:
 
     def __repr__(self) -> str:
         inputs = self.inputs if self.weights is None else self.groups()[0].wx.shape[0]
-        activation = "relu" if self._cell.options.get("nonlinearity") == "relu" else None
         options = changed(
             layers=(self._layers, 1), bidirectional=(self._bidirectional, False), bias=(self._biased, True)
         )
         options |= changed(dropout=(self._dropout, 0.0), return_state=(getattr(self, "return_state", False), False))
         return call_of(
-            type(self).__name__, f"{'?' if inputs is None else inputs} => {self.hidden}", activation, **options
+            type(self).__name__,
+            f"{'?' if inputs is None else inputs} => {self.hidden}",
+            self._cell.activation,
+            **options,
         )
 
 
