@@ -116,12 +116,13 @@ class Recurrent:
                 self.weights.append(Weights(wx, wh, *biases))
         unmake_later(self, ["weights"], x)
 
-    def _run(self, x, state, **options):
+    def _run(self, x, state, lengths=None):
         if self.weights is None:
-            return first_call(self, (x,), self._run, x, state, **options)
-        told = self._told
+            return first_call(self, (x,), self._run, x, state, lengths)
+        told, both, dropout = self._told, self._bidirectional, self._dropout
+        weights = [group[:told] for group in self.groups()]
         try:
-            return self._cell.run(x, [group[:told] for group in self.groups()], state, **options)
+            return self._cell.run(x, weights, state, bidirectional=both, dropout=dropout, lengths=lengths)
         except ShapeError:
             explain_axis(self, x, -1, self.groups()[0].wx.shape[0], "features")
             raise
@@ -169,7 +170,7 @@ class _Layer(Recurrent):
         self._construct(sizes, self._kind, bias, init, recurrent_init, layers, bidirectional, dropout)
 
     def __call__(self, x: Any, state: Any = None, *, lengths: Any = None) -> Any:
-        y, last = self._run(x, state, bidirectional=self._bidirectional, dropout=self._dropout, lengths=lengths)
+        y, last = self._run(x, state, lengths)
         return (y, last) if self.return_state else y
 
 
