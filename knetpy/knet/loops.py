@@ -150,7 +150,7 @@ def progress(msg, itr=None, *, steps=0, seconds=0):
     [1, 4, 9]
     """
     steps, seconds = count_of("progress", "steps", steps), number("progress", "seconds", seconds, 0)
-    if itr is None:
+    if itr is None and is_iterable(msg):
         return _progress(msg)
     if not callable(msg) or not is_iterable(itr):
         raise TypeError(

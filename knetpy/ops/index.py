@@ -1,6 +1,7 @@
 """NumPy's indexing, and its transpose, which adds into the places that the index names."""
 
 import math
+import operator
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -83,8 +84,10 @@ def _plain(k):
         raise DerivativeError(f"an index must be an integer or boolean array, got {k.dtype} under differentiation")
     if k.__class__ is slice or k.__class__ is int:
         return k
-    if isinstance(k, (np.ndarray, np.generic)) or not (isinstance(k, (list, tuple, range)) or hasattr(k, "__array__")):
+    if isinstance(k, (np.ndarray, np.generic, bool)):
         return k
+    if not (isinstance(k, (list, tuple, range)) or hasattr(k, "__array__")):
+        return operator.index(k) if hasattr(k, "__index__") else k  # asked once: the derivative asks for the same
     array = asarray(k)
     return array if array.size else array.astype(np.intp)
 

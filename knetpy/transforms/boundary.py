@@ -175,7 +175,7 @@ def loss_of(y, f):
     if not isinstance(y, Value) and not hasattr(y, "dtype"):
         if not is_number(y) or isinstance(y, numbers.Integral):
             raise DerivativeError(f"{name} must return a scalar to be differentiated, it returned {_described(y)}")
-        y = np.asarray(y, np.result_type(y, np.float64))[()]
+        y = np.asarray(y, np.complex128 if isinstance(y, complex) else np.float64)[()]
     if y.dtype.kind != "f":
         raise DtypeError(
             f"{name} returned {y.dtype}, which has no gradient: "

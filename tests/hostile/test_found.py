@@ -1,6 +1,7 @@
 """What hostile calls have found: each was another error, in nobody's words, or a wrong answer."""
 
 import itertools
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -349,3 +350,14 @@ def test_constant_arguments_are_not_walked_to_their_ends():
     for _ in range(3000):
         deep = [deep]
     assert (kn.grad(lambda d: np.sum(p * p))(deep)[p] == 2 * p.value).all()
+
+
+def test_an_object_that_stands_for_an_index_is_asked_once():
+    asked = iter(range(3))
+    first = type("First", (), {"__index__": lambda self: next(asked)})()
+    assert kn.grad(lambda x: x[first], 0)(np.ones(2)).tolist() == [1, 0]
+
+
+def test_a_loss_may_be_a_number_of_any_real_kind():
+    for number in (Decimal("1.5"), Fraction(3, 2), 1.5):
+        assert kn.tape(lambda x: x, number).value == 1.5
