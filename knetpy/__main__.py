@@ -183,7 +183,8 @@ def add_train(commands: argparse._SubParsersAction) -> None:
     training.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the file of --save, with the same --opt, --lr and --seed, or begin if it is not there",
+        help="go on from the file of --save, which has kept --opt, --lr and --seed, or begin if it is not there; "
+        "another --lr holds from here on",
     )
     training.add_argument(
         "--seed", type=whole(0), help="of kn.random when the script begins, from 0 to 2**64 - 1 (default: 0)"

@@ -56,7 +56,7 @@ def mnist(folder: Any = None, *, download: bool = True, dtype: Any = np.float32)
 
 
 def fashion_mnist(folder: Any = None, *, download: bool = True, dtype: Any = np.float32) -> Images:
-    """Fashion-MNIST: 60,000 + 10,000 images of clothes, in the format of MNIST; `fashion_mini` has a tenth of it.
+    """Fashion-MNIST: 60,000 + 10,000 images of clothes, in the format of MNIST; `fashion_mini` has 6,000 of them.
 
     Parameters:
       folder=None, download=True, dtype=np.float32: what they are to `mnist`; the folder in the folder is fashion-mnist.
