@@ -228,9 +228,8 @@ class SkipConnection:
     connection: Callable
 
     def __init__(self, layer: Callable, connection: Callable = np.add):
-        (self.layer,) = (
-            _layers("SkipConnection", (layer,), {}) if not isinstance(layer, (list, tuple)) else (Chain(layer),)
-        )
+        layer = Chain(layer) if isinstance(layer, (list, tuple, dict)) else layer
+        (self.layer,) = _layers("SkipConnection", (layer,), {})
         self.connection = _connection("SkipConnection", connection)
 
     def __call__(self, x: Any) -> Any:
@@ -294,7 +293,8 @@ class Maxout(_Group):
         if len(layers) == 2 and callable(layers[0]) and not callable(layers[1]):
             make, (n,) = layers[0], per_axis("Maxout", "the number of branches", layers[1], 1)
             layers = tuple([make() for _ in range(n)])
-        self.layers = tuple(_layers("Maxout", layers, {}))
+        found = _layers("Maxout", layers, {})
+        self.layers = tuple(found.values() if isinstance(found, dict) else found)
         if not self.layers:
             raise TypeError("Maxout takes one branch or more")
 

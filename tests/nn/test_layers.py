@@ -152,6 +152,11 @@ def test_skip_connection_gets_the_result_first():
     assert SkipConnection([np.square, np.negative])(3.0) == -6.0
 
 
+def test_branches_may_come_in_a_dict():
+    assert SkipConnection({"a": np.square, "b": np.negative})(3.0) == -6.0
+    assert Maxout({"a": np.negative, "b": np.square})(3.0) == 9.0
+
+
 def test_chains_are_indexed_named_joined():
     chain = Chain(a=Dense(3, 4), b=np.tanh, c=Dense(4, 2))
     assert chain["a"] is chain[0] and len(chain) == 3 and list(chain[:2].layers) == ["a", "b"]
