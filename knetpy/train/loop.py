@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -20,6 +19,7 @@ from ..optim.optimizer import Optimizer, checked_optimizer
 from ..optim.precision import are_finite
 from ..optim.update import check_roles, step
 from ..transforms.grad import by_params
+from ..transforms.run import misfit
 from .arguments import function_of, is_iterable
 from .capture import Captured, check_capture
 from .signals import Skip, Stop
@@ -215,7 +215,7 @@ def check_arguments(loss: Any, data: Any, opt: Any, before: Any) -> None:
         function_of("minimize", "before", before, "def before(loss, gradients): ...")
         if isinstance(before, type):
             raise TypeError(f"minimize: before must be a function, which may raise {before.__name__}, not a class")
-        if not takes(before, None, None):
+        if misfit(before, None, None):
             watch = "; that of a History is before=history.watch" if hasattr(before, "watch") else ""
             raise TypeError(
                 f"minimize: before is called with two arguments, as before(loss, gradients), and {label_of(before)} "
@@ -228,26 +228,11 @@ def skip() -> None:
     raise Skip
 
 
-def takes(f: Callable, *args: Any) -> bool:
-    """Whether a function can be called with these arguments; one that does not tell can."""
-    try:
-        inspect.signature(f).bind(*args)
-    except ValueError:
-        pass
-    except TypeError:
-        return False
-    return True
-
-
 def check_takes(loss: Callable, args: tuple) -> None:
     """Raise if `loss` cannot be called with an item of data."""
-    try:
-        inspect.signature(loss).bind(*args)
-    except ValueError:
-        pass  # a function that does not tell
-    except TypeError as misfit:
+    if why := misfit(loss, *args):
         kinds = "(" + ", ".join(type(a).__name__ for a in args) + ("," if len(args) == 1 else "") + ")"
         raise TypeError(
-            f"minimize: {label_of(loss)} cannot be called with an item of data, {kinds}: {misfit}. A tuple (x, y) is "
+            f"minimize: {label_of(loss)} cannot be called with an item of data, {kinds}: {why}. A tuple (x, y) is "
             "passed as two arguments, anything else, lists too, as one"
-        ) from None
+        )

@@ -1,7 +1,6 @@
 """`tape`: gradients together with a row for every step of the computation."""
 
 import dataclasses
-import inspect
 import math
 import sys
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from ..core.trace import Trace, active, tracing
 from ..core.value import Param, Value, bare
 from .grad import by_params
 from .gradients import Record
-from .run import check_callable
+from .run import check_callable, misfit
 
 
 class Step(NamedTuple):
@@ -116,16 +115,6 @@ def _is_layer(kind):
     return kind.__module__.startswith(f"{__name__.partition('.')[0]}.nn.") and dataclasses.is_dataclass(kind)
 
 
-def _check_takes_none(f):
-    try:
-        inspect.signature(f).bind()
-    except ValueError:
-        pass  # a function that does not tell
-    except TypeError as misfit:
-        name = label_of(f)
-        raise TypeError(f"tape takes a function and its arguments: write tape({name}, x); {name}: {misfit}") from None
-
-
 def tape(f: Callable, *args: Any, **kwargs: Any) -> Record:
     """Run `f(*args)`, take its gradients and keep a row for every step: Knet's `@diff`.
 
@@ -143,8 +132,9 @@ def tape(f: Callable, *args: Any, **kwargs: Any) -> Record:
     (np.float32(11.0), array([3., 4.], dtype=float32), ['multiply', 'sum'])
     """
     check_callable(f, "tape", "{}(f, x)")
-    if not (args or kwargs):
-        _check_takes_none(f)
+    if not (args or kwargs) and (why := misfit(f)):
+        name = label_of(f)
+        raise TypeError(f"tape takes a function and its arguments: write tape({name}, x); {name}: {why}")
     log = _Log()
     with tracing(*active(), log):
         y, gradients = by_params(f, args, kwargs, False, log)

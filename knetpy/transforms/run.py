@@ -1,5 +1,6 @@
 """What every transform does: check what it was given, run the function, make its side effects once it has succeeded."""
 
+import inspect
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -86,6 +87,17 @@ def check_callable(f, name, example="{}(f)(x)"):
     if not callable(f):
         raise TypeError(f"{name} takes a function, got {type(f).__name__}; write {example.format(name)}")
     return f
+
+
+def misfit(f, *args):
+    """Why a function cannot be called with these arguments; "" if it can be, or does not tell."""
+    try:
+        inspect.signature(f).bind(*args)
+    except ValueError:  # it does not tell
+        return ""
+    except TypeError as failure:
+        return str(failure)
+    return ""
 
 
 def check_argnums(name, f, argnums, misplaced):
