@@ -116,10 +116,8 @@ class Training:
         """Go on from a save; `earlier` is what it holds."""
         holder, wanted = earlier["loss"], self.tree["run"]["lr"]
         if isinstance(holder, dict) and set(holder) - set(Search(kn.Moments).over((self.loss,), {})):
-            with (
-                users_code(),
-                kn.training(True),
-            ):  # a model makes its params in its first call; their values come from the file
+            # a model makes its params in its first call; their values come from the file
+            with users_code(), kn.training(True):
                 first = next(iter(self.data))
                 self.loss(*first if isinstance(first, tuple) else (first,))
         self.tree["run"] = dict(earlier["run"])

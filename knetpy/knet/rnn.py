@@ -59,10 +59,8 @@ class RNN:
         self, inputSize, hiddenSize, *, h=None, c=None, rnnType="lstm", numLayers=1, bidirectional=False, dropout=0,
         skipInput=False, winit=init.xavier, binit=init.zeros, finit=init.ones, atype=np.float32,
     ):  # fmt: skip
-        self.inputSize, self.hiddenSize = (
-            count_of("RNN", "inputSize", inputSize, 1),
-            count_of("RNN", "hiddenSize", hiddenSize, 1),
-        )
+        self.inputSize = count_of("RNN", "inputSize", inputSize, 1)
+        self.hiddenSize = count_of("RNN", "hiddenSize", hiddenSize, 1)
         one_of("RNN", "rnnType", rnnType, tuple(GATES))
         self.rnnType, self.numLayers = rnnType, count_of("RNN", "numLayers", numLayers, 1, MOST_LAYERS)
         self.bidirectional, self.skipInput = flags("RNN", bidirectional=bidirectional, skipInput=skipInput)

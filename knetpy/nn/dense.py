@@ -73,10 +73,8 @@ class Dense:
         if self.weight is not None and len(sizes) > 2 and getattr(sizes[2], "shape", None):  # Dense(weight, bias)
             bias, sizes = sizes[2], sizes[:2] + sizes[3:]
         (*inputs, outputs), self.activation = told("Dense", sizes, activation, "(outputs) or (inputs, outputs)", 1, 2)
-        self.inputs, self.outputs = (
-            size("Dense", "inputs", *inputs) if inputs else None,
-            size("Dense", "outputs", outputs),
-        )
+        self.inputs = size("Dense", "inputs", *inputs) if inputs else None
+        self.outputs = size("Dense", "outputs", outputs)
         self._biased, self.bias = bias_of("Dense", bias, (self.outputs,))
         self._init = initialiser("Dense", init)
         begin(self, inputs)

@@ -87,14 +87,8 @@ class Recurrent:
         elif activation is not None:
             raise TypeError(f"{name} takes (inputs, hidden) and no activation, since its own are fixed; RNN takes one")
         self.inputs, self.hidden = size(name, "inputs", *inputs) if inputs else None, size(name, "hidden", hidden)
-        self._cell, self._layers, self._init = (
-            kind,
-            count_of(name, "layers", layers, 1, MOST_LAYERS),
-            (
-                initialiser(name, init),
-                initialiser(name, recurrent_init, "recurrent_init"),
-            ),
-        )
+        self._cell, self._layers = kind, count_of(name, "layers", layers, 1, MOST_LAYERS)
+        self._init = initialiser(name, init), initialiser(name, recurrent_init, "recurrent_init")
         self._biased, self._bidirectional = flag(name, "bias", bias), flag(name, "bidirectional", bidirectional)
         self._dropout = number(name, "dropout", dropout, 0, 1)
         self._told = 2 + self._biased * sum(kind.biases)

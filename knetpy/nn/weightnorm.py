@@ -52,13 +52,8 @@ class WeightNorm:
         axis = axis_among("WeightNorm", axis, len(weight.shape), f"the {name} of shape {weight.shape}")
         others = tuple([a for a in range(len(weight.shape)) if a != axis])
         w = weight.value
-        self.name, self.axis, self.v, self.g = (
-            name,
-            axis,
-            given("WeightNorm: v", w),
-            given("WeightNorm: g", (w * w).sum(axis=others) ** 0.5),
-        )
-        self.layer = _with(layer, name, None)
+        self.layer, self.name, self.axis = _with(layer, name, None), name, axis
+        self.v, self.g = given("WeightNorm: v", w), given("WeightNorm: g", (w * w).sum(axis=others) ** 0.5)
 
     def __call__(self, *inputs: Any) -> Any:
         return self.whole(weightnorm(self.v, self.g, axis=self.axis))(*inputs)

@@ -18,10 +18,8 @@ def _silu_curve(x):
     return opened * closed * (2 + near(x) * (closed - opened))
 
 
-_silu_forward, _silu_slope = (
-    served("silu"),
-    slope_of("silu_dx", served("silu_dx"), x=lambda dy, g, x: dy * g * _silu_curve(x)),
-)
+_silu_forward = served("silu")
+_silu_slope = slope_of("silu_dx", served("silu_dx"), x=lambda dy, g, x: dy * g * _silu_curve(x))
 
 
 @activation(x=lambda dy, x: _silu_slope(dy, x, at=()))

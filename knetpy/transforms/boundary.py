@@ -9,7 +9,7 @@ import numpy as np
 from ..core.errors import DerivativeError, DtypeError, label_of
 from ..core.primitive import primitive
 from ..core.trace import active
-from ..core.value import Param, Result, Value
+from ..core.value import Result, Value
 from ..devices import on_gpu
 from ..tree import children, leaves, tree_map
 
@@ -209,4 +209,4 @@ def scalar(y):
         if any(trace.follows(y) for trace in active()):
             return y
         y = y.value
-    return y[()] if not isinstance(y, Param) else y.value[()]
+    return y[()]
