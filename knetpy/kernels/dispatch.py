@@ -125,8 +125,8 @@ class Status:
 def status() -> Status:
     """What has served each kernel so far.
 
-    Returns: a list that prints as a table of kernel, backend, state (compiled, loaded from the cache, or why the
-      reference serves; on a GPU also which kernels of a convolution have been launched) and seconds of compiling.
+    Returns: an object that prints as a table; its rows are tuples of kernel, backend, state (compiled, cached, or why
+      the reference serves; on a GPU also which kernels of a convolution have been launched) and seconds of compiling.
 
     >>> import numpy as np, knetpy as kn
     >>> y = kn.pool(np.ones((1, 1, 2, 2), "f4"))

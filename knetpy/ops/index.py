@@ -147,7 +147,7 @@ def take_along_axis(x, indices, axis=-1):
     if axis is None:
         x, axis = np.reshape(x, -1), 0
     axis = axis_of("take_along_axis", "x", x, axis)
-    least, most = _check_along(x.shape, indices, axis)
+    least = _least_along(x.shape, indices, axis)
     indices = placed("take_along_axis", "indices", indices, x)
     if not isinstance(x, Value):
         return np.take_along_axis(x, indices, axis)
@@ -166,8 +166,8 @@ def _indices(given):
     return indices.astype(np.int64, copy=False)
 
 
-def _check_along(shape, indices, axis):
-    """The least and the largest of the indices, which must fit the array; those of a GPU are not looked at."""
+def _least_along(shape, indices, axis):
+    """The least of the indices, which must fit the array; those of a GPU are not looked at: it may be negative."""
     if indices.ndim != len(shape):
         raise ValueError(
             f"take_along_axis: indices {indices.shape} and x {shape} must have equally many axes, got "
@@ -179,14 +179,14 @@ def _check_along(shape, indices, axis):
             f"other than {axis}; each must agree or be 1"
         )
     if on_gpu(indices):
-        return -1, -1
+        return -1
     n, (least, most) = shape[axis], (int(indices.min()), int(indices.max())) if indices.size else (0, -1)
     if least < -n or most >= n:  # never of no indices
         raise IndexError(
             f"take_along_axis: index {most if most >= n else least} in indices is out of range: axis {axis} of x "
             f"{shape} has {n} elements"
         )
-    return least, most
+    return least
 
 
 def _three(indices, shape, axis):

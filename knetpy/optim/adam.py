@@ -30,7 +30,7 @@ class Adam(_Means):
     m' = m / (1 - beta1**t) and v' = v / (1 - beta2**t) undo the start from zero, at update number t of that param.
 
     Parameters:
-      lr=0.001: the learning rate, 0.001 by default; a number of at least 0.
+      lr=0.001: the learning rate, a number of at least 0.
       beta1=0.9, beta2=0.999: the weight of the old mean, 0.9 for m and 0.999 for v; at least 0, less than 1.
       eps=1e-8: 1e-8, outside the root; at least 0.
       lazy=False: of an embedding's table, update only the rows that were looked up, and their moments; by default all

@@ -14,7 +14,7 @@ class SGD(Optimizer):
     """Stochastic gradient descent: w -= lr * g.
 
     Parameters:
-      lr=0.1: the learning rate, 0.1 by default; a number of at least 0.
+      lr=0.1: the learning rate, a number of at least 0.
     Raises: TypeError for what is no number, ValueError for one out of range.
 
     >>> import knetpy as kn

@@ -70,13 +70,10 @@ class Optimizer:
     fixed: tuple[str, ...] = ()
     formula: Any = None
     moves = True
-    place = ""  # in a chain: "before" or "after" its rules
-    fused = False  # whether the formula makes the step
-    idle = False  # whether a step along zeros changes neither array nor state, so that rows without gradient can wait
-    rescales = False
-    real = False  # whether it takes no complex params, as pairs of real numbers
+    place = ""
+    fused = idle = real = rescales = False
     states: dict[Any, State]
-    warned: set[int]  # serial numbers of the Params that were said to be untouched
+    warned: set[int]  # serial numbers
 
     def __init__(self) -> None:
         pass  # no settings

@@ -20,10 +20,10 @@ _call: ContextVar = ContextVar("model call", default=None)
 class model(Displayed):
     """Let a function make its params inside: `@kn.model` remembers them from call to call.
 
-    A param is known by the chain of call sites from the function to `param` and by the how-manieth visit of that chain
-    in this call. New ones may appear at any call; another shape at the same place raises. Models inside own their
-    params; calling one model twice shares them. On a method, each instance has its own. `kn.params(f)` finds them.
-    `kn.Moments` made inside are remembered in the same way.
+    A param is known by the chain of call sites from the function to `param`, and by how often that chain was gone
+    through before in this call. New ones may appear at any call; another shape at the same place raises. Models inside
+    own their params; calling one model twice shares them. On a method, each instance has its own. `kn.params(f)` finds
+    them. `kn.Moments` made inside are remembered in the same way.
 
     Parameters:
       function: any function or method.

@@ -27,7 +27,7 @@ def progress(iterable: Iterable, message: str | None = None, *, disable: bool | 
 
     Parameters:
       iterable: anything; with a `len()` the bar knows its end and estimates the time left.
-      message=None: a text before the bar, None by default.
+      message=None: a text before the bar.
       disable=None: True for no output. None, the default, shows the bar in a terminal or notebook and nothing where the
         output goes into a file or pipe; False shows it there too.
     Returns: an iterable of the same items, with the same `len()`. The bar is closed when the loop ends in whatever way.

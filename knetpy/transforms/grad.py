@@ -32,9 +32,9 @@ def grad(f: Callable, argnums: Positions = None, *misplaced: Any, has_aux: bool 
         can be called, is differentiated by its arrays only: its numbers are settings, and have the gradient None.
       has_aux=False: whether the gradient function returns (gradient, aux).
     Returns: a function of f's arguments. With argnums=None it gives `Gradients`, a mapping from each Param touched; if
-      f touches no Param, the gradient by the first argument, for which f is run a second time when it is met first
-      (with grad(f, 0) it is run once). With argnums, gradients with the structure of those
-      arguments. Each gradient has shape and dtype of its primal and belongs to the caller.
+      f touches no Param, the gradient by the first argument: the first call then runs f twice (with grad(f, 0) it is
+      run once). With argnums, gradients with the structure of those arguments. Each gradient has shape and dtype of its
+      primal and belongs to the caller.
     Raises: DerivativeError if f does not return a scalar or there is nothing to differentiate by.
     At kinks and ties the convention is that of each function, see its docstring. By a complex z = x + iy the gradient
     is that by x plus i times that by y, as PyTorch's: the direction of steepest ascent.
