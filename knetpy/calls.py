@@ -16,7 +16,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def told(f: F, name: str = "", way: str = "", elsewhere: Mapping[str, str] = _NOTHING) -> F:
-    """Decorate a public function; `name` is what the user calls it. Right calls take no longer by it.
+    """Decorate a public function; `name` is what the user calls it. A call that is right costs one call more.
 
     way: how it is called, for who gave too many arguments. elsewhere: options of other libraries, and theirs here.
 

@@ -49,7 +49,7 @@ class AlphaDropout:
     """Dropout that keeps mean and variance of what selu gives; see `kn.alpha_dropout`.
 
     Parameters:
-      p=0.5: a number from 0 to 1, below 1.
+      p=0.5: a number from 0 to 1; 1 gives zeros.
       active=None: whether to drop; None asks `kn.training()`.
 
     >>> import numpy as np, knetpy as kn

@@ -41,9 +41,9 @@ class Embedding:
     def __init__(self, *sizes: Any, init: Callable | None = None, padding_index: int | None = None):
         _construct(self, sizes, init)
         self.padding_index = _padding_index(self, padding_index)
-        if padding_index is not None:
-            if not isinstance(sizes[0], Param) and self.weight.value.strides[0]:
-                self.weight[padding_index] = 0
+        own = padding_index is not None and not isinstance(sizes[0], Param)
+        if own and self.weight.value.strides[0]:  # in an `outline` there is no row to write
+            self.weight[padding_index] = 0
 
     def __call__(self, indices: Any) -> Any:
         if getattr(indices, "dtype", _INTEGER).kind == "f" and indices.shape[-1:] == self.weight.shape[:1]:  # one-hot

@@ -205,7 +205,7 @@ class SignDecay(_Penalty):
 
 
 class Accumulate(GradientPart):
-    """Let only every so many-th gradient of an array pass, as the mean of those since the last.
+    """Let only each `every`-th gradient of an array pass, as the mean of those since the last.
 
     What follows in the chain sees nothing in between: no step, no decay, no average. The mean of an embedding's table
     is dense.

@@ -139,7 +139,7 @@ class Graph:
 
     def __init__(self, make: Callable, args: tuple, loss: Callable):
         before = random.state()
-        self.constants = Search(cupy().ndarray).over((loss,), {})  # that the graph reads
+        self.constants = Search(cupy().ndarray).over((loss,), {})  # held here, as the graph reads them
         self.capture = Capture()
         own = tree_map(lambda x: cupy().empty(x.shape, x.dtype) if on_gpu(x) else x, args)
         self.arrays = [x for _, x in leaves(own) if on_gpu(x)]

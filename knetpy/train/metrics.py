@@ -207,7 +207,7 @@ class AUC(Metric):
 
     def update(self, scores: Any, labels: Any) -> None:
         """Take a batch in."""
-        scores = np.array(host(numbers_of("AUC", "scores", scores)))  # a copy: the caller may change his
+        scores = np.array(host(numbers_of("AUC", "scores", scores)))  # a copy, as the caller may change them
         labels = zeros_and_ones("AUC", labels)
         same_shapes("AUC", scores=scores, labels=labels)
         self.scores.append(scores.ravel())
