@@ -17,9 +17,8 @@ _forward, _dx, _spaced = [kernel("ctc", name) for name in ("ctc", "ctc_dx", "spa
 def _composed(scores, *, labels, lengths, label_lengths, blank):
     """The forward recursion of the kernel, with states along the first axis and sequences along the second."""
     states, skips = _spaced(labels, blank)
-    scores = np.where(
-        (np.arange(scores.shape[1], like=lengths) < lengths[:, None])[..., None], scores, 0
-    )  # NaN may stand behind
+    inside = np.arange(scores.shape[1], like=lengths) < lengths[:, None]
+    scores = np.where(inside[..., None], scores, 0)  # NaN may stand behind
     logs = take_along_axis(logsoftmax(scores), np.repeat(states[:, None], scores.shape[1], axis=1), -1)
     logs, skips = np.transpose(logs, (1, 2, 0)), skips.T
     never, alpha = [np.full_like(skips, -np.inf, scores.dtype, "C", shape=s) for s in ((2, len(labels)), skips.shape)]

@@ -74,9 +74,8 @@ def _unwindow(x, window, stride, padding, size):
 
 
 def _checked_indices(x, indices, size):
-    indices = placed(
-        "unpool", "indices", np.copy(integers("unpool", "indices", indices)), x
-    )  # ours: checked once, kernels trust them
+    indices = np.copy(integers("unpool", "indices", indices))  # ours: checked once, kernels trust them
+    indices = placed("unpool", "indices", indices, x)
     if indices.shape != x.shape:
         raise ShapeError(f"unpool: indices must have the shape of x, {x.shape}, got {indices.shape}")
     bad = (indices < 0) | (indices >= math.prod(size))
