@@ -9,7 +9,7 @@ from typing import Any
 import knetpy as kn
 from knetpy.optim.optimizer import Optimizer
 from knetpy.parameters.search import Search
-from knetpy.train.bar import is_iterable
+from knetpy.train.arguments import is_iterable
 
 from .outcome import Mistake
 

@@ -20,7 +20,7 @@ from knetpy.interrupts import uninterrupted
 from knetpy.optim.optimizer import Optimizer
 from knetpy.parameters.search import Search
 from knetpy.store.describe import describe
-from knetpy.train.bar import is_iterable
+from knetpy.train.arguments import is_iterable
 
 from .outcome import Failed, Mistake, say
 from .score import scorer

@@ -3,11 +3,7 @@
 import string
 
 DIGITS = tuple(string.digits)
-MERGED = (
-    *string.digits,
-    *string.ascii_uppercase,
-    *"abdefghnqrt",
-)  # letters that look alike in both cases are one class
+MERGED = (*string.digits, *string.ascii_uppercase, *"abdefghnqrt")  # letters alike in both cases are one class
 EMNIST = {
     "balanced": MERGED,
     "bymerge": MERGED,

@@ -1,6 +1,7 @@
 """Knet's loops: an iterator that trains with each rule, and a bar that shows how far one is."""
 
 from collections.abc import Callable
+from time import monotonic as time
 from typing import Any
 
 from ..calls import speaking, told
@@ -9,7 +10,7 @@ from ..ops.arguments import count_of, number
 from ..train import minimize
 from ..train import progress as _progress
 from ..train.arguments import is_iterable
-from ..train.bar import bar, time
+from ..train.bar import bar
 from .optim import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, Rmsprop
 
 

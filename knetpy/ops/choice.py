@@ -10,9 +10,9 @@ from ..core.errors import ShapeError
 from ..core.value import METHODS, Value, bare, plain
 from ..devices import asarray, host
 from .arguments import MOST, placed
+from .axes import refuse
 from .index import getitem, taken_from
 from .join import concatenate
-from .reduce import refuse
 from .shape import broadcast_to, ravel
 from .spelling import spells
 

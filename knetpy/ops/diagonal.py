@@ -8,7 +8,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core.primitive import primitive
 from ..core.value import bare
 from ..devices import beside, zeros
-from .reduce import refuse
+from .axes import refuse
 from .reduce import sum as _sum
 from .shape import ravel
 from .spelling import spells

@@ -12,8 +12,8 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.primitive import primitive
 from ..devices import beside
+from .axes import refuse
 from .complex import conjugated
-from .reduce import refuse
 from .spelling import spells
 
 _OPPOSITE = {None: "forward", "backward": "forward", "forward": "backward", "ortho": "ortho"}

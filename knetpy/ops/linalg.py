@@ -12,10 +12,11 @@ from ..core.value import bare
 from ..devices import maybe
 from . import factor as factor
 from . import spectral as spectral
+from .axes import refuse
 from .determinant import inverse_or_nan
 from .lapack import eye
 from .matmul import _arrays, _matmul, matmul, outer, tensordot
-from .reduce import norm, refuse
+from .reduce import norm
 from .solve import inv
 from .spelling import spells
 

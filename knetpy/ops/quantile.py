@@ -16,8 +16,8 @@ from ..core.protocols import serve
 from ..core.value import Value, bare, plain
 from ..devices import asarray, beside, host, on_gpu
 from .arguments import axes_of
+from .axes import refuse
 from .index import along_transposed
-from .reduce import refuse
 from .sort import in_order
 
 _NONE = np._NoValue

@@ -113,7 +113,8 @@ def _values(p: Param | None) -> tuple[str, ...]:
 
 def _parts(part: Any, depth: int, name: str) -> Iterable[tuple[Html, Param | None]]:
     """What a layer or function is called, then its params, then its parts."""
-    from ..nn.printing import brief, is_layer, sublayers
+    from ..nn.layer import is_layer
+    from ..nn.printing import brief, sublayers
     from ..tree import leaves
 
     inside = sublayers(part)

@@ -24,7 +24,7 @@ import numpy as np
 from ..core.errors import DtypeError
 from ..core.value import Param, Value
 from ..devices import host, on_gpu
-from ..optim.optimizer import State, identity
+from ..optim.state import State, identity
 from ..tree import children
 from .header import CODES, METADATA
 from .objects import Stored, StoredOptimizer, dotted, is_code, is_schedule, kind_of, named, names_of, remembers, stored

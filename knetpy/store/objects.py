@@ -19,8 +19,8 @@ from ..core.errors import label_of
 from ..ops.batchnorm import Moments
 from ..optim import schedules
 from ..optim.chain import Choose
-from ..optim.optimizer import Optimizer, State, identity
-from ..optim.state import as_reals
+from ..optim.optimizer import Optimizer
+from ..optim.state import State, as_reals, identity
 from ..parameters.search import Search, named_params
 from ..tree import leaves, tree_map
 

@@ -11,7 +11,8 @@ from knetpy.kernels.cpu.codegen.panels import address
 from knetpy.kernels.cpu.codegen.tile import FLAGS
 from knetpy.kernels.cpu.codegen.vectors import BITS
 from knetpy.kernels.cpu.convcase import How, backward, forward
-from knetpy.kernels.cpu.convdw import Geometry, weigh
+from knetpy.kernels.cpu.convdw import weigh
+from knetpy.kernels.cpu.convdwplan import Geometry
 from knetpy.kernels.reference import conv as reference
 
 PHASES = 2048  # what lies between the places of a larger stride would take long to plan for, pixel by pixel

@@ -2,7 +2,7 @@
 
 A routine is a function of int64 arguments (addresses, strides in bytes, counts) whose body is LLVM code for vectors
 of a given width. It is compiled once, by itself. Kernels get its address as a plain integer and call it through
-`caller`: one kernel serves every dtype and shape of routine, and what a problem does not need is never compiled.
+`call`: one kernel serves every dtype and shape of routine, and what a problem does not need is never compiled.
 """
 
 from __future__ import annotations
