@@ -1,4 +1,4 @@
-"""Blends of elements of an image, with the channels last: each image is one iteration's."""
+"""Blends of elements of an image, with the channels last: each image is one task."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Negative log likelihood on top of the passes of softmax.
 
-A row's loss is cost + mass * log(sum of exponentials): `mass` is the sum of its shares, `cost` that of share times
-minus the shifted score. A label that is out of range now, since somebody changed it after the op had looked, gives NaN.
+A row's loss is the sum of its shares times log(sum of exponentials), and for each share its `_cost`: minus the share
+times the shifted score. A label that is out of range now, since somebody changed it after the op had looked, gives NaN.
 """
 
 from __future__ import annotations
