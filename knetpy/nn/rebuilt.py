@@ -34,11 +34,11 @@ def rebuilt(model: Any, make: Callable) -> Any:
     return new(model)
 
 
-def own_params(name: str, model: Any) -> dict[str, Param]:
-    """The Params of a model by path, all of which `rebuilt` reaches."""
+def own_params(name: str, model: Any, moments: bool = False) -> dict[str, Param]:
+    """The Params of a model by path, all of which `rebuilt` reaches; there must be one, or, if these do, moments."""
     check_sized(name, model)
-    reached: set[int] = set()
-    rebuilt(model, lambda x: reached.add(x.uid) if isinstance(x, Param) else x)
+    reached: set[Any] = set()
+    rebuilt(model, lambda x: reached.add(getattr(x, "uid", type(x))))
     found = named_params(model)
     for path, p in found.items():
         if p.uid not in reached:
@@ -46,7 +46,7 @@ def own_params(name: str, model: Any) -> dict[str, Param]:
                 f"{name}: the model uses {path} in a function or an object, of which no other can be made; make that a "
                 "dataclass with the Param as a field and __call__"
             )
-    if not found:
+    if not found and not (moments and Moments in reached):
         raise ValueError(f"{name}: there is no Param in the model, {model!r:.80}")
     return found
 
@@ -112,7 +112,7 @@ def cast(model: Any, dtype: Any) -> Any:
     dtype = as_dtype("cast", dtype)
     if dtype.kind != "f":
         raise DtypeError(f"cast: dtype must be floating, such as np.float16, got {dtype}")
-    own_params("cast", model)
+    own_params("cast", model, moments=True)
 
     def make(x: Any) -> Any:
         if isinstance(x, Param):

@@ -56,7 +56,7 @@ def load_torch(model: Any, source: Any) -> None:
     """
     if any(trace.derives for trace in active()):
         raise MutationError("load_torch writes in place, which cannot be while a transform runs; call it outside of it")
-    own_params("load_torch", model)
+    own_params("load_torch", model, moments=True)
     reading = _Reading(*state_dict_of(source))
     reading.part(model, "")
     reading.misfits += [f"{name!r:.80} is left over" for name in reading.left] if not reading.lost else []

@@ -175,3 +175,11 @@ def test_files_of_torch_save(tmp_path):
     torch.save(io.BytesIO(b"code"), tmp_path / "weights.pt")
     with pytest.raises(kn.StoreError, match="holds more than arrays"):
         kn.load_torch(model(), tmp_path / "weights.pt")
+
+
+def test_a_norm_without_params_has_running_moments():
+    model = kn.nn.Chain(kn.nn.BatchNorm(2, affine=False))
+    given = {"0.running_mean": np.array([1.0, 2]), "0.running_var": np.array([3.0, 4]), "0.num_batches_tracked": 5}
+    kn.load_torch(model, {name: np.asarray(x) for name, x in given.items()})
+    assert model[0].moments.mean.tolist() == [1, 2] and model[0].moments.var.tolist() == [3, 4]
+    assert kn.nn.cast(model, np.float64)[0].moments.mean.tolist() == [1, 2]
