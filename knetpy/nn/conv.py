@@ -21,6 +21,7 @@ from .layer import (
     changed,
     explain_axis,
     first_call,
+    given,
     grow,
     initialiser,
     inputs_of,
@@ -64,8 +65,8 @@ def check_steps(
     **steps: Any,
 ) -> None:
     """Raise for options of a convolution or pooling that fit no input."""
-    for option, given in steps.items():
-        per_axis(name, option, given, len(window), 0 if option == "output_padding" else 1)
+    for option, step in steps.items():
+        per_axis(name, option, step, len(window), 0 if option == "output_padding" else 1)
     window_padding(name, padding, window, window, window, window)
     per_axis(name, "groups", groups, 1)
     flag(name, "flip", flip)
@@ -93,22 +94,37 @@ class _Convolution:
     _biased: bool
     _init: Callable
     _options: dict
+    _outputs_first: ClassVar[bool]  # in the axes of the weight; the second is divided by the groups
     _shape: ClassVar[Callable]  # of the weight, for a number of inputs and groups
     _inputs: ClassVar[Callable]  # how many, by the weight
 
     def _construct(self, sizes: tuple, activation: Any, bias: Any, init: Callable, **options: Any) -> None:
         name, wanted = type(self).__name__, "(outputs, window) or (inputs, outputs, window)"
+        self.weight = None
+        if sizes and len(getattr(sizes[0], "shape", ())) > 1:
+            sizes, bias = self._given(sizes, bias, options["groups"])
         (*inputs, outputs, window), self.activation = told(name, sizes, activation, wanted, 2, 3)
         if inputs and several(inputs[0]):
             raise TypeError(f"{name}: the window comes last: write {name}({outputs}, {window}, {inputs[0]})")
         self.inputs, self.outputs = size(name, "inputs", *inputs) if inputs else None, size(name, "outputs", outputs)
         self.window, self._init, self._options = window_of(name, window), initialiser(name, init), options
-        self.weight = None
         options.update({option: plain(given) for option, given in options.items()})
         options["padding"] = padding_of(options["padding"], self.window, options["dilation"])
         check_steps(name, self.window, **options)
-        self._biased, self.bias = bias_of(name, bias, (self.outputs,))
+        self._biased, self.bias = bias_of(name, bias, (self.outputs,), self.weight)
         begin(self, inputs)
+
+    def _given(self, sizes: tuple, bias: Any, groups: Any) -> tuple[tuple, Any]:
+        """(sizes and what follows, bias=) of a weight in place of sizes, which a bias may follow."""
+        name, (weight, *rest) = type(self).__name__, sizes
+        self.weight = given(f"{name}: the weight", weight)
+        if not 3 <= len(self.weight.shape) <= 5:
+            raise ShapeError(f"{name}: the weight must have 1, 2 or 3 axes of a window, got {self.weight.shape}")
+        first, second, *window = self.weight.shape
+        second *= per_axis(name, "groups", groups, 1)[0]
+        if rest and getattr(rest[0], "shape", None):
+            bias = rest.pop(0)
+        return (*((second, first) if self._outputs_first else (first, second)), tuple(window), *rest), bias
 
     def init_from(self, x: Any = None) -> None:
         """Make the params, for x (N, inputs, *S)."""
@@ -131,7 +147,9 @@ class _Convolution:
         if len(shape) == axes + 2:
             return
         one = len(shape) == axes + 1 and (shape[0] == inputs or inputs == "C" and shape[0] in (1, 3))
+        bare_image = len(shape) == axes  # neither batch nor channels
         insert = "one image is x[None]" if one else "x[:, None] inserts a channel axis"
+        insert = "x[None, None] makes a batch of it" if bare_image else insert
         window = f"; a window for sequences is ({self.window[0]},)" if len(shape) == 3 and axes == 2 and not one else ""
         raise ShapeError(
             f"{self!r}: x must be (N, {inputs}, *S) with {axes} spatial ax{'es' if axes > 1 else 'is'}, got "
@@ -162,7 +180,7 @@ class Conv(_Convolution):
     Parameters:
       *sizes: `Conv(3, 16, 5)` from 3 channels to 16 with a window of 5 x 5; `Conv(16, 5)` takes the number of channels
         from its first call. The window is a number, for two axes, or a tuple of one, two or three. An activation may
-        come last, as in `Conv(3, 16, (5, 3), kn.relu)`.
+        come last, as in `Conv(3, 16, (5, 3), kn.relu)`. Or a weight, or weight and bias, as for `Dense`.
       activation=None: a function of an array, applied last.
       stride=1, padding=0, dilation=1, groups=1, padding_mode="zeros", flip=False: as for `kn.conv`; padding may also be
         `SamePad()`.
@@ -178,6 +196,8 @@ class Conv(_Convolution):
     >>> layer(np.ones((2, 3, 28, 28), np.float32)).shape, layer
     ((2, 16, 28, 28), Conv(3 => 16, 5x5, relu, padding='same'))
     """
+
+    _outputs_first = True
 
     def __init__(
         self,
@@ -225,6 +245,8 @@ class ConvTranspose(_Convolution):
     >>> kn.nn.ConvTranspose(3, 8, 2, stride=2)(np.ones((1, 3, 5, 5), np.float32)).shape
     (1, 8, 10, 10)
     """
+
+    _outputs_first = False
 
     def __init__(
         self,

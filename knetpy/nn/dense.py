@@ -75,7 +75,7 @@ class Dense:
         (*inputs, outputs), self.activation = told("Dense", sizes, activation, "(outputs) or (inputs, outputs)", 1, 2)
         self.inputs = size("Dense", "inputs", *inputs) if inputs else None
         self.outputs = size("Dense", "outputs", outputs)
-        self._biased, self.bias = bias_of("Dense", bias, (self.outputs,))
+        self._biased, self.bias = bias_of("Dense", bias, (self.outputs,), self.weight)
         self._init = initialiser("Dense", init)
         begin(self, inputs)
 

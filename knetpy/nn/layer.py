@@ -215,10 +215,10 @@ def _floating(what: str, array: Any) -> Any:
     return array
 
 
-def bias_of(name: str, bias: Any, shape: tuple[int, ...]) -> tuple[bool, Param | None]:
-    """What bias= means: (whether there is one, the Param if it was given as an array)."""
+def bias_of(name: str, bias: Any, shape: tuple[int, ...], weight: Param | None = None) -> tuple[bool, Param | None]:
+    """What bias= means: (whether there is one, the Param if it was given as an array, or has the dtype of a weight)."""
     if isinstance(bias, (bool, np.bool_)) or bias is None:
-        return bool(bias), None
+        return bool(bias), Param(np.zeros_like(weight.value, shape=shape)) if bias and weight is not None else None
     if isinstance(bias, (Value, list, tuple)) or hasattr(bias, "dtype"):
         return True, given(f"{name}: bias", bias, shape)
     raise TypeError(f"{name}: bias must be True, False or an array, got {bias!r:.60}")

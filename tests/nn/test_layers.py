@@ -197,6 +197,22 @@ def test_parts_of_a_group_are_a_group_of_its_kind():
         nn.Maxout(np.sin, np.cos)[5]
 
 
+def test_a_name_that_a_group_lacks_is_a_key():
+    with pytest.raises(KeyError, match="Chain has no layer 'tail'; it has head"):
+        nn.Chain(head=np.sin)["tail"]
+
+
+def test_conv_of_weight_and_bias():
+    x, w, b = RNG.normal(size=(2, 4, 5)), RNG.normal(size=(6, 2, 3)), np.arange(6.0)
+    layer = Conv(w, b, kn.relu, groups=2)
+    np.testing.assert_array_equal(layer(x), kn.relu(kn.conv(x, w, b, groups=2)))
+    assert repr(layer) == "Conv(4 => 6, 3, relu, groups=2)" and Conv(w).bias.dtype == float
+    back = nn.ConvTranspose(w, groups=2, stride=2)
+    assert (back.inputs, back.outputs, back.window) == (6, 4, (3,)) and Conv(w, bias=False).bias is None
+    p = kn.param(6, 2, 3)
+    assert Conv(p).weight is p and Dense(np.ones((3, 2)))(np.ones((1, 3))).dtype == float
+
+
 def test_dense_of_weight_and_bias():
     w, b = RNG.normal(size=(3, 2)).astype("f4"), np.array([1, 2], "f4")
     for layer in (Dense(w, b), Dense(w, bias=b), Dense(w, b, None)):
