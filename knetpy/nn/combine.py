@@ -33,7 +33,8 @@ class _Group:
             return self.layers[key] if isinstance(self.layers, dict) and isinstance(key, str) else tuple(self)[key]
         except (KeyError, IndexError, TypeError):
             has = f"it has {', '.join(self.layers)}" if isinstance(self.layers, dict) else f"it has {len(self)}"
-            raise IndexError(f"{type(self).__name__} has no layer {key!r:.60}; {has}") from None
+            kind = KeyError if isinstance(key, str) and isinstance(self.layers, dict) else IndexError
+            raise kind(f"{type(self).__name__} has no layer {key!r:.60}; {has}") from None
 
     __getattr__ = lacks
 
@@ -60,8 +61,8 @@ def _layers(name: str, layers: tuple, named: dict) -> tuple | dict:
         named, layers = (dict(layers[0]), ()) if isinstance(layers[0], dict) else ({}, tuple(layers[0]))
     for key, layer in named.items() if named else enumerate(layers):
         if not callable(layer) or isinstance(layer, type):
-            what = f"{layer.__name__} itself: write {layer.__name__}(...)" if isinstance(layer, type) else layer
-            raise TypeError(f"{name}: layer {key!r} must be a layer or a function, got {what!s:.60}")
+            what = f"{layer.__name__} itself: write {layer.__name__}(...)" if isinstance(layer, type) else repr(layer)
+            raise TypeError(f"{name}: layer {key!r} must be a layer or a function, got {what:.60}")
     return named or layers
 
 

@@ -245,7 +245,7 @@ def inputs_of(name: str, x: Any, axis: int) -> int:
 def told(name: str, arguments: tuple, activation: Any, wanted: str, least: int, most: int) -> tuple[list, Any]:
     """(sizes, activation) of a layer that may be told its activation after its sizes."""
     sizes = list(arguments)
-    if len(sizes) > least and (callable(sizes[-1]) or sizes[-1] is None):
+    if len(sizes) > least and (callable(sizes[-1]) or sizes[-1] is None or isinstance(sizes[-1], str)):
         if activation is not None:
             raise TypeError(f"{name}: the activation was given twice")
         activation = sizes.pop()

@@ -32,8 +32,9 @@ class _Pool:
     def __call__(self, x: Any) -> Any:
         if len(shape_of(type(self).__name__, x)) != len(self.window) + 2:
             axes = f"{len(self.window)} spatial ax{'es' if len(self.window) > 1 else 'is'}"
+            image = "; one image is x[None]" if len(x.shape) == len(self.window) + 1 else ""
             window = f"; a window for sequences is ({self.window[0]},)" if len(x.shape) == 3 else ""
-            raise ShapeError(f"{self!r}: x must be (N, C, *S) with {axes}, got {x.shape}{window}")
+            raise ShapeError(f"{self!r}: x must be (N, C, *S) with {axes}, got {x.shape}{image}{window}")
         return pool(x, self.window, stride=self.stride, padding=self.padding, mode=self._mode)
 
     def __repr__(self) -> str:

@@ -87,6 +87,8 @@ def run_empty(name: str, model: Callable, shapes: tuple, dtype: Any, trace: Trac
         except ShapeError as failure:
             for shape in [s for s in shapes if len(s) == 1 and dtype.kind == "f"]:
                 failure.args = (f"{failure}; the first size is that of the examples: write {(None, *shape)}",)
+            if "(0, " in str(failure):  # which is not what the user wrote
+                failure.args = (f"{failure}; {name} runs the model on 0 examples",)
             raise
 
 

@@ -48,9 +48,12 @@ def class_labels(name, scores, labels, axis, ignore=None, hint="; mask others wi
         bad &= labels != ignore
     if surely(bad):
         first = labels[bad][0]
+        way = f"{hint}{first if hint.endswith('=') else ''}"
+        if surely(labels.min() == 1) and surely(labels.max() == shape[axis]):
+            way = "; these seem to run from 1: write labels - 1"
         raise ValueError(
             f"{name}: label {first} is out of range: there are {shape[axis]} classes, labels run from 0 to "
-            f"{shape[axis] - 1}{hint}{first if hint.endswith('=') else ''}"
+            f"{shape[axis] - 1}{way}"
         )
     return placed(name, "labels", labels, scores, "scores")
 

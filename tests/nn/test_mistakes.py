@@ -49,6 +49,12 @@ MISTAKES = {
         "Conv(1 => 4, 3x3): x must be (N, 1, *S) .* got (1, 8, 8); one image is x[None]",
     ),
     "no channel axis": (lambda: cnn()(X[:, 0]), "Conv(1 => 4, 3x3): x must be .* x[:, None] inserts a channel axis"),
+    "an image without channels": (lambda: cnn()(X[0, 0]), "Conv(1 => 4, 3x3): .* x[None, None] makes a batch of it"),
+    "one image to pool": (lambda: MaxPool(2)(X[0]), "MaxPool(2x2): .* got (1, 8, 8); one image is x[None]"),
+    "another shape asked for": (
+        lambda: nn.outputsize(mlp(), (6, 63)),
+        "Dense(64 => 16, relu): .* got (0, 63); outputsize runs the model on 0 examples",
+    ),
     "one example of many labels": (lambda: fit(mlp(), ROWS[0], LABELS), "nll: scores (3,) .* need labels of shape ()"),
     "channels last": (
         lambda: cnn()(X.transpose(0, 2, 3, 1)),
@@ -64,6 +70,7 @@ MISTAKES = {
         "nll: scores (6, 4, 6, 3) .* labels",
     ),
     "labels as floats": (lambda: fit(mlp(), ROWS, LABELS * 1.0), "nll: labels must be integers"),
+    "labels from 1": (lambda: kn.nll(np.eye(3), [1, 2, 3]), "nll: label 3 .* seem to run from 1: write labels - 1"),
     "labels of one too many": (lambda: fit(mlp(), ROWS, LABELS + 1), "nll: label 3 is out of range"),
     "one-hot labels": (lambda: fit(mlp(), ROWS, np.eye(3)[LABELS]), "nll: .* one-hot .* labels.argmax(1)"),
     "a class": (lambda: Chain(Dense(3, 4), Dense), "Chain: layer 1 must be .* got Dense itself: write Dense(...)"),
@@ -99,7 +106,9 @@ MISTAKES = {
     "bytes": (lambda: mlp()((ROWS * 255).astype("u1")), "linear: x has dtype uint8; .* / 255"),
     "other features": (lambda: nn.LSTM(9, 3)(X[:, 0]), "LSTM(9 => 3): x must have 9 features on its last axis"),
     "other channels": (lambda: BatchNorm(3)(X), "BatchNorm(3): x must have 3 channels on axis 1, got (6, 1, 8, 8)"),
-    "an activation by name": (lambda: Dense(3, 4, "relu"), "Dense takes .* got Dense(3, 4, 'relu')"),
+    "an activation by name": (lambda: Dense(3, 4, "relu"), "Dense: activation must be .* such as kn.relu, got 'relu'"),
+    "only an activation by name": (lambda: Dense(3, "relu"), "Dense: activation must be .* got 'relu'"),
+    "a name among layers": (lambda: Chain(Dense(3, 4), "relu"), "Chain: layer 1 must be .* a function, got 'relu'"),
     "an unknown option": (lambda: Dense(3, 4, activaton=kn.relu), "Dense has no argument 'activaton'; did you mean"),
     "an initialiser that was called": (lambda: Dense(3, 4, init=kn.init.zeros(3)), "Dense: init must be a function"),
     "sizes by name": (
@@ -107,10 +116,7 @@ MISTAKES = {
         "Dense has no argument 'inputs'; did you mean a size without",
     ),
     "Flux's order": (lambda: Conv((5, 5), 1, 16), "Conv: the window comes last: write Conv(1, 16, (5, 5))"),
-    "a weight of a Conv": (
-        lambda: Conv(np.ones((2, 3, 3, 3))),
-        "Conv takes (outputs, window) or .* got Conv(an array (2, 3, 3, 3))",
-    ),
+    "a matrix for a Conv": (lambda: Conv(np.ones((2, 3))), "Conv: the weight must have 1, 2 or 3 axes of a window"),
     "sequences to images": (lambda: Conv(8, 4, 5)(X[:, 0]), "Conv(8 => 4, 5x5): .* a window for sequences is (5,)"),
     "sequences to pools": (lambda: MaxPool(2)(X[:, 0]), "MaxPool(2x2): x must be .* a window for sequences is (2,)"),
     "another first call": (
@@ -146,7 +152,6 @@ MISTAKES = {
     "a GPU that is none": (lambda: without_gpu(lambda: kn.gpu(mlp())), "gpu: no GPU can be used: "),
     "the device by PyTorch's name": (lambda: kn.default_device("cuda"), 'default_device: name must be "cpu" or "gpu"'),
     "heads": (lambda: nn.MultiHeadAttention(8, 3), "MultiHeadAttention: heads=3 must divide"),
-    "no such layer": (lambda: Chain(a=Dense(3, 4))["b"], "Chain has no layer 'b'; it has a"),
     "too few layers": (lambda: mlp()[5], "Chain has no layer 5; it has 2"),
 }
 
