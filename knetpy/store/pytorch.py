@@ -120,8 +120,10 @@ class _Reading:
             return first if isinstance(layer, Param) else prefix_of(first, found)
         all_of_them = [name if isinstance(layer, Param) else prefix_of(name, found) for name in self.left]
         fit = [p for p in dict.fromkeys(all_of_them) if p is not None and self._fits(p, found)]
-        if (own := dotted(path).removeprefix("layers.") + "." * (not isinstance(layer, Param))) in fit:
-            return own
+        end, spelled = "." * (not isinstance(layer, Param)), dotted(path)
+        for own in (re.sub(r"(?<![^.])layers\.", "", spelled) + end, spelled + end):  # of a Chain: layers.0 is 0
+            if own in fit:
+                return own
         if len({re.sub("[0-9]+", "", p) for p in fit}) > 1:
             names = " and ".join([repr(p.removesuffix(".")) for p in fit[:3]])
             self.misfits.append(

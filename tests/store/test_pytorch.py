@@ -84,6 +84,15 @@ def test_names_that_are_equal_tell_which():
     assert [layer.bias.value[0] for layer in found] == [0, 1]
 
 
+def test_sorted_names_are_found_at_any_depth():
+    names = ["block.0.norm", "block.0.down.1", "block.1.norm"]
+    block = [Chain(norm=Dense(3, 3), down=Chain(np.tanh, Dense(3, 3))), Chain(norm=Dense(3, 3))]
+    arrays = sorted_of(names)
+    kn.load_torch(Chain(block=Chain(*block)), arrays)
+    for layer, name in zip((block[0][0], block[0][1][1], block[1][0]), names):
+        np.testing.assert_array_equal(layer.weight.value, arrays[f"{name}.weight"].T)
+
+
 def test_sorted_names_that_could_be_either_are_refused():
     with pytest.raises(kn.StoreError, match="could be 'key' and 'query': .* pass the module's state_dict"):
         kn.load_torch(Chain(Dense(3, 3), Dense(3, 3)), sorted_of(["query", "key"]))
