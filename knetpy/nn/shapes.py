@@ -84,7 +84,7 @@ def run_empty(name: str, model: Callable, shapes: tuple, dtype: Any, trace: Trac
         simplefilter("ignore", RuntimeWarning)  # of the mean of no examples
         try:
             return model(*values)
-        except ShapeError as failure:
+        except ValueError as failure:  # a ShapeError, or NumPy's own for a reshape
             for shape in [s for s in shapes if len(s) == 1 and dtype.kind == "f"]:
                 failure.args = (f"{failure}; the first size is that of the examples: write {(None, *shape)}",)
             if "(0, " in str(failure):  # which is not what the user wrote

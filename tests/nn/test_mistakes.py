@@ -55,6 +55,10 @@ MISTAKES = {
         lambda: nn.outputsize(mlp(), (6, 63)),
         "Dense(64 => 16, relu): .* got (0, 63); outputsize runs the model on 0 examples",
     ),
+    "a batch of six": (
+        lambda: nn.summary(Chain(lambda x: x.reshape(6, 64)), (6, 1, 8, 8)),
+        "reshape .* (0, 1, 8, 8) .* summary runs the model on 0 examples",
+    ),
     "one example of many labels": (lambda: fit(mlp(), ROWS[0], LABELS), "nll: scores (3,) .* need labels of shape ()"),
     "channels last": (
         lambda: cnn()(X.transpose(0, 2, 3, 1)),
