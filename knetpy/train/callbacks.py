@@ -93,16 +93,18 @@ def every(n: int, *misplaced: Any) -> Callable[[Callable], Every]:
     0.25
     0.0625
     """
-    n = count_of("every", "n", n, least=1)
     alone("every", n, misplaced)
+    n = count_of("every", "n", n, least=1)
     return lambda callback: Every(n, function_of("every", "callback", callback, "every(100)(callback)"))
 
 
-def alone(name: str, n: float, misplaced: tuple) -> None:
-    """Raise if there is more than the number."""
+def alone(name: str, first: Any, misplaced: tuple) -> None:
+    """Raise if there is more than the number, before or behind it: throttle(f, 10) is Flux's."""
     if misplaced:
-        what = label_of(misplaced[0]) if callable(misplaced[0]) else "callback"
-        raise TypeError(f"{name} takes one number and returns a decorator: write {name}({n:g})({what})")
+        given = (first, *misplaced)
+        n = next((f"{x:g}" for x in given if isinstance(x, (int, float))), "10")
+        what = next((label_of(x) for x in given if callable(x)), "callback")
+        raise TypeError(f"{name} takes one number and returns a decorator: write {name}({n})({what})")
 
 
 class Every(Around):
@@ -146,8 +148,8 @@ def throttle(
     0.5
     0.125
     """
-    seconds = number("throttle", "seconds", seconds, least=0)
     alone("throttle", seconds, misplaced)
+    seconds = number("throttle", "seconds", seconds, least=0)
     leading, trailing = flags("throttle", leading=leading, trailing=trailing)
     way = "throttle(10)(callback)"
     return lambda callback: Throttle(seconds, function_of("throttle", "callback", callback, way), leading, trailing)

@@ -125,6 +125,7 @@ def test_an_error_in_a_callback_is_the_users():
         (lambda: every(print), TypeError, "every: n must be an integer, got builtin"),
         (lambda: every(10, print), TypeError, r"write every\(10\)\(print\)"),
         (lambda: throttle(0.5, print), TypeError, r"write throttle\(0.5\)\(print\)"),
+        (lambda: throttle(print, 10), TypeError, r"write throttle\(10\)\(print\)"),
         (lambda: every(), TypeError, "every: n is missing"),
         (lambda: tap([1.0], callback=print), TypeError, "tap has no argument 'callback'"),
         (lambda: every(2)(3), TypeError, "every: callback must be a function, got int"),
