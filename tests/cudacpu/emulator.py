@@ -243,10 +243,7 @@ class Module:
         )
         if too_big or min(grid + block) < 1:
             raise KernelError(f"{where}: invalid launch configuration")
-        if shared_mem > max(LIMITS["shared"], min(optin_shared, LIMITS["optin"])):
-            raise KernelError(
-                f"{where}: {shared_mem} bytes of dynamic shared memory: set max_dynamic_shared_size_bytes"
-            )
+        _check_shared(where, shared_mem, 0, optin_shared)
         if len(args) != len(signature):
             raise KernelError(f"{where}: {len(args)} arguments for {len(signature)} parameters {signature}")
         buffers, regions = [], []
@@ -276,6 +273,7 @@ class Module:
         if runtime.emu_launch(L):
             text = re.sub(r"<\+([0-9a-f]+)>", lambda m: self._line(so, m[1]), L.message.decode())
             raise KernelError(f"{where}: {text}")
+        _check_shared(where, shared_mem, L.shared_bytes, optin_shared)
         counts = {n: getattr(L, n) for n in _COUNTERS}
         for n in ("reads", "writes", "read_bytes", "write_bytes"):
             counts[f"global_{n}"], counts[f"shared_{n}"] = getattr(L, n)
@@ -286,6 +284,16 @@ class Module:
         out = subprocess.run(["addr2line", "-i", "-e", str(so), "0x" + address], capture_output=True, text=True).stdout
         lines = [x.split(" ")[0] for x in out.splitlines() if "device.h" not in x]
         return Path(lines[0]).name if lines else "?"
+
+
+def _check_shared(where, dynamic, static, optin):
+    """Raise for a block whose shared memory, with what the kernel itself declares, a device would not give it."""
+    if dynamic > max(LIMITS["shared"] - static, optin):
+        raise KernelError(
+            f"{where}: {dynamic} bytes of dynamic shared memory, beside {static}: set max_dynamic_shared_size_bytes"
+        )
+    if dynamic + static > LIMITS["optin"]:
+        raise KernelError(f"{where}: {dynamic + static} bytes of shared memory, {LIMITS['optin']} at most")
 
 
 def _code(dtype):

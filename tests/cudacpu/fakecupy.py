@@ -435,7 +435,7 @@ class RawModule:
 
     def get_function(self, name):
         k = RawKernel.__new__(RawKernel)
-        k._m, k.name, k.max_dynamic_shared_size_bytes, k.stats = self._m, name, 48 << 10, None
+        k._m, k.name, k.max_dynamic_shared_size_bytes, k.stats = self._m, name, 0, None  # 0: not asked for more
         self._m.kernel(name)
         return k
 
@@ -443,7 +443,7 @@ class RawModule:
 class RawKernel:
     def __init__(self, code, name, options=(), backend="nvrtc", **_):
         self._m, self.name = emulator.Module(code, options), name
-        self.max_dynamic_shared_size_bytes, self.stats = 48 << 10, None
+        self.max_dynamic_shared_size_bytes, self.stats = 0, None
 
     def __call__(self, grid, block, args, *, shared_mem=0, stream=None, **trace):
         if not (isinstance(grid, tuple) and isinstance(block, tuple)):

@@ -16,7 +16,7 @@ TOGETHER = False  # whether all kernels of a family are compiled at once: for a 
 
 C = {"f": "float", "d": "double", "e": "Half"}  # C's name of a dtype, by NumPy's letter
 BLOCK_LIMIT, GRID_LIMIT = 1024, (2**31 - 1, 65535, 65535)
-SHARED = 48 << 10  # bytes of dynamic shared memory that every GPU has
+SHARED = 47 << 10  # bytes of dynamic shared memory that every GPU has, beside up to 1 KiB that a kernel declares
 KEPT = 63 << 10  # bytes that a block may keep of its row: every GPU has 64 KiB, of which sums need some
 KEPT_OF_COLUMNS = 24 << 10  # and one of THREADS threads with a column each: so that several have room
 WARPS = 4  # of a block in which each warp takes a row
