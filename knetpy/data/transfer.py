@@ -20,13 +20,16 @@ def transferred(batches: Iterator[Any]) -> Iterator[Any]:
     stream, failure = cupy().cuda.Stream(non_blocking=True), None
     under_way: deque[tuple[Any, list]] = deque()
     begun: list[tuple[Any, Any, list]] = []
-    while failure is None:
-        try:
-            begun.append(_begin(next(batches), stream))
-        except BaseException as reason:  # the end, or what could not be made: the batch before it comes first
-            failure = reason
-        if len(begun) == 1 + (failure is None):
-            yield _arrived(*begun.pop(0), under_way)
+    try:
+        while failure is None:
+            try:
+                begun.append(_begin(next(batches), stream))
+            except BaseException as reason:  # the end, or what could not be made: the batch before it comes first
+                failure = reason
+            if len(begun) == 1 + (failure is None):
+                yield _arrived(*begun.pop(0), under_way)
+    finally:  # what copies under way read and write is given to others as soon as nobody holds it
+        stream.synchronize()
     if not isinstance(failure, StopIteration):
         raise failure
 
@@ -59,5 +62,6 @@ def _arrived(batch: Any, event: Any, pinned: list, under_way: deque[tuple[Any, l
     cupy().cuda.get_current_stream().wait_event(event)
     under_way.append((event, pinned))
     if len(under_way) > AHEAD:
-        under_way.popleft()[0].synchronize()  # pinned memory is written anew as soon as nobody holds it
+        under_way[0][0].synchronize()  # pinned memory is written anew as soon as nobody holds it
+        under_way.popleft()
     return batch

@@ -1,12 +1,15 @@
 """Training on the GPU gives what training on the CPU gives: models, optimizers, saves, what reads the losses."""
 
 import inspect
+import itertools
+import weakref
 
 import numpy as np
 import pytest
 
 import knetpy as kn
 from knetpy.devices import on_gpu
+from tests.cuda.conftest import emulated
 from tests.cuda.test_rows import unread
 
 RNG = np.random.default_rng(0)
@@ -339,6 +342,44 @@ def test_a_batch_that_cannot_be_made_comes_after_those_that_can():
         for batch in kn.DataLoader(np.arange(9.0), 2, device="gpu", prepare=prepare):
             found.append(kn.cpu(batch).tolist())
     assert found == [[0, 1], [2, 3]]
+
+
+class LateCopies:
+    """A device that copies from pinned memory when it is waited for, and a pool that gives memory away at once."""
+
+    def __init__(self, monkeypatch):
+        from tests.cudacpu import capture, fakecupy
+
+        self.begun, self.lost = [], 0
+        monkeypatch.setattr(fakecupy.cupyx, "empty_pinned", self.empty_pinned)
+        monkeypatch.setattr(
+            fakecupy.ndarray, "set", lambda there, x, stream=None: self.begun.append((there._a, x.base))
+        )
+        for kind in (capture.Event, capture.Stream):
+            monkeypatch.setattr(kind, "synchronize", lambda self_: self.wait())
+
+    def empty_pinned(self, shape, dtype):
+        memory = np.empty(shape, dtype)
+        array = memory.view()
+        weakref.finalize(array, self.taken_back, memory)
+        return array
+
+    def taken_back(self, memory):
+        self.lost += any([memory is source for _, source in self.begun])
+
+    def wait(self):
+        for there, source in self.begun:
+            there[...] = source
+        self.begun.clear()
+
+
+@emulated
+@pytest.mark.parametrize("whole", [True, False], ids=["to its end", "left early"])
+def test_a_loop_over_batches_ends_when_their_copies_have(monkeypatch, whole):
+    late, x = LateCopies(monkeypatch), np.arange(10, dtype="f4")
+    found = list(itertools.islice(kn.DataLoader(x, 2, device="gpu"), None if whole else 2))
+    assert not late.begun and not late.lost
+    np.testing.assert_array_equal(np.concatenate(kn.cpu(found)), x[: 10 if whole else 4])
 
 
 def test_means_that_were_written_over_are_told():
