@@ -139,7 +139,7 @@ def native(x: Any) -> Any:
 
 
 def moved(x: Any, device: str) -> Any:
-    """A copy of a bare array on that device, "cpu" or "gpu"; on the same device of NumPy and CuPy their own copy."""
+    """A copy of a bare array on that device, "cpu" or "gpu", there in C order, as kernels read and write it."""
     if device == "gpu":
-        return cupy().array(native(x))
+        return cupy().array(native(x), order="C")
     return x.get() if on_gpu(x) else np.array(x)

@@ -37,7 +37,7 @@ def test_an_op_that_needs_too_large_a_grid(monkeypatch):
         kn.softmax(x)
 
 
-@pytest.mark.parametrize("wrong", [1.5, np.ones(2, "f4")])
+@pytest.mark.parametrize("wrong", [1.5, np.ones(2, "f4"), np.ones(1, "f4")], ids=str)  # a single number is no address
 def test_arguments_that_a_kernel_would_misread(wrong):
     x = kn.gpu(np.ones((4, 6), "f4"))
     with pytest.raises(TypeError, match="softmax.columns.*must be on the GPU, or a number of NumPy's"):

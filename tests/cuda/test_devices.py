@@ -33,6 +33,19 @@ def test_a_param_is_moved_in_place():
     np.testing.assert_array_equal(w.value, 2 * before)
 
 
+def test_what_comes_to_the_gpu_lies_there_in_c_order():
+    """Kernels would copy anything else at each call, and no optimizer's kernel can write into it."""
+    x = np.arange(6, dtype="f4").reshape(2, 3)
+    for there in (
+        kn.gpu(x.T),
+        kn.param(x.T, device="gpu").value,
+        kn.param(kn.gpu(x).T).value,
+        kn.gpu(kn.param(x.T)).value,
+    ):
+        assert there.flags.c_contiguous
+        np.testing.assert_array_equal(kn.cpu(there), x.T)
+
+
 def test_params_of_a_model_and_of_a_function():
     w = [kn.param(2, 3), kn.param0(3)]
 

@@ -61,7 +61,7 @@ class Module:
                 f"than a GPU can start, {most} of {BLOCK_LIMIT}; take the arrays in parts"
             )
         for a in args:
-            if a.__class__ is float or (a.__class__ is np.ndarray and a.size != 1):
+            if a.__class__ is float or (a.__class__ is np.ndarray and a.dtype.names is None):  # but a struct
                 raise TypeError(f"{self.family}.{kernel}: {a!r:.60} must be on the GPU, or a number of NumPy's")
             if hasattr(a, "flags") and not isinstance(a, np.generic) and not a.flags.c_contiguous:
                 raise ValueError(f"{self.family}.{kernel}: an array of shape {a.shape} is not in C order")
