@@ -10,7 +10,7 @@ from ..core.errors import DerivativeError, DtypeError, ShapeError
 from ..core.primitive import primitive
 from ..core.protocols import serve
 from ..core.value import Value, bare, is_tracked
-from ..devices import GPU, asarray, beside, on_gpu, zeros
+from ..devices import GPU, asarray, on_gpu, zeros
 from ..kernels import kernel
 from .arguments import axis_of, constant_of, placed
 from .spelling import spells
@@ -75,7 +75,7 @@ def _key_beside(key, x):
     """A key whose arrays are on the device of x, so that its derivative need not copy them again."""
     if isinstance(key, tuple):
         return tuple([_key_beside(k, x) for k in key])
-    return beside(key, x) if isinstance(key, np.ndarray) else key
+    return placed("x[key]", "key", key, x) if _is_array(key) else key
 
 
 def _plain(k):

@@ -38,6 +38,7 @@ def gather(x, index, axis=0):
     axis = axis_of("gather", "x", x, axis)
     n = x.shape[axis]
     index = places("gather", "index", index, n, f"x {tuple(x.shape)} has size {n} along axis {axis}")
+    index = placed("gather", "index", index, x)
     if index.ndim + x.ndim > 65:
         raise ShapeError(
             f"gather: slices of x {tuple(x.shape)} for an index of {index.ndim} axes: too many axes, over 64"

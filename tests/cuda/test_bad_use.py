@@ -54,6 +54,8 @@ HOST = {
     "batchnorm": lambda x: kn.batchnorm(x, None, np.ones(6, "f4"), kn.gpu(np.ones(6, "f4"))),
     "lstm": lambda x: kn.lstm(x[None], (np.ones((6, 8), "f4"), np.ones((2, 8), "f4"))),
     "embed": lambda x: kn.embed(np.ones((4, 2), "f4"), kn.gpu(np.array([0, 1]))),
+    "gather": lambda x: kn.gather(np.ones((4, 2), "f4"), kn.gpu(np.array([0, 1]))),
+    "values by number": lambda x: kn.vjp(lambda v: v[kn.gpu(np.array([0, 1]))], np.ones(4)),
     "mse": lambda x: kn.mse(x, np.ones((4, 6), "f4")),
 }
 
