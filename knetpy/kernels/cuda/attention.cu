@@ -136,7 +136,7 @@ __global__ void __launch_bounds__(THREADS) attend(
     T* __restrict__ totals, i64 products, int L, int S, int width, int out, T scale, int bias_row, int bias_column,
     int mask_row, int mask_column, int causal)
 {
-    extern __shared__ float memory[];
+    extern __shared__ __align__(16) float memory[];
     T *queries = (T*)memory, *others = queries + 16 * R * (D + 4), *weights = others + OTHER * (D + 4);
     const int tiles = (L + 16 * R - 1) / (16 * R), first = blockIdx.x % tiles * 16 * R;
     const i64 product = blockIdx.x / tiles;
@@ -221,7 +221,7 @@ __global__ void __launch_bounds__(THREADS) attend_dq(
     T* __restrict__ ds, i64 products, int L, int S, int width, int out, T scale, int bias_row, int bias_column,
     int mask_row, int mask_column, int causal)
 {
-    extern __shared__ float memory[];
+    extern __shared__ __align__(16) float memory[];
     T *queries = (T*)memory, *dys = queries + 16 * R * (D + 4), *others = dys + 16 * R * (D + 4);
     T* weights = others + OTHER * (D + 4);
     const int tiles = (L + 16 * R - 1) / (16 * R), first = blockIdx.x % tiles * 16 * R;
@@ -277,7 +277,7 @@ __global__ void __launch_bounds__(THREADS) attend_dkv(
     T* __restrict__ dv, i64 products, int L, int S, int width, int out, T scale, int bias_row, int bias_column,
     int mask_row, int mask_column, int causal)
 {
-    extern __shared__ float memory[];
+    extern __shared__ __align__(16) float memory[];
     T *keys = (T*)memory, *values = keys + 16 * R * (D + 4), *queries = values + 16 * R * (D + 4);
     T *dys = queries + OTHER * (D + 4), *weights = dys + OTHER * (D + 4);
     const int tiles = (S + 16 * R - 1) / (16 * R), first = blockIdx.x % tiles * 16 * R;

@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(512, 1) forward(const T* __restrict__ logs, co
     const i64* __restrict__ lengths, const i64* __restrict__ label_lengths, T* __restrict__ alpha,
     T* __restrict__ losses, unsigned char* far, i64 bytes, i64 steps, i64 C, i64 L, int blank)
 {
-    extern __shared__ int memory[];
+    extern __shared__ __align__(16) int memory[];
     const i64 n = blockIdx.x, count = lengths[n];
     const int S = (int)(2 * L + 1);
     States<T> states(memory, far, bytes, labels + n * L, S, blank, C);
@@ -82,7 +82,7 @@ __global__ void __launch_bounds__(512, 1) backward(const T* __restrict__ logs, c
     const i64* __restrict__ lengths, const i64* __restrict__ label_lengths, T* __restrict__ beta, unsigned char* far,
     i64 bytes, i64 steps, i64 C, i64 L, int blank)
 {
-    extern __shared__ int memory[];
+    extern __shared__ __align__(16) int memory[];
     const i64 n = blockIdx.x, last = last_state(label_lengths[n], L);
     const int S = (int)(2 * L + 1);
     States<T> states(memory, far, bytes, labels + n * L, S, blank, C);
