@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import explaining_gpu
+from ..core.errors import explaining_gpu, gpu_is_lost
 from ..devices import cupy, native
 from ..tree import tree_map
 
@@ -29,9 +29,18 @@ def transferred(batches: Iterator[Any]) -> Iterator[Any]:
             if len(begun) == 1 + (failure is None):
                 yield _arrived(*begun.pop(0), under_way)
     finally:  # what copies under way read and write is given to others as soon as nobody holds it
-        stream.synchronize()
+        _finish(stream)
     if not isinstance(failure, StopIteration):
         raise failure
+
+
+def _finish(stream: Any) -> None:
+    """Wait for the copies of a stream; a GPU that is lost copies nothing any more, which is told where it is used."""
+    try:
+        stream.synchronize()
+    except cupy().cuda.runtime.CUDARuntimeError as failure:
+        if not gpu_is_lost(failure):
+            raise
 
 
 def _begin(batch: Any, stream: Any) -> tuple[Any, Any, list]:

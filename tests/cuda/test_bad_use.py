@@ -205,6 +205,7 @@ class Broken:
 
         monkeypatch.setattr(fakecupy.RawKernel, "__call__", call)
         monkeypatch.setattr(fakecupy.ndarray, "_wait", lambda array: fail() if self.left < 0 else None)
+        monkeypatch.setattr(capture.Stream, "synchronize", lambda stream: fail() if self.left < 0 else None)
 
 
 def launches_of_a_step(monkeypatch, training):
@@ -261,6 +262,17 @@ def test_what_counts_as_lost(monkeypatch, training, text):
     Broken(monkeypatch, 3, text)
     with pytest.raises(kn.DeviceError, match="the GPU has stopped working"):
         steps_of(*training)()
+
+
+@emulated
+def test_a_lost_device_is_told_once_though_batches_are_on_their_way(monkeypatch, training):
+    batches = kn.DataLoader((X, LABELS), 2, device="gpu")
+    Broken(monkeypatch, 3)
+    with pytest.raises(kn.DeviceError, match="the GPU has stopped working"):
+        list(kn.minimize(training[1], batches, kn.Adam()))
+    arriving = iter(batches)
+    next(arriving)
+    arriving.close()  # which has nothing to wait for
 
 
 @emulated
