@@ -137,7 +137,8 @@ def cho_solve(c_and_lower, b, overwrite_b=False, check_finite=True):
     """`scipy.linalg.cho_solve`: x with a @ x = b by what `cho_factor` gave."""
     c, lower = c_and_lower
     first, second = (0, 2) if lower else (2, 0)
-    return solve_triangular(c, solve_triangular(c, b, first, lower), second, lower)
+    c, b = _arrays(c, b)
+    return _as_columns(lambda b: solve_triangular(c, solve_triangular(c, b, first, lower), second, lower), b)
 
 
 def _places(above, below, n):

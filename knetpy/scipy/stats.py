@@ -22,23 +22,24 @@ _LOG_ROOT_2PI, _LOG_PI, _LOG_2 = math.log(2 * math.pi) / 2, math.log(math.pi), m
 
 def __getattr__(name: str) -> Any:
     found = getattr(_st, name)
-    if isinstance(found, (_st.rv_continuous, _st.rv_discrete)):
-        return _without_rules(found)
-    return no_rule(f"scipy.stats.{name}", found) if callable(found) and not isinstance(found, type) else found
+    if not callable(found) or isinstance(found, type):
+        return found
+    function = hasattr(found, "__name__")  # a distribution has none
+    return (no_rule if function else _without_rules)(f"scipy.stats.{name}", found)
 
 
 class _without_rules:
     """A distribution of SciPy's none of whose methods has a derivative."""
 
-    def __init__(self, original: Any):
-        self._original = original
+    def __init__(self, name: str, original: Any):
+        self._name, self._original = name, original
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._original, name)
-        return no_rule(f"scipy.stats.{self._original.name}.{name}", found) if callable(found) else found
+        return no_rule(f"{self._name}.{name}", found) if callable(found) else found
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        return no_rule(f"scipy.stats.{self._original.name}", self._original)(*args, **options)
+        return no_rule(self._name, self._original)(*args, **options)
 
 
 # ------------------------------------------------------------------------------------- on the whole line

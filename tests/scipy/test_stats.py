@@ -82,6 +82,7 @@ def test_arguments():
     assert kn.grad(lambda: np.sum(ours.norm.logpdf([0.0, 0.0], p, 1)))()[p].dtype == np.float32
     assert ours.norm(0, 1).rvs(3, random_state=0).shape == ours.norm.rvs(size=3, random_state=0).shape
     assert ours.genextreme.pdf(kn.param(1.0), 0.5) == theirs.genextreme.pdf(np.float32(1), 0.5)
+    assert ours.wishart.logpdf(2.0, 3, 1.0) == theirs.wishart.logpdf(2.0, 3, 1.0) and callable(ours.wishart(3, 1.0).pdf)
     assert repr(ours.norm) == "kn.scipy.stats.norm" and ours.norm.parameters == ["loc", "scale"]
 
 
@@ -91,6 +92,7 @@ def test_arguments():
         (lambda x: ours.norm.rvs(x), kn.DerivativeError, "scipy.stats.norm.rvs"),
         (lambda x: ours.norm(x).mean(), kn.DerivativeError, "scipy.stats.norm.mean"),
         (lambda x: ours.genextreme.pdf(x, 0.5), kn.DerivativeError, "scipy.stats.genextreme.pdf"),
+        (lambda x: ours.multivariate_t.pdf([x, x], [0, 0]), kn.DerivativeError, "scipy.stats.multivariate_t.pdf"),
         (lambda x: ours.skew(x), kn.DerivativeError, "scipy.stats.skew"),
         (lambda x: ours.poisson.pmf(x, 2.0), kn.DerivativeError, "scipy.stats.poisson.pmf: a count"),
         (lambda x: ours.gamma.pdf(x), TypeError, "takes x, a, loc, scale; it needs a"),
