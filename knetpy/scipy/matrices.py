@@ -25,10 +25,11 @@ def _analytic(function):
     """
 
     def derivative(dx, x):
+        turn = _off_the_cut(bare(x)) if function is theirs.logm else 1
         n, dtype, scale = x.shape[-1], np.result_type(dx.dtype, x.dtype), _scale(bare(x), bare(dx))
         x, dx = x.astype(dtype), (dx * scale).astype(dtype)
         rows = [np.concatenate([x, dx], -1), np.concatenate([np.zeros_like(dx), x], -1)]
-        return op(np.concatenate(rows, -2))[..., :n, n:] / scale
+        return op(np.concatenate(rows, -2) * turn)[..., :n, n:] / scale
 
     op = primitive(
         lambda x: computed(function, x),
@@ -44,6 +45,22 @@ def _analytic(function):
     call.__name__ = call.__qualname__ = function.__name__
     call.__doc__ = f"""`scipy.linalg.{function.__name__}` of square matrices, with derivatives of every order."""
     return call
+
+
+def _off_the_cut(x):
+    """A factor that turns negative eigenvalues of real matrices to where logarithms have the imaginary part pi.
+
+    On the negative axis rounding would decide between pi and -pi. The factor only adds its logarithm to that of the
+    matrix, which has no part in the derivative, as long as no other eigenvalue crosses the axis.
+    """
+    if x.dtype.kind == "c" or not np.all(np.isfinite(x)):
+        return 1
+    angles = np.abs(np.angle(np.linalg.eigvals(x)))
+    negative = angles == np.pi
+    if not np.any(negative):
+        return 1
+    room = np.pi - np.max(angles, initial=np.pi / 2, where=~negative)
+    return np.exp(-0.5j * room).astype(np.result_type(x.dtype, np.complex64))
 
 
 def _scale(x, dx):

@@ -37,6 +37,7 @@ S, B = (3, 3), (2, 3, 3)
 CASES = {
     "solve": (lambda la, a, b: la.solve(apart(a), b), S, (3, 2)),
     "solve vector": (lambda la, a, b: la.solve(apart(a), b, assume_a="gen"), S, (3,)),
+    "cho_solve stack by one vector": (lambda la, a, b: la.cho_solve(la.cho_factor(positive(a)), b), B, (3,)),
     "solve stack": (lambda la, a, b: la.solve(apart(a), b), B, (3, 2)),
     "solve transposed": (lambda la, a, b: la.solve(apart(a), b, transposed=True), S, (3,)),
     "solve upper": (lambda la, a, b: la.solve(np.triu(apart(a)), b, assume_a="upper triangular"), S, (3, 2)),
@@ -188,6 +189,13 @@ def test_derivatives_of_functions_of_matrices_keep_their_digits():
         found = kn.vjp(kn.scipy.linalg.expm, a)[1](g * size)[0]
         np.testing.assert_allclose(found, wanted * size, rtol=1e-12)
     assert (kn.vjp(kn.scipy.linalg.expm, a)[1](g * 0)[0] == 0).all()
+
+
+def test_logarithms_of_real_matrices_with_negative_eigenvalues():
+    x = np.array([[-1.0, 2.0, 0.0], [0.0, -2.0, 0.3], [0.1, 0.0, 3.0]])
+    for part in (np.real, np.imag):
+        for check_order in (check_first, check_second):
+            check_order(lambda x, part=part: part(kn.scipy.linalg.logm(x)), [x], random("logm"))
 
 
 def test_errors_name_the_function():
