@@ -199,6 +199,9 @@ _METHODS = {
 }  # fmt: skip
 
 
+_STEPS, _FOLDS = (np.floor_divide, np.heaviside), ("reduce", "accumulate", "reduceat")  # the first element stays
+
+
 def _serve(method, ours):
     """Let `ours` answer for a method of any ufunc; without transforms, and where nothing is followed, NumPy does."""
 
@@ -211,7 +214,7 @@ def _serve(method, ours):
             return ours(ufunc, *args)
         given = (*args, *options.values())
         tracked = any([is_tracked(x) for x in given if isinstance(x, Value)])
-        if not tracked or ufunc in UFUNCS:
+        if not tracked or (ufunc in UFUNCS and not (ufunc in _STEPS and method in _FOLDS)):
             plain = {k: bare(v) for k, v in options.items()}
             return call(*[bare(x) for x in args], **plain)
         if outs and outs[0] is not None:

@@ -52,6 +52,15 @@ def test_constants_take_every_option():
     assert np.array_equal(inside(lambda x: np.isfinite(x, where=MASK, out=np.ones((2, 3), bool)), X), np.ones((2, 3)))
 
 
+@pytest.mark.parametrize("ufunc", [np.floor_divide, np.heaviside])
+def test_the_first_element_goes_through_what_is_flat(ufunc):
+    slope = np.array([[1.0, 1, 1], [0, 0, 0]])
+    assert np.array_equal(kn.grad(lambda x: np.sum(ufunc.accumulate(x)), 0)(X), slope)
+    assert np.array_equal(kn.grad(lambda x: np.sum(ufunc.reduceat(x, [0, 1])), 0)(X), np.ones((2, 3)))
+    assert np.array_equal(kn.grad(lambda x: np.sum(ufunc.reduce(x[:1])), 0)(X), slope)
+    assert np.array_equal(kn.grad(lambda x: np.sum(ufunc.reduce(x) + ufunc(x, 2)), 0)(X), 0 * X)
+
+
 def test_ufuncs_without_a_rule_are_named():
     with pytest.raises(kn.DerivativeError, match=r"np\.gcd\.outer"):
         kn.grad(lambda x: np.gcd.outer(x, [1]).sum(), 0)(X)
