@@ -2,8 +2,9 @@
 
 Vectors are determined up to their signs (complex ones: up to a phase), those of equal values up to a rotation of all of
 them. A loss that depends on the choice has no derivative. Where values are equal to rounding, the part of the
-derivative within the space of their vectors is left out: it is 0 for every other loss. That of second derivatives is
-not, and is not known: there they are NaN.
+derivative within the space of their vectors is left out: it is 0 for losses of that space, and of values that count
+alike. It is not for functions of matrices such as (v * np.exp(w)) @ v.T, nor is it in second derivatives: what it
+would be is not known here. Of the former kn.scipy.linalg has the derivative (expm, sqrtm, logm), the latter are NaN.
 """
 
 import numpy as np
@@ -39,7 +40,8 @@ def eigh(a, UPLO="L"):
 
     As in NumPy the lower (or "U"pper) triangle of a is read. The derivative is that of its Hermitian part, so that it
     is symmetric; by both triangles of a matrix that is built symmetrically this is the same. Where eigenvalues are
-    equal to rounding, it is that of losses that do not depend on the choice of their vectors; second ones are NaN.
+    equal to rounding, it is that of losses of the space of their vectors, and of their sum: not of functions of
+    matrices, (v * np.exp(w)) @ v.T, for which kn.scipy.linalg has expm, sqrtm and logm; second ones are NaN.
 
     >>> import knetpy as kn
     >>> kn.grad(lambda a: np.linalg.eigh(a).eigenvalues[1])(np.array([[2.0, 1.0], [1.0, 2.0]])).round(6)
@@ -92,7 +94,7 @@ def eig(a):
     where NumPy's are, of losses that do not depend on the phases of the vectors.
 
     Matrices must have as many independent eigenvectors as columns. Where eigenvalues are equal to rounding, the
-    derivative is that of losses that do not depend on the choice of their vectors; second ones are NaN.
+    derivative is as that of `eigh`; second ones are NaN.
 
     >>> import knetpy as kn
     >>> kn.grad(lambda a: np.sum(np.linalg.eig(a).eigenvalues ** 2))(np.array([[1.0, 2.0], [3.0, 1.0]])).round(6)
@@ -173,8 +175,8 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     """`np.linalg.svd`: (U, singular values S in descending order, Vh) with a = (U[..., :k] * S) @ Vh[..., :k, :], as a
     named tuple.
 
-    Where singular values are equal to rounding, the derivative is that of losses that do not depend on the choice of
-    their vectors; that by the vectors of the value 0 leaves out what is infinite; second ones are NaN there. With
+    Where singular values are equal to rounding, the derivative is that of losses of the spaces of their vectors, and of
+    their sum, as that of `eigh`; that by the vectors of the value 0 leaves out what is infinite; second ones are NaN there. With
     full_matrices=True it is that of losses that depend on the further vectors by nothing but the space that they span.
     With hermitian=True it is that of the Hermitian part of a.
 
