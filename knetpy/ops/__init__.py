@@ -8,7 +8,21 @@ import sys
 from importlib import import_module
 
 from ..core.value import LATE
-from . import complex, constants, cumulative, einsum, elementwise, index, interop, join, matmul, pad, reduce, shape
+from . import (
+    augmented,
+    complex,
+    constants,
+    cumulative,
+    einsum,
+    elementwise,
+    index,
+    interop,
+    join,
+    matmul,
+    pad,
+    reduce,
+    shape,
+)
 
 _LATER = (  # files of this folder
     "arrange", "build", "choice", "diagonal", "differences", "emath", "fft", "histogram", "linalg", "nan", "numbers",

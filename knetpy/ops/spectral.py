@@ -176,9 +176,9 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     named tuple.
 
     Where singular values are equal to rounding, the derivative is that of losses of the spaces of their vectors, and of
-    their sum, as that of `eigh`; that by the vectors of the value 0 leaves out what is infinite; second ones are NaN there. With
-    full_matrices=True it is that of losses that depend on the further vectors by nothing but the space that they span.
-    With hermitian=True it is that of the Hermitian part of a.
+    their sum, as that of `eigh`; that by the vectors of the value 0 leaves out what is infinite; second ones are NaN
+    there. With full_matrices=True it is that of losses that depend on the further vectors by nothing but the space that
+    they span. With hermitian=True it is that of the Hermitian part of a.
 
     >>> import knetpy as kn
     >>> kn.grad(lambda a: np.linalg.svd(a).S[0])(np.ones((2, 2))).round(6)

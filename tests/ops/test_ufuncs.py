@@ -21,6 +21,25 @@ def test_what_writes_into_a_value_is_refused():
     assert np.array_equal(p, X)
 
 
+def test_augmented_assignments_keep_shape_and_dtype_as_numpy_does():
+    def f(x, v=(1.0, 2.0, 3.0)):
+        y = x * 1
+        y += v
+        y *= np.arange(3)
+        y @= np.eye(3)
+        total = y.sum()
+        total += v  # of a number, which is not written into
+        return y, total
+
+    x = X.astype("f4")
+    for inside_, plain in zip(inside(f, x), f(x)):
+        assert np.array_equal(inside_, plain) and inside_.dtype == plain.dtype
+    assert kn.gradcheck(lambda x: f(x)[0], X)
+    for v, error in ((np.ones((4, 2, 3)), kn.ShapeError), (1j, kn.DtypeError)):
+        with pytest.raises(error, match=r"write r = r \+ v"):
+            inside(lambda x, v=v: f(x, v), X)
+
+
 def test_without_transforms_numpy_answers_to_the_last_bit():
     p, x = kn.param(X), np.array([1.0, np.nan, 2.0])
     calls = (
