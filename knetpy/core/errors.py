@@ -214,17 +214,29 @@ def to_array(x):
 def called_by(frame):
     """The function of NumPy's or SciPy's that the user called, if `frame` lies in it; its module if it has no name."""
     rooms = []
-    while frame is not None and (module := frame.f_globals.get("__name__", "").split("."))[0] in ("numpy", "scipy"):
-        room = ".".join(module[:2])
-        if room.startswith("numpy") and room not in ("numpy.linalg", "numpy.fft"):
-            room = "numpy"
-        public = hasattr(sys.modules.get(room), frame.f_code.co_name)
-        spelled = room.replace("numpy", "np")
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("numpy", "scipy"):
+        module, name = _called(frame)
+        room = ".".join(module[: _DEPTHS.get(module[1] if len(module) > 1 else "", 1 + (module[0] != "numpy"))])
+        public = hasattr(sys.modules.get(room), name)
+        spelled = room.replace("numpy", "np", 1)
         if public or (module[0] == "scipy" and not room.partition(".")[2].startswith("_")):
-            rooms.append(f"{spelled}.{frame.f_code.co_name}" if public else f"a function of {spelled}")
+            rooms.append(f"{spelled}.{name}" if public else f"a function of {spelled}")
         frame = frame.f_back
     named = [name for name in rooms if not name.startswith("a function")] or rooms
     return named[-1] if named else None
+
+
+_DEPTHS = {"linalg": 2, "fft": 2, "ma": 2, "polynomial": 3}  # of the modules in which NumPy's functions are public
+
+
+def _called(frame):
+    """(module, name) of the function that a frame runs; of the class, where it makes an instance or is its method."""
+    code = frame.f_code
+    if code.co_argcount and code.co_name.startswith("__"):
+        first = frame.f_locals.get(code.co_varnames[0])
+        kind = first if isinstance(first, type) else type(first)
+        return kind.__module__.split("."), kind.__name__
+    return frame.f_globals["__name__"].split("."), code.co_name
 
 
 users: set = set()  # the source files, met so far, that are not knetpy's own; asked at every recorded call

@@ -339,3 +339,18 @@ def test_code_without_a_module_is_warned_too():
     code = "for value in kn.minimize(lambda x: np.sum(w * x), [np.float32(np.nan)], kn.SGD()):\n    pass"
     with pytest.warns(UserWarning, match="the loss is nan"):
         exec(code, {"kn": kn, "np": np, "w": kn.param(3)})
+
+
+@pytest.mark.parametrize(
+    "made, name",
+    [
+        (lambda x: np.polynomial.hermite.hermval(0.3, x), "np.polynomial.hermite.hermval"),
+        (lambda x: np.polynomial.Polynomial(x), "np.polynomial.polynomial.Polynomial"),
+        (lambda x: np.polynomial.Polynomial([1.0, 2.0])(x), "np.polynomial.polynomial.Polynomial"),
+        (lambda x: np.ma.masked_array(x), "np.ma.MaskedArray"),
+        (lambda x: np.linalg.norm([x]), "np.linalg.norm"),
+        (lambda x: np.vander([x[0]]), "np.vander"),
+    ],
+)
+def test_what_makes_a_plain_array_is_named(made, name):
+    refused(kn.DerivativeError, lambda: grad(made, 0)(X), f"a plain array made by {name} of")
