@@ -229,21 +229,27 @@ def norm(x, ord=None, axis=None, keepdims=False):
         return _vector_norm(x, ord, axes, keepdims)
     if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
         summed = axes[0] if abs(ord) == 1 else axes[1]
-        return (max if ord > 0 else min)(sum(np.abs(x), axis=summed, keepdims=True), axis=axes, keepdims=keepdims)
+        return _extreme(sum(np.abs(x), axis=summed, keepdims=True), ord > 0, axes, keepdims)
     if len(axes) == 2 and ord in (2, -2, "nuc"):
         s = np.abs(np.linalg.svd(np.moveaxis(x, axes, (-2, -1)), compute_uv=False))
-        y = sum(s, axis=-1) if ord == "nuc" else (max if ord > 0 else min)(s, axis=-1)
+        y = sum(s, axis=-1) if ord == "nuc" else _extreme(s, ord > 0, -1)
         return restored(y, x.shape, axes, False) if keepdims else y
     raise ValueError(f"np.linalg.norm: ord={ord!r} over {len(axes)} axes has no derivative rule in knetpy")
 
 
 def _vector_norm(x, ord, axes, keepdims):
     if ord in (np.inf, -np.inf):
-        return (max if ord > 0 else min)(np.abs(x), axis=axes, keepdims=keepdims)
+        return _extreme(np.abs(x), ord > 0, axes, keepdims)
     if ord == 0:
         return np.sum((bare(x) != 0).astype(bare(x).real.dtype), axis=axes, keepdims=keepdims)
     total = sum(_masked_power(np.abs(x), ord), axis=axes, keepdims=keepdims)
     return total if ord == 1 else _masked_power(total, 1 / ord)
+
+
+def _extreme(sizes, largest, axis, keepdims=False):
+    """The largest or smallest of sizes; the largest of none is 0, as in NumPy."""
+    none = {} if sizes.size else {"initial": 0}
+    return max(sizes, axis=axis, keepdims=keepdims, **none) if largest else min(sizes, axis=axis, keepdims=keepdims)
 
 
 def _masked_power(x, p):

@@ -141,6 +141,15 @@ def product(found):
     return (found.U * found.S) @ found.Vh
 
 
+def test_norms_of_nothing():
+    for ord, axis in ((np.inf, 0), (np.inf, None), (2, None), (1, None)):
+        x = np.zeros((0, 3) if ord != 1 else (3, 0))
+        y, pullback = kn.vjp(lambda x, o=ord, a=axis: la.norm(x, o, a), x)
+        assert (y == 0).all() and pullback(np.ones_like(y))[0].shape == x.shape
+    with pytest.raises(ValueError, match="zero-size"):
+        kn.vjp(lambda x: la.norm(x, -np.inf), np.zeros(0))
+
+
 def test_norms_at_zero_and_at_ties():
     for ord in (None, "fro", "nuc", 2):
         assert (kn.grad(lambda x, o=ord: la.norm(x, o), 0)(np.zeros((3, 2))) == 0).all()
