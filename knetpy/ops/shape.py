@@ -57,7 +57,7 @@ def _order(x, order):
     flags = bare(x).flags
     if order == "K" and not flags.forc:
         raise ValueError(
-            'order="K" has no derivative rule in knetpy for an array that is not contiguous; use "C" or "F"'
+            'ravel: order="K" has no derivative rule in knetpy for an array that is not contiguous; use "C" or "F"'
         )
     return "F" if flags.fnc else "C"
 
