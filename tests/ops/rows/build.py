@@ -80,6 +80,7 @@ ROWS = [
               edges=(((0,), (0,)), ((1, 1), (1, 1)))),
     own_array("array of one", lambda array, a: array(a, ndmin=3), ((2, 3),)),
     own_array("array of constants", lambda array, a: array((a, np.ones(3, a.dtype))), X3),
+    own_array("array of rows and lists", lambda array, a: array([a, [a[0], a[2], a[1]], a * a]), X3),
     own_array("array by dtype", lambda array, a, b: array([a, b], a.dtype), ((), ())),
 ]  # fmt: skip
 
