@@ -39,10 +39,9 @@ def _flat(x, path):
         return x, (len(x),)
     parts = [_flat(v, (*path, i)) for i, v in enumerate(x)]
     shapes = {shape for _, shape in parts}
-    if len({(*shape, *np.shape(leaves[0])) for leaves, shape in parts if leaves}) == 1 < len(shapes):
-        return [assembled(v) if isinstance(v, (list, tuple)) else v for v in x], (
-            len(x),
-        )  # a row is an array, or a list
+    whole = {(*shape, *np.shape(leaves[0])) for leaves, shape in parts if leaves}
+    if len(whole) == 1 < len(shapes):  # some rows are arrays, others are lists
+        return [assembled(v) if isinstance(v, (list, tuple)) else v for v in x], (len(x),)
     if len(shapes) > 1:
         raise ShapeError(f"array: lists of different sizes{' in item ' * bool(path)}{''.join(f'[{i}]' for i in path)}")
     return [leaf for leaves, _ in parts for leaf in leaves], (len(x), *(shapes.pop() if shapes else ()))
