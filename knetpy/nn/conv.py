@@ -117,9 +117,10 @@ class _Convolution:
     def _given(self, sizes: tuple, bias: Any, groups: Any) -> tuple[tuple, Any]:
         """(sizes and what follows, bias=) of a weight in place of sizes, which a bias may follow."""
         name, (weight, *rest) = type(self).__name__, sizes
-        self.weight = given(f"{name}: the weight", weight)
+        what = f"{name}: the weight ({'outputs, inputs' if self._outputs_first else 'inputs, outputs'}, *window)"
+        self.weight = given(what, weight)
         if not 3 <= len(self.weight.shape) <= 5:
-            raise ShapeError(f"{name}: the weight must have 1, 2 or 3 axes of a window, got {self.weight.shape}")
+            raise ShapeError(f"{what} must have 1, 2 or 3 axes of a window, got {self.weight.shape}")
         first, second, *window = self.weight.shape
         second *= per_axis(name, "groups", groups, 1)[0]
         if rest and getattr(rest[0], "shape", None):

@@ -252,7 +252,10 @@ def told(name: str, arguments: tuple, activation: Any, wanted: str, least: int, 
     if not least <= len(sizes) <= most:
         raise TypeError(f"{name} takes {wanted}, got {name}({', '.join(map(spelled, arguments))})")
     if activation is not None and not callable(activation):
-        raise TypeError(f"{name}: activation must be a function of an array such as kn.relu, got {activation!r:.60}")
+        raise TypeError(
+            f"{name}: activation must be a function of an array such as kn.relu, got {activation!r:.60}; it follows "
+            f"{wanted}"
+        )
     return sizes, activation
 
 

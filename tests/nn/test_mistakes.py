@@ -120,7 +120,10 @@ MISTAKES = {
         "Dense has no argument 'inputs'; did you mean a size without",
     ),
     "Flux's order": (lambda: Conv((5, 5), 1, 16), "Conv: the window comes last: write Conv(1, 16, (5, 5))"),
-    "a matrix for a Conv": (lambda: Conv(np.ones((2, 3))), "Conv: the weight must have 1, 2 or 3 axes of a window"),
+    "a matrix for a Conv": (
+        lambda: Conv(np.ones((2, 3))),
+        "Conv: the weight (outputs, inputs, *window) must have 1, 2 or 3 axes of a window",
+    ),
     "sequences to images": (lambda: Conv(8, 4, 5)(X[:, 0]), "Conv(8 => 4, 5x5): .* a window for sequences is (5,)"),
     "sequences to pools": (lambda: MaxPool(2)(X[:, 0]), "MaxPool(2x2): x must be .* a window for sequences is (2,)"),
     "another first call": (
