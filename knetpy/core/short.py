@@ -15,7 +15,6 @@ from .value import Param, Result, Value, serial
 
 _getframe = sys._getframe
 _new = object.__new__
-_SIMPLE = PLAIN | {Param, Result}
 
 
 def unary(op, record, tell, depth):
@@ -84,7 +83,8 @@ def binary(op, record, tell, depth):
                 steps is None
                 or (ua is not None and ua not in steps and not active()[0].follows(a))
                 or (ub is not None and ub not in steps and not active()[0].follows(b))
-                or not (a.__class__ in _SIMPLE and kind in _SIMPLE)
+                or (ub is None and kind not in PLAIN)
+                or (ua is None and a.__class__ not in PLAIN)
             ):
                 return record(a, b)
         try:
