@@ -83,8 +83,7 @@ def binary(op, record, tell, depth):
                 steps is None
                 or (ua is not None and ua not in steps and not active()[0].follows(a))
                 or (ub is not None and ub not in steps and not active()[0].follows(b))
-                or (ub is None and kind not in PLAIN)
-                or (ua is None and a.__class__ not in PLAIN)
+                or not ((ua is not None or a.__class__ in PLAIN) and (ub is not None or kind in PLAIN))
             ):
                 return record(a, b)
         try:
